@@ -1,0 +1,1 @@
+"""Tools, the panel, reviews, comparisons and votes: import them, find them."""

@@ -1,0 +1,331 @@
+"""Putting records into the store: what is new goes in, what changed is updated, and every file goes in whole.
+
+Importing is idempotent. A tool is known again by its slug, or by its name in any spelling (see `names`); a
+review by tool and reviewer; a comparison by its slug; a vote by tool and voter. A field that a record does not
+state stays as it is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from digest import times
+from digest.catalogue.formats import Format, read
+from digest.catalogue.names import slug_for, spelling_key
+from digest.catalogue.page import PANEL
+from digest.catalogue.records import KINDS, Kind, Record
+from digest.errors import InputError, UnknownReferenceError, nearest
+from digest.store import Database, writing
+
+Outcome = Literal["added", "updated", "unchanged"]
+
+ALMOST = 0.8
+"""How alike an unknown reviewer's name must be to a known one to be called a typing error (difflib ratio)."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an import did to one thing; `fields` are those that got another value."""
+
+    kind: Kind
+    name: str
+    outcome: Outcome
+    fields: tuple[str, ...] = ()
+
+
+@dataclass
+class FileReport:
+    """What became of one file: changes, or the error for which nothing of it went in."""
+
+    file: str
+    changes: list[Change] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    error: InputError | None = None
+
+    def count(self, outcome: Outcome) -> dict[str, int]:
+        """Count the things with an outcome, by kind in the plural."""
+        found = Counter(change.kind for change in self.changes if change.outcome == outcome)
+        return {f"{kind}s": found[kind] for kind in KINDS if found[kind]}
+
+
+class _DryRun(Exception):  # noqa: N818 (not an error: it rolls the transaction back)
+    pass
+
+
+def import_files(
+    db: Database,
+    files: Sequence[tuple[str, bytes]],
+    *,
+    now: datetime,
+    zone: ZoneInfo,
+    format: Format | None = None,  # noqa: A002
+    dry_run: bool = False,
+    progress: Callable[[str], None] = lambda file: None,
+) -> list[FileReport]:
+    """Import files, each whole or not at all; a bad one does not keep the others out.
+
+    The order of the files does not matter: one that names a tool of a later file waits for it.
+
+    Args:
+        db: the store.
+        files: names and contents.
+        now: when things that are new here came in, and what ages in files count back from.
+        zone: the newsletter's time zone, for times without an offset.
+        format: the format of all files, where it is not to be told from name or content.
+        dry_run: find out what would happen, and change nothing.
+        progress: told the name of each file when it is done.
+    """
+    reports = {index: FileReport(name) for index, (name, _) in enumerate(files)}
+    waiting: dict[int, list[Record]] = {}
+    for index, (name, content) in enumerate(files):
+        try:
+            waiting[index] = read(name, content, format)
+        except InputError as error:
+            reports[index].error = error
+            progress(name)
+
+    def work() -> None:
+        left = waiting
+        while left:
+            put_off = {}
+            for index, records in left.items():
+                report = reports[index] = FileReport(files[index][0])
+                try:
+                    with writing(db) as connection:
+                        _Import(connection, report, now, zone).apply(records)
+                except UnknownReferenceError as error:
+                    report.error = error
+                    put_off[index] = records
+                except InputError as error:
+                    report.error = error
+                if index not in put_off:
+                    progress(report.file)
+            if len(put_off) == len(left):
+                break
+            left = put_off
+
+    if dry_run:
+        try:
+            with writing(db):
+                work()
+                raise _DryRun
+        except _DryRun:
+            pass
+    else:
+        work()
+    for index in reports:
+        if reports[index].error:
+            reports[index].changes, reports[index].notes = [], []
+    return [reports[index] for index in range(len(files))]
+
+
+class _Import:
+    """One file going in, inside one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, report: FileReport, now: datetime, zone: ZoneInfo) -> None:
+        self.connection, self.report, self.now, self.zone = connection, report, now, zone
+        self.stamp = times.to_text(now)
+
+    def apply(self, records: Iterable[Record]) -> None:
+        """Take the records in an order in which what is named comes before what names it."""
+        by_kind: dict[Kind, list[Record]] = {kind: [] for kind in KINDS}
+        for record in records:
+            by_kind[record.kind].append(record)
+            for index, review in enumerate(record.data.get("reviews", ()) if record.kind == "tool" else ()):
+                data = {"tool": record.data.get("slug") or record.data["name"], **review}
+                at = record.at if isinstance(record.at, int) else f"{record.at}/reviews/{index}"
+                by_kind["review"].append(Record("review", data, record.source, at))
+        steps = {
+            "reviewer": self.reviewer,
+            "tool": self.tool,
+            "review": self.review,
+            "comparison": self.comparison,
+            "vote": self.vote,
+        }
+        for kind in KINDS:
+            for record in by_kind[kind]:
+                steps[kind](record)
+
+    # One of each kind -------------------------------------------------------------------------------------------
+
+    def reviewer(self, record: Record) -> None:
+        name = record.data["name"]
+        known = self._reviewer_row(record.data.get("slug"), name)
+        if known:
+            self._update("reviewer", "reviewers", known, _stated(record, "name", "stance", "position"), name)
+        else:
+            self._add_reviewer(record.data)
+
+    def tool(self, record: Record) -> None:
+        name = " ".join(record.data["name"].split())
+        key, slug = spelling_key(name), record.data.get("slug")
+        by_slug = self._row("SELECT * FROM tools WHERE slug = ?", slug) if slug else None
+        by_name = self._row("SELECT * FROM tools WHERE name_key = ?", key)
+        known = by_slug or by_name
+        fields = _stated(record, "tagline", "category", "description", "entry", "url", "panel_ship", "community")
+        if known is None:
+            slug = slug or slug_for(name, self._slugs("tools"))
+            self._insert("tools", {"slug": slug, "name": name, "name_key": key, **fields})
+            self.report.changes.append(Change("tool", name, "added"))
+            return
+        if by_slug and by_name and by_slug["id"] != by_name["id"]:
+            raise record.error(f"{name!r} is a spelling of another tool, {by_name['slug']!r}", "name")
+        if by_slug:
+            fields |= {"name": name, "name_key": key}
+        elif name != known["name"] or (slug and slug != known["slug"]):
+            self.report.notes.append(f"{name!r} is taken to be {known['name']!r} ({known['slug']})")
+        self._update("tool", "tools", known, fields, known["name"])
+
+    def review(self, record: Record) -> None:
+        tool = self._tool(record, "tool")
+        reviewer = self._reviewer(record)
+        name = f"{reviewer['name']} on {tool['name']}"
+        fields = _stated(record, "verdict", "quote")
+        known = self._row("SELECT * FROM reviews WHERE tool = ? AND reviewer = ?", tool["id"], reviewer["id"])
+        if known:
+            self._update("review", "reviews", known, fields, name, keys=("tool", "reviewer"))
+        else:
+            self._insert("reviews", {"tool": tool["id"], "reviewer": reviewer["id"], **fields})
+            self.report.changes.append(Change("review", name, "added"))
+
+    def comparison(self, record: Record) -> None:
+        left, right = self._tool(record, "left"), self._tool(record, "right")
+        if left["id"] == right["id"]:
+            raise record.error(f"both sides are {left['name']!r}; a comparison has two tools", "right")
+        slug = record.data.get("slug") or f"{left['slug']}-vs-{right['slug']}"
+        name = f"{left['name']} vs {right['name']}"
+        fields: dict[str, Any] = {"left_tool": left["id"], "right_tool": right["id"]}
+        stated = record.data.get("published_at")
+        known = self._row("SELECT * FROM comparisons WHERE slug = ?", slug)
+        if known:
+            # An age counts from the first import: read again, it would move with every run.
+            if stated and not stated.startswith("-"):
+                fields["published_at"] = self._moment(record, "published_at")
+            self._update("comparison", "comparisons", known, fields, name)
+        else:
+            fields["published_at"] = self._moment(record, "published_at") if stated else self.stamp
+            self._insert("comparisons", {"slug": slug, **fields})
+            self.report.changes.append(Change("comparison", name, "added"))
+
+    def vote(self, record: Record) -> None:
+        tool = self._tool(record, "tool")
+        voter, verdict = record.data["voter"], record.data["verdict"]
+        known = self._row("SELECT * FROM votes WHERE tool = ? AND voter = ?", tool["id"], voter)
+        outcome: Outcome = "unchanged"
+        if known is None or known["verdict"] != verdict:
+            moment = self._moment(record, "voted_at") if record.data.get("voted_at") else self.stamp
+            self.connection.execute(
+                "INSERT INTO votes (tool, voter, verdict, voted_at) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (tool, voter) DO UPDATE SET verdict = excluded.verdict, voted_at = excluded.voted_at",
+                (tool["id"], voter, verdict, moment),
+            )
+            outcome = "updated" if known else "added"
+        self.report.changes.append(Change("vote", f"{voter} on {tool['name']}", outcome))
+
+    # Finding what a record names --------------------------------------------------------------------------------
+
+    def _tool(self, record: Record, field: str) -> Mapping[str, Any]:
+        named = record.data[field]
+        found = self._row("SELECT * FROM tools WHERE slug = ?", named) or self._row(
+            "SELECT * FROM tools WHERE name_key = ?", spelling_key(named)
+        )
+        if found is None:
+            hint = nearest(named, self._slugs("tools"))
+            raise record.error(f"there is no tool {named!r}{hint}", field, UnknownReferenceError)
+        return found
+
+    def _reviewer(self, record: Record) -> Mapping[str, Any]:
+        """Find the reviewer a review names. A name that nobody of the panel nearly has joins the panel."""
+        named = record.data["reviewer"]
+        found = self._reviewer_row(named, named)
+        if found is None:
+            panel = [row["name"] for row in self._rows("SELECT name FROM reviewers")]
+            if named not in PANEL and difflib.get_close_matches(named, panel, n=1, cutoff=ALMOST):
+                raise record.error(
+                    f"there is no reviewer {named!r}{nearest(named, panel)}", "reviewer", UnknownReferenceError
+                )
+            self._add_reviewer({"name": named})
+            found = self._reviewer_row(named, named)
+            assert found is not None  # noqa: S101 (just added)
+        return found
+
+    def _reviewer_row(self, slug: str | None, name: str) -> Mapping[str, Any] | None:
+        rows = self._rows("SELECT * FROM reviewers")
+        by_slug = [row for row in rows if row["slug"] == slug]
+        by_name = [row for row in rows if spelling_key(row["name"]) == spelling_key(name)]
+        return next(iter(by_slug + by_name), None)
+
+    def _add_reviewer(self, data: Mapping[str, Any]) -> None:
+        name = data["name"]
+        last = self.connection.execute("SELECT coalesce(max(position), 0) FROM reviewers").fetchone()[0]
+        own_place = PANEL.index(name) + 1 if name in PANEL else max(last, len(PANEL)) + 1
+        self._insert(
+            "reviewers",
+            {
+                "slug": data.get("slug") or slug_for(name, self._slugs("reviewers")),
+                "name": name,
+                "stance": data.get("stance"),
+                "position": data.get("position", own_place),
+            },
+        )
+        self.report.changes.append(Change("reviewer", name, "added"))
+
+    # Rows -------------------------------------------------------------------------------------------------------
+
+    def _rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        cursor = self.connection.execute(sql, values)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def _row(self, sql: str, *values: Any) -> dict[str, Any] | None:
+        return next(iter(self._rows(sql, *values)), None)
+
+    def _slugs(self, table: str) -> set[str]:
+        return {row["slug"] for row in self._rows(f"SELECT slug FROM {table}")}  # noqa: S608 (our own names)
+
+    def _moment(self, record: Record, field: str) -> str:
+        try:
+            return times.to_text(times.parse(record.data[field], self.zone, self.now))
+        except InputError as error:
+            raise record.error(error.message, field) from None
+
+    def _insert(self, table: str, fields: Mapping[str, Any]) -> None:
+        values = {**fields, "created_at": self.stamp, "updated_at": self.stamp}
+        places = ", ".join(f":{name}" for name in values)
+        self.connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", values)  # noqa: S608
+
+    def _update(
+        self,
+        kind: Kind,
+        table: str,
+        known: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        name: str,
+        *,
+        keys: tuple[str, ...] = ("id",),
+    ) -> None:
+        """Write the fields that differ from the row, and note what happened."""
+        changed = {field: value for field, value in fields.items() if known[field] != value}
+        if changed:
+            places = ", ".join(f"{field} = :{field}" for field in (*changed, "updated_at"))
+            where = " AND ".join(f"{key} = :key_{key}" for key in keys)
+            values = {**changed, "updated_at": self.stamp, **{f"key_{key}": known[key] for key in keys}}
+            self.connection.execute(f"UPDATE {table} SET {places} WHERE {where}", values)  # noqa: S608
+        shown = tuple(field for field in changed if field != "name_key")
+        self.report.changes.append(Change(kind, name, "updated" if changed else "unchanged", shown))
+
+
+def _stated(record: Record, *names: str) -> dict[str, Any]:
+    """Give the fields among `names` that the record states, text without spaces around it."""
+    return {
+        name: value.strip() or None if isinstance(value, str) else value
+        for name, value in record.data.items()
+        if name in names
+    }

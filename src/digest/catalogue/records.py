@@ -1,0 +1,133 @@
+"""Records: what every file format is read into, each knowing where it stood."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any, Literal, cast
+
+import json_source_map
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+
+from digest.errors import InputError, nearest
+
+Kind = Literal["reviewer", "tool", "review", "comparison", "vote"]
+KINDS: tuple[Kind, ...] = ("reviewer", "tool", "review", "comparison", "vote")
+SCHEMA_FILE = files("digest.catalogue") / "catalogue.schema.json"
+
+
+@dataclass
+class Source:
+    """A text that records were read from, and the way from a place in it to a line."""
+
+    file: str
+    text: str = field(repr=False)
+
+    @cached_property
+    def _map(self) -> Mapping[str, Any]:
+        # Slow (about 1 MB/s), so only for a file that has an error to show.
+        return cast("Mapping[str, Any]", json_source_map.calculate(self.text))
+
+    def line_of(self, pointer: str) -> int | None:
+        """Give the line, from 1, of a JSON pointer, or of the nearest thing around it."""
+        while pointer and pointer not in self._map:
+            pointer = pointer.rpartition("/")[0]
+        entry = self._map.get(pointer)
+        if entry is None:
+            return None
+        start = entry.value_start if entry.key_start is None else entry.key_start
+        return int(start.line) + 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """One thing of the catalogue as a file states it; a field that is not in `data` is not stated.
+
+    `at` is its line, or its JSON pointer in `source`. `lines` gives the line of single fields where the
+    format knows them. `of_panel` marks a review that names its reviewer by the place in the panel's order.
+    """
+
+    kind: Kind
+    data: Mapping[str, Any]
+    source: Source
+    at: int | str
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def error(self, message: str, field: str | None = None, kind: type[InputError] = InputError) -> InputError:
+        """Make an error that names this record's file and line."""
+        if isinstance(self.at, int):
+            line = self.lines.get(field or "", self.at)
+        else:
+            pointer = f"{self.at}/{field.replace('.', '/')}" if field else self.at
+            line = self.source.line_of(pointer) or 1
+        return kind(message, file=self.source.file, line=line, field=field)
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Give the published JSON Schema of a catalogue."""
+    return cast("dict[str, Any]", json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+
+
+@cache
+def _validator(kind: Kind) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": f"#/$defs/{kind}", "$defs": schema()["$defs"]})
+
+
+def validate(record: Record) -> None:
+    """Hold a record against the JSON Schema.
+
+    Raises:
+        InputError: naming file, line and field.
+    """
+    error = best_match(_validator(record.kind).iter_errors(record.data))
+    if error is not None:
+        field, message = _in_words(error)
+        raise record.error(message, field)
+    for name, value in record.data.items():
+        if isinstance(value, str) and "\x00" in value:
+            raise record.error("has a null character, which no text has", name)
+
+
+def _in_words(error: ValidationError) -> tuple[str | None, str]:
+    """Say what a schema error means, and in which field."""
+    field = ".".join(str(part) for part in error.absolute_path)
+    value = error.instance
+    match error.validator:
+        case "additionalProperties":
+            allowed = error.schema["properties"] if isinstance(error.schema, dict) else {}
+            wrong = next(key for key in value if key not in allowed)
+            prefix = f"{field}." if field else ""
+            return prefix + wrong, "there is no such field" + (
+                nearest(wrong, allowed) or f"; the fields are {', '.join(allowed)}"
+            )
+        case "required":
+            missing = next(key for key in error.validator_value if key not in value)
+            return (f"{field}." if field else "") + missing, "is missing"
+        case "enum":
+            choices = [choice for choice in error.validator_value if choice is not None]
+            return field, f"{value!r} is not one of {', '.join(choices)}{nearest(str(value), choices)}"
+        case "type":
+            wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+            names = {"string": "text", "integer": "a whole number", "array": "a list", "object": "an object"}
+            return field or None, f"{value!r} is not {' or '.join(names.get(w, w) for w in wanted if w != 'null')}"
+        case "minLength":
+            return field, "is empty"
+        case "maxLength":
+            return field, f"has {len(value)} characters; {error.validator_value} is the most"
+        case "minimum" | "maximum":
+            return field, f"{value} is out of range; it goes from {_bound(error, 'minimum')} to {_bound(error, 'maximum')}"
+        case "pattern":
+            description = error.schema.get("description") if isinstance(error.schema, dict) else None
+            wanted_text = description or "it must look like https://example.com/page"
+            return field, f"{value!r} does not fit: {wanted_text}"
+        case _:
+            return field or None, error.message
+
+
+def _bound(error: ValidationError, name: str) -> Any:
+    return error.schema.get(name, "…") if isinstance(error.schema, dict) else "…"

@@ -1,0 +1,280 @@
+"""Every setting: its type, its default and its words.
+
+Settings come from `digest.toml`, from the environment (``DIGEST_*``) and from the command line; a later one
+wins over an earlier one.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from digest.errors import SettingsError, nearest
+
+ENV_PREFIX = "DIGEST_"
+DEFAULT_FILE = Path("digest.toml")
+
+
+class Settings(BaseSettings):
+    """What an operator may choose. The descriptions are what `digest settings` prints."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    db: Path = Field(Path("digest.db"), description="The SQLite file that holds everything.")
+    base_url: str = Field(
+        "http://localhost:8000",
+        description="The public address of the site; every link in a mail begins with it.",
+    )
+    newsletter_name: str = Field(
+        "Weekly AI Tool Verdicts",
+        min_length=1,
+        max_length=100,
+        description="The name in the masthead, the From line and the footer.",
+    )
+    newsletter_tagline: str = Field(
+        "New AI tools, side by side, with a panel that says ship or skip.",
+        max_length=200,
+        description="The line under the name.",
+    )
+    language: str = Field(
+        "en",
+        pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+        description="The language of the newsletter, as a BCP 47 tag.",
+    )
+    timezone: str = Field(
+        "UTC", description="The newsletter's time zone, such as Europe/Berlin; times without an offset are in it."
+    )
+    sender_address: str = Field(
+        "verdicts@example.com", description="The address in the From line; its domain must be yours."
+    )
+    sender_name: str = Field(
+        "", max_length=100, description="The name in the From line; the newsletter's name where it is empty."
+    )
+    reply_to: str = Field("", description="Where answers go; to the sender's address where it is empty.")
+    unsubscribe_mailto: str = Field(
+        "", description="A mailbox that takes unsubscriptions by mail, offered beside the one-click link."
+    )
+    list_id: str = Field(
+        "", description="The List-Id (RFC 2919), such as weekly.example.com; made from the site where it is empty."
+    )
+    postal_address: str = Field(
+        "", max_length=300, description="The postal address in the footer, which bulk mail must carry by law."
+    )
+    full_comparisons: int = Field(
+        1, ge=1, le=20, description="How many comparisons an issue shows in full, the lead first."
+    )
+    brief_comparisons: int = Field(
+        8, ge=0, le=100, description="How many more it shows in brief; the rest are links."
+    )
+    provider: Literal["outbox"] = Field("outbox", description="Who takes our mail.")
+    outbox: Path = Field(Path("outbox"), description="The Maildir that the outbox provider writes into.")
+    batch_size: int = Field(
+        500, ge=1, le=10_000, description="Deliveries handed over in one call; the provider's own limit caps it."
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="The key that signs links, 32 characters or more; the store makes and keeps one where it is unset.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values only as `load` hands them over, so that it can say where each came from."""
+        return (init_settings,)
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("write it like https://verdicts.example.com")
+        if not value.isascii() or any(character.isspace() for character in value):
+            raise ValueError("write the host in ASCII (punycode), without spaces")
+        return value.rstrip("/")
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone(cls, value: str) -> str:
+        from zoneinfo import available_timezones
+
+        if value not in available_timezones():
+            raise ValueError(f"no time zone is called {value!r}{nearest(value, available_timezones())}")
+        return value
+
+    @field_validator("sender_address", "reply_to", "unsubscribe_mailto")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            found = validate_email(value, check_deliverability=False, test_environment=True)
+        except EmailNotValidError as error:
+            raise ValueError(str(error)) from None
+        if found.ascii_email is None:
+            raise ValueError("the part before the @ must be ASCII")
+        return found.ascii_email
+
+    @field_validator("newsletter_name", "newsletter_tagline", "sender_name", "postal_address")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        return " ".join(value.split())
+
+    @field_validator("list_id")
+    @classmethod
+    def _list_id(cls, value: str) -> str:
+        if value and not all(part and part.replace("-", "").isalnum() for part in value.split(".")):
+            raise ValueError("write it like weekly.example.com")
+        if not value.isascii():
+            raise ValueError("write it in ASCII")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("it has fewer than 32 characters; `openssl rand -hex 32` makes a good one")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The newsletter's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def host(self) -> str:
+        """The host of the public address, without a port."""
+        return urlsplit(self.base_url).hostname or "localhost"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting as `digest settings` shows it."""
+
+    name: str
+    value: str
+    source: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The settings in force, and where each came from."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+    def explain(self) -> list[Setting]:
+        """Give every setting in the order of this file, secrets masked."""
+        return [
+            Setting(
+                name,
+                _shown(getattr(self.settings, name)),
+                self.sources.get(name, "default"),
+                field.description or "",
+            )
+            for name, field in Settings.model_fields.items()
+        ]
+
+
+@dataclass
+class _Layer:
+    """Values from one source, with the words that name a key of it in an error."""
+
+    source: str
+    values: dict[str, Any]
+    spelling: str = "{}"
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{path}: {error}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: cannot be read: {error}") from None
+        return cls(str(path), values, f"{path}: {{}}")
+
+
+def load(
+    command_line: Mapping[str, Any] | None = None,
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Loaded:
+    """Read the settings from every source.
+
+    Args:
+        command_line: values given there, by the setting's name; the strongest source.
+        file: a settings file that must exist; `digest.toml` is read where there is one and none is named.
+        environment: where ``DIGEST_*`` is looked up.
+
+    Raises:
+        SettingsError: an unknown name or a wrong value, with its source and the nearest right one.
+    """
+    layers, warnings = [], []
+    if file is not None:
+        layers.append(_Layer.from_file(file))
+    elif DEFAULT_FILE.exists():
+        layers.append(_Layer.from_file(DEFAULT_FILE))
+    named = {key: value for key, value in environment.items() if key.upper().startswith(ENV_PREFIX)}
+    layers.append(
+        _Layer("environment", {key[len(ENV_PREFIX) :].lower(): value for key, value in named.items()}, "DIGEST_{}")
+    )
+    layers.append(_Layer("command line", dict(command_line or {}), "--set {}"))
+
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    spellings: dict[str, str] = {}
+    for layer in layers:
+        for name, value in layer.values.items():
+            spelling = layer.spelling.format(name.upper() if layer.source == "environment" else name)
+            if name not in Settings.model_fields:
+                hint = nearest(name, Settings.model_fields)
+                problem = f"{spelling}: no setting is called {name!r}{hint}"
+                if layer.source == "environment" and not hint:
+                    # A stranger's variable (Kubernetes sets DIGEST_SERVICE_HOST for a service called "digest").
+                    warnings.append(problem)
+                    continue
+                raise SettingsError(problem + ("" if hint else "; `digest settings` lists them all"))
+            values[name], sources[name], spellings[name] = value, layer.source, spelling
+    try:
+        return Loaded(Settings(**values), sources, tuple(warnings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        hint = nearest(str(first["input"]), _choices(name))
+        raise SettingsError(f"{spellings.get(name, name)}: {reason}{hint}") from None
+
+
+def _choices(name: str) -> tuple[str, ...]:
+    """The values a setting may take, where they can be counted."""
+    annotation = Settings.model_fields[name].annotation
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return ()
+    return tuple(str(choice) for choice in typing.get_args(annotation))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "********"
+    return "" if value is None else str(value)

@@ -1,0 +1,17 @@
+"""The SQLite file: opening, migrations, transactions, backup. It knows no domain."""
+
+from digest.store.backup import back_up
+from digest.store.check import check_store
+from digest.store.connection import Database, explain, open_store, writing
+from digest.store.migrations import migrate, pending
+
+__all__ = [
+    "Database",
+    "back_up",
+    "check_store",
+    "explain",
+    "migrate",
+    "open_store",
+    "pending",
+    "writing",
+]

@@ -1,0 +1,70 @@
+"""Moments: UTC in the store, the newsletter's zone for people."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from digest.errors import InputError
+
+AGE = re.compile(r"-(\d{1,5})([dh])")
+
+
+def now() -> datetime:
+    """Read the clock. Only the edges (command line, web, schedule) call this; the rest is handed `now`."""
+    return datetime.now(UTC)
+
+
+def to_text(moment: datetime) -> str:
+    """Write an aware moment as the store keeps it: ``2026-11-21T07:20:37.123456Z``, which sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def from_text(text: str) -> datetime:
+    """Read a moment back from the store."""
+    return datetime.fromisoformat(text)
+
+
+def parse(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+    """Read what a person or a file wrote, and give it in UTC.
+
+    Takes ISO 8601 dates and times (one without an offset is in `zone`), ``now``, and ages such as ``-3d`` or
+    ``-30h`` counted back from `now`. A local time that a change of the clocks leaves out is refused; of one
+    that comes twice the first is meant.
+
+    Raises:
+        InputError: when it is none of these.
+    """
+    text = text.strip()
+    if text == "now":
+        return now
+    if age := AGE.fullmatch(text):
+        hours = int(age[1]) * (24 if age[2] == "d" else 1)
+        return now - timedelta(hours=hours)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(
+            f"{text!r} is not a time; write it like 2026-11-26 09:00, 2026-11-26T09:00Z or 2026-11-26"
+        ) from None
+    if moment.tzinfo is not None:
+        return _in_utc(moment, text)
+    local = moment.replace(tzinfo=zone)
+    utc = _in_utc(local, text)
+    if utc.astimezone(zone).replace(tzinfo=None) != moment:
+        raise InputError(f"{text!r} does not exist in {zone.key}: the clocks are put forward over it")
+    return utc
+
+
+def _in_utc(moment: datetime, text: str) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InputError(f"{text!r} is outside the years that can be counted") from None
+
+
+def for_people(moment: datetime, zone: ZoneInfo) -> str:
+    """Write a moment for a person: ``Thu 26 Nov 2026, 09:00 CET``."""
+    local = moment.astimezone(zone)
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
