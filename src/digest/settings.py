@@ -75,9 +75,7 @@ class Settings(BaseSettings):
     full_comparisons: int = Field(
         1, ge=1, le=20, description="How many comparisons an issue shows in full, the lead first."
     )
-    brief_comparisons: int = Field(
-        8, ge=0, le=100, description="How many more it shows in brief; the rest are links."
-    )
+    brief_comparisons: int = Field(8, ge=0, le=100, description="How many more it shows in brief; the rest are links.")
     provider: Literal["outbox"] = Field("outbox", description="Who takes our mail.")
     outbox: Path = Field(Path("outbox"), description="The Maildir that the outbox provider writes into.")
     batch_size: int = Field(

@@ -120,9 +120,9 @@ def import_files(
             pass
     else:
         work()
-    for index in reports:
-        if reports[index].error:
-            reports[index].changes, reports[index].notes = [], []
+    for report in reports.values():
+        if report.error:
+            report.changes, report.notes = [], []
     return [reports[index] for index in range(len(files))]
 
 

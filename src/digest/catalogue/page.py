@@ -16,7 +16,7 @@ _DASHES = ("—", "–", "-")
 _ENTRIES = {"free": "free", "freemium": "freemium", "paid": "paid"}
 _SCORECARD = "reviewer scorecard"
 _SIGN_UP = "weekly ai tool verdicts"
-_OPEN, _CLOSE = "“\"«„", "”\"»“"
+_OPEN, _CLOSE = '“"«„', '”"»“'
 
 
 def read_page(source: Source) -> Iterator[Record]:
@@ -107,7 +107,9 @@ class _Page:
         _, text = self.take(field)
         found = re.fullmatch(r"(\d+)\s*%", text)
         if not found and text not in _DASHES:
-            raise self.error(f"expected a percentage such as 75%, or a dash for none, found {text!r}", field, self.at - 1)
+            raise self.error(
+                f"expected a percentage such as 75%, or a dash for none, found {text!r}", field, self.at - 1
+            )
         self._label(field, label)
         return int(found[1]) if found else None
 
@@ -169,9 +171,7 @@ class _Page:
             parts = [text[1:]]
             while not (parts[-1] and parts[-1][-1] in _CLOSE):
                 if self.at >= len(self.lines) or self.lines[self.at][1].casefold() == _SIGN_UP:
-                    raise InputError(
-                        "the quote is not closed", file=self.source.file, line=number, field="quote"
-                    )
+                    raise InputError("the quote is not closed", file=self.source.file, line=number, field="quote")
                 parts.append(self.take("quote")[1])
             parts[-1] = parts[-1][:-1]
             yield number, "\n".join(parts).strip()

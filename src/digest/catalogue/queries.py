@@ -23,9 +23,7 @@ def count_catalogue(db: Database) -> dict[str, int]:
 def load_comparisons(db: Database, ids: Iterable[int]) -> list[Comparison]:
     """Load comparisons whole, in the order of `ids`: four queries, however many there are."""
     wanted = list(ids)
-    rows = _select(
-        db, "SELECT id, slug, left_tool, right_tool, published_at FROM comparisons WHERE id IN ({})", wanted
-    )
+    rows = _select(db, "SELECT id, slug, left_tool, right_tool, published_at FROM comparisons WHERE id IN ({})", wanted)
     tools = _load_tools(db, {tool for _, _, left, right, _ in rows for tool in (left, right)})
     found = {
         id_: Comparison(id_, slug, tools[left], tools[right], times.from_text(published_at))
@@ -59,7 +57,7 @@ def _load_tools(db: Database, ids: Iterable[int]) -> dict[int, Tool]:
         " FROM tools WHERE id IN ({})",
         wanted,
     )
-    return {row[0]: Tool(*row[1:], tuple(reviews[row[0]]), votes.get(row[0], Votes())) for row in rows}
+    return {id_: Tool(*columns, reviews=tuple(reviews[id_]), votes=votes.get(id_, Votes())) for id_, *columns in rows}
 
 
 def _select(db: Database, sql: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:

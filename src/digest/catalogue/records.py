@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
@@ -88,15 +88,25 @@ def validate(record: Record) -> None:
     if error is not None:
         field, message = _in_words(error)
         raise record.error(message, field)
-    for name, value in record.data.items():
-        if isinstance(value, str) and "\x00" in value:
-            raise record.error("has a null character, which no text has", name)
+    for name, text in _texts(record.data):
+        if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise record.error("has a null character or half a surrogate pair, which no text has", name)
+
+
+def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
+    """Give every text in a record with the dotted name of its field."""
+    if isinstance(value, str):
+        yield field, value
+    elif isinstance(value, Mapping | list):
+        for name, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _texts(item, f"{field}.{name}" if field else str(name))
 
 
 def _in_words(error: ValidationError) -> tuple[str | None, str]:
     """Say what a schema error means, and in which field."""
     field = ".".join(str(part) for part in error.absolute_path)
-    value = error.instance
+    value: Any = error.instance
+    limit: Any = error.validator_value
     match error.validator:
         case "additionalProperties":
             allowed = error.schema["properties"] if isinstance(error.schema, dict) else {}
@@ -106,21 +116,24 @@ def _in_words(error: ValidationError) -> tuple[str | None, str]:
                 nearest(wrong, allowed) or f"; the fields are {', '.join(allowed)}"
             )
         case "required":
-            missing = next(key for key in error.validator_value if key not in value)
+            missing = next(key for key in limit if key not in value)
             return (f"{field}." if field else "") + missing, "is missing"
         case "enum":
-            choices = [choice for choice in error.validator_value if choice is not None]
+            choices = [choice for choice in limit if choice is not None]
             return field, f"{value!r} is not one of {', '.join(choices)}{nearest(str(value), choices)}"
         case "type":
-            wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+            wanted: list[str] = limit if isinstance(limit, list) else [limit]
             names = {"string": "text", "integer": "a whole number", "array": "a list", "object": "an object"}
             return field or None, f"{value!r} is not {' or '.join(names.get(w, w) for w in wanted if w != 'null')}"
         case "minLength":
             return field, "is empty"
         case "maxLength":
-            return field, f"has {len(value)} characters; {error.validator_value} is the most"
+            return field, f"has {len(value)} characters; {limit} is the most"
         case "minimum" | "maximum":
-            return field, f"{value} is out of range; it goes from {_bound(error, 'minimum')} to {_bound(error, 'maximum')}"
+            return (
+                field,
+                f"{value} is out of range; it goes from {_bound(error, 'minimum')} to {_bound(error, 'maximum')}",
+            )
         case "pattern":
             description = error.schema.get("description") if isinstance(error.schema, dict) else None
             wanted_text = description or "it must look like https://example.com/page"

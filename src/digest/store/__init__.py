@@ -1,8 +1,10 @@
 """The SQLite file: opening, migrations, transactions, backup. It knows no domain."""
 
+from sqlite_utils import Database
+
 from digest.store.backup import back_up
 from digest.store.check import check_store
-from digest.store.connection import Database, explain, open_store, writing
+from digest.store.connection import explain, open_store, writing
 from digest.store.migrations import migrate, pending
 
 __all__ = [

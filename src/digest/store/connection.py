@@ -64,9 +64,7 @@ def _know_its_schema(db: Database, path: Path, *, allow_pending: bool) -> None:
     if waiting and "issues" not in db.table_names() and db.table_names():
         raise StoreError(f"{path} is a SQLite file of something else; give another --db")
     if waiting and not allow_pending:
-        raise StoreError(
-            f"{path} is from an older digest; `digest db migrate` brings it up to date and keeps a backup"
-        )
+        raise StoreError(f"{path} is from an older digest; `digest db migrate` brings it up to date and keeps a backup")
 
 
 @contextmanager

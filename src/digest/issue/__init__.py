@@ -1,0 +1,1 @@
+"""Collect, compose, render, approve: what goes into an issue and what it looks like."""

@@ -1,0 +1,76 @@
+"""Collecting: which comparisons the next issue is to have.
+
+Every comparison that is public and stands in no issue yet is new, however late it was imported and whatever
+the clocks did: what an issue considered is written down comparison by comparison, not told from dates. A
+cancelled issue that was mailed to nobody gives its comparisons back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from digest import times
+from digest.catalogue.model import Comparison
+from digest.catalogue.queries import load_comparisons
+from digest.store import Database
+
+_STANDS = "(i.state <> 'cancelled' OR i.sending_at IS NOT NULL)"
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was found: new comparisons, sent ones that changed in substance, and older ones left out by choice."""
+
+    new: tuple[Comparison, ...]
+    updated: tuple[Comparison, ...]
+    left_out: tuple[Comparison, ...] = ()
+
+
+def collect(db: Database, *, now: datetime, since: datetime | None = None) -> Collected:
+    """Find what is public at `now` and in no issue that stands; of that, what was published before `since` is left out.
+
+    A comparison that changed in substance since it was last mailed (its verdicts, panel ship or entry, not its
+    wording) is given as updated, once for each change.
+    """
+    found = load_comparisons(
+        db,
+        [
+            id_
+            for (id_,) in db.conn.execute(
+                "SELECT c.id FROM comparisons c WHERE c.published_at <= ? AND NOT EXISTS ("
+                "  SELECT 1 FROM issue_comparisons ic JOIN issues i ON i.number = ic.issue"
+                f"  WHERE ic.comparison = c.id AND {_STANDS})"
+                " ORDER BY c.published_at DESC, c.slug",
+                (times.to_text(now),),
+            )
+        ],
+    )
+    new = tuple(comparison for comparison in found if since is None or comparison.published_at >= since)
+    kept = {comparison.id for comparison in new}
+    return Collected(new, _updated(db), tuple(comparison for comparison in found if comparison.id not in kept))
+
+
+def _updated(db: Database) -> tuple[Comparison, ...]:
+    # Only those of which a row was written to after their issue was approved are loaded and looked at.
+    rows = db.conn.execute(
+        "SELECT c.id, ic.substance FROM comparisons c"
+        " JOIN issue_comparisons ic ON ic.comparison = c.id"
+        " JOIN issues i ON i.number = ic.issue"
+        " WHERE i.sending_at IS NOT NULL AND ic.form <> 'out'"
+        " AND i.number = (SELECT max(i.number) FROM issue_comparisons x JOIN issues i ON i.number = x.issue"
+        f"   WHERE x.comparison = c.id AND {_STANDS})"
+        " AND EXISTS (SELECT 1 FROM tools t LEFT JOIN reviews r ON r.tool = t.id"
+        "   WHERE t.id IN (c.left_tool, c.right_tool)"
+        "   AND (t.updated_at >= i.approved_at OR r.updated_at >= i.approved_at OR c.updated_at >= i.approved_at))"
+        " ORDER BY c.published_at DESC, c.slug"
+    ).fetchall()
+    mailed = dict(rows)
+    return tuple(
+        comparison for comparison in load_comparisons(db, mailed) if comparison.substance != mailed[comparison.id]
+    )
+
+
+def came_in_since(db: Database, *, now: datetime) -> int:
+    """Count what a new draft would find: comparisons that are public at `now` and stand in no issue."""
+    return len(collect(db, now=now).new)

@@ -1,0 +1,113 @@
+"""Composing: the lead, the order, the forms, and the words above them. Pure functions of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from digest.catalogue.model import Comparison, Tool
+from digest.issue.collect import Collected
+from digest.issue.model import Form, Placed
+
+SUBJECT_LENGTH = 78
+"""What most inboxes show of a subject on a wide screen; a phone shows about half, so the lead comes first."""
+
+PREHEADER_LENGTH = 110
+"""About what Gmail and Apple Mail show after the subject."""
+
+
+def compose(collected: Collected, *, full: int, brief: int) -> tuple[Placed, ...]:
+    """Put the comparisons in order and give each a form.
+
+    The lead is the one with most readers' votes, then most reviews, then the newest; the others follow in the
+    same order, new before updated. The first `full` are shown in full, the next `brief` in brief, the rest as
+    links. What was left out is kept as `out`, so that it is not collected again.
+    """
+    new = sorted(collected.new, key=_rank)
+    updated = sorted(collected.updated, key=_rank) if new else []
+    placed = []
+    for position, comparison in enumerate([*new, *updated]):
+        form: Form = "full" if position < full else "brief" if position < full + brief else "link"
+        placed.append(Placed(comparison, form, updated=position >= len(new)))
+    return (*placed, *(Placed(comparison, "out") for comparison in collected.left_out))
+
+
+def _rank(comparison: Comparison) -> tuple[int, int, float, str]:
+    reviews = len(comparison.left.reviews) + len(comparison.right.reviews)
+    return -comparison.votes, -reviews, -comparison.published_at.timestamp(), comparison.slug
+
+
+def subject_for(placed: Sequence[Placed]) -> str:
+    """Write ``A vs B, and 5 more verdicts``, with long names cut so that the whole fits."""
+    shown = [item for item in placed if item.form != "out"]
+    more = len(shown) - 1
+    tail = f", and {more} more verdict{'s' if more > 1 else ''}" if more else ": ship or skip?"
+    lead = shown[0].comparison
+    room = SUBJECT_LENGTH - len(tail) - len(" vs ")
+    left, right = _one_line(lead.left.name), _one_line(lead.right.name)
+    # Each name has half the room, and what the other leaves of its half.
+    left_cut = shorten(left, max(room // 2, room - len(right)))
+    right_cut = shorten(right, max(room // 2, room - len(left_cut)))
+    return f"{left_cut} vs {right_cut}{tail}"
+
+
+def preheader_for(placed: Sequence[Placed]) -> str:
+    """Write what the inbox shows after the subject: the verdict on the lead, then what else is in."""
+    shown = [item.comparison for item in placed if item.form != "out"]
+    others = ", ".join(comparison.title for comparison in shown[1:])
+    line = verdict_line(shown[0]) + (f" Also: {others}." if others else "")
+    return shorten(_one_line(line), PREHEADER_LENGTH)
+
+
+def intro_for(placed: Sequence[Placed]) -> str:
+    """Write the opening paragraph, for the editor to better."""
+    new = sum(item.form != "out" and not item.updated for item in placed)
+    updated = sum(item.updated for item in placed)
+    pairs = "One new pair of tools" if new == 1 else f"{new} new pairs of tools"
+    text = f"{pairs} went before the panel since the last issue. What they would ship, what they would skip, and why:"
+    if updated:
+        again = "One earlier verdict has" if updated == 1 else f"{updated} earlier verdicts have"
+        text += f" {again} changed; you find {'it' if updated == 1 else 'them'} marked “Updated”."
+    return text
+
+
+def verdict_line(comparison: Comparison) -> str:
+    """Say the panel's word on both tools in one line: ``Panel ships A 4–0 and B 3–1.``
+
+    Where no verdict is stated it gives the figures: ``Panel ship: A 100%, B 75%.``
+    """
+    left, right = comparison.left, comparison.right
+    if not (_is_split(left) and _is_split(right)):
+        return f"Panel ship: {left.name} {figure(left.panel_ship)}, {right.name} {figure(right.panel_ship)}."
+    if _verb(left) == _verb(right):
+        return f"Panel {_verb(left)} {left.name} {_split(left)} and {right.name} {_split(right)}."
+    return f"Panel {_verb(left)} {left.name} {_split(left)}, {_verb(right)} {right.name} {_split(right)}."
+
+
+def _is_split(tool: Tool) -> bool:
+    return tool.ships + tool.skips > 0
+
+
+def _verb(tool: Tool) -> str:
+    return "ships" if tool.ships > tool.skips else "skips" if tool.skips > tool.ships else "is split on"
+
+
+def _split(tool: Tool) -> str:
+    return f"{max(tool.ships, tool.skips)}–{min(tool.ships, tool.skips)}"
+
+
+def figure(percent: int | None) -> str:
+    """Write a figure as the pages do: ``75%``, or a dash for none."""
+    return "—" if percent is None else f"{percent}%"
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut a text at a word, with an ellipsis, where it is longer than `length` characters."""
+    if len(text) <= length:
+        return text
+    cut = text[: length - 1]
+    at_word = cut.rpartition(" ")[0]
+    return (at_word if len(at_word) > length // 2 else cut).rstrip(" ,.;:–-") + "…"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

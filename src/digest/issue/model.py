@@ -1,0 +1,68 @@
+"""An issue's values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from digest.catalogue.model import Comparison
+
+State = Literal["draft", "approved", "sending", "paused", "sent", "cancelled"]
+Form = Literal["full", "brief", "link", "out"]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A comparison in an issue: in which form, and whether it is back because it changed."""
+
+    comparison: Comparison
+    form: Form
+    updated: bool = False
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What an editor may still change of an issue, and what it is rendered from."""
+
+    number: int
+    cutoff: datetime
+    subject: str
+    preheader: str
+    intro: str
+    placed: tuple[Placed, ...]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """An issue as it is mailed, with the places that differ per copy still open (see `personalise`).
+
+    `links` are the addresses in the HTML, each once, in their order; those with a token in them are not
+    among them.
+    """
+
+    subject: str
+    preheader: str
+    mjml: str
+    html: str
+    text: str
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An issue as the store has it; the frozen parts are None while it is a draft."""
+
+    number: int
+    state: State
+    subject: str
+    preheader: str
+    intro: str
+    cutoff: datetime
+    content_hash: str | None
+    html: str | None
+    text: str | None
+    scheduled_at: datetime | None
+    approved_at: datetime | None
+    sending_at: datetime | None
+    sent_at: datetime | None
