@@ -24,11 +24,18 @@ def compose(collected: Collected, *, full: int, brief: int) -> tuple[Placed, ...
     """
     new = sorted(collected.new, key=_rank)
     updated = sorted(collected.updated, key=_rank) if new else []
-    placed = []
-    for position, comparison in enumerate([*new, *updated]):
-        form: Form = "full" if position < full else "brief" if position < full + brief else "link"
-        placed.append(Placed(comparison, form, updated=position >= len(new)))
-    return (*placed, *(Placed(comparison, "out") for comparison in collected.left_out))
+    return (
+        *(
+            Placed(comparison, form_at(position, full=full, brief=brief), updated=position >= len(new))
+            for position, comparison in enumerate([*new, *updated])
+        ),
+        *(Placed(comparison, "out") for comparison in collected.left_out),
+    )
+
+
+def form_at(position: int, *, full: int, brief: int) -> Form:
+    """Give the form of the comparison at a place in the issue, from 0."""
+    return "full" if position < full else "brief" if position < full + brief else "link"
 
 
 def _rank(comparison: Comparison) -> tuple[int, int, float, str]:

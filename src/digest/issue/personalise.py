@@ -47,7 +47,7 @@ def split(text: str) -> Segments:
     known = {place: place for place in PLACES}
     if strangers := [name for name in names if name not in known]:
         raise ValueError(f"there is no value for [[digest:{strangers[0]}]]")
-    return Segments(tuple(parts[0::2]), tuple(known[name] for name in names if name in known))  # type: ignore[index]
+    return Segments(tuple(parts[0::2]), tuple(known[name] for name in names if name in known))
 
 
 def neutralise(text: str) -> str:

@@ -1,0 +1,279 @@
+"""The issues in the store: drafting, editing, approving, cancelling, finding."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from digest import times
+from digest.catalogue.queries import load_comparisons
+from digest.errors import InputError, NotFoundError, StateError, nearest
+from digest.issue import personalise
+from digest.issue.collect import came_in_since, collect
+from digest.issue.compose import compose, form_at, intro_for, preheader_for, subject_for
+from digest.issue.model import Draft, Issue, Placed, Rendered, State
+from digest.issue.render import render
+from digest.settings import Settings
+from digest.store import Database, writing
+
+_COLUMNS = (
+    "number, state, subject, preheader, intro, cutoff, content_hash, html, text,"
+    " scheduled_at, approved_at, sending_at, sent_at"
+)
+_MOMENTS = ("cutoff", "scheduled_at", "approved_at", "sending_at", "sent_at")
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """What `draft` did: `issue` is None where there was nothing new to make one of.
+
+    `waiting` counts the new comparisons that an already open draft does not have.
+    """
+
+    issue: Issue | None
+    made: bool
+    refreshed: bool = False
+    waiting: int = 0
+
+
+def draft(
+    db: Database,
+    settings: Settings,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+    refresh: bool = False,
+) -> Drafted:
+    """Make the next issue of what is new, or find the draft that is open already.
+
+    An open draft is left as it is, unless `refresh` asks to collect and compose it anew. Comparisons published
+    before `since` are left out for good. Runs in one write transaction, so two at once make one draft.
+    """
+    with writing(db) as connection:
+        row = connection.execute("SELECT max(number) FROM issues WHERE state = 'draft'").fetchone()
+        number: int | None = row[0]
+        if number is not None and not refresh:
+            return Drafted(find_issue(db, number), made=False, waiting=came_in_since(db, now=now))
+        if number is not None:
+            connection.execute("DELETE FROM issue_comparisons WHERE issue = ?", (number,))
+        collected = collect(db, now=now, since=since)
+        if not collected.new:
+            if number is not None:
+                raise StateError(f"nothing is left for issue {number}; `digest cancel {number}` drops the draft")
+            return Drafted(None, made=False)
+        placed = compose(collected, full=settings.full_comparisons, brief=settings.brief_comparisons)
+        words = (subject_for(placed), preheader_for(placed), intro_for(placed))
+        stamp = times.to_text(now)
+        if number is None:
+            number = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM issues").fetchone()[0]
+            connection.execute(
+                "INSERT INTO issues (number, state, subject, preheader, intro, cutoff, created_at, updated_at)"
+                " VALUES (?, 'draft', ?, ?, ?, ?, ?, ?)",
+                (number, *words, stamp, stamp, stamp),
+            )
+            made = True
+        else:
+            connection.execute(
+                "UPDATE issues SET subject = ?, preheader = ?, intro = ?, cutoff = ?, updated_at = ? WHERE number = ?",
+                (*words, stamp, stamp, number),
+            )
+            made = False
+        _place(connection, number, placed)
+        return Drafted(find_issue(db, number), made=made, refreshed=not made)
+
+
+def _place(connection: sqlite3.Connection, number: int, placed: Sequence[Placed]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO issue_comparisons (issue, comparison, position, form, updated, substance)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (number, item.comparison.id, position, item.form, item.updated, item.comparison.substance)
+            for position, item in enumerate(placed)
+        ],
+    )
+
+
+def find_issue(db: Database, number: int) -> Issue:
+    """Give an issue by its number.
+
+    Raises:
+        NotFoundError: with the numbers there are.
+    """
+    row = db.conn.execute(f"SELECT {_COLUMNS} FROM issues WHERE number = ?", (number,)).fetchone()  # noqa: S608
+    if row is None:
+        last = db.conn.execute("SELECT max(number) FROM issues").fetchone()[0]
+        there = f"the last one is {last}" if last else "there is none yet, `digest draft` makes one"
+        raise NotFoundError(f"there is no issue {number}; {there}")
+    values: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    for name in _MOMENTS:
+        values[name] = times.from_text(values[name]) if values[name] else None
+    return Issue(**values)
+
+
+def load_draft(db: Database, number: int) -> Draft:
+    """Load what an issue is rendered from, with its comparisons as the catalogue has them now."""
+    issue = find_issue(db, number)
+    rows = db.conn.execute(
+        "SELECT comparison, form, updated FROM issue_comparisons WHERE issue = ? ORDER BY position", (number,)
+    ).fetchall()
+    comparisons = load_comparisons(db, [row[0] for row in rows])
+    placed = tuple(
+        Placed(comparison, form, bool(updated))
+        for comparison, (_, form, updated) in zip(comparisons, rows, strict=True)
+    )
+    return Draft(number, issue.cutoff, issue.subject, issue.preheader, issue.intro, placed)
+
+
+def rendered(db: Database, settings: Settings, number: int) -> Rendered:
+    """Give an issue as it is, or would be, mailed: frozen once it is approved, rendered afresh while a draft.
+
+    The MJML of a frozen issue is rendered again, for looking at.
+    """
+    issue = find_issue(db, number)
+    fresh = render(load_draft(db, number), settings)
+    if issue.html is None or issue.text is None:
+        return fresh
+    return replace(fresh, subject=issue.subject, preheader=issue.preheader, html=issue.html, text=issue.text)
+
+
+def edit(
+    db: Database,
+    number: int,
+    *,
+    now: datetime,
+    subject: str | None = None,
+    preheader: str | None = None,
+    intro: str | None = None,
+    lead: str | None = None,
+    out: Sequence[str] = (),
+    settings: Settings,
+) -> Issue:
+    """Change a draft's words, its lead, or what is left out of it. An approved issue goes back to draft.
+
+    Args:
+        db: the store.
+        number: the issue.
+        now: the moment of the change.
+        subject: the new subject line.
+        preheader: the new preheader.
+        intro: the new opening text; a blank line parts paragraphs.
+        lead: the slug of the comparison to put first.
+        out: slugs of comparisons to leave out for good.
+        settings: how many comparisons are full and brief.
+
+    Raises:
+        InputError: an empty subject, or a slug that is not in the issue; nothing is changed.
+        StateError: the issue is past editing.
+    """
+    with writing(db) as connection:
+        issue = find_issue(db, number)
+        _expect(issue, "edited", "draft", "approved")
+        words = {"subject": _one_line(subject), "preheader": _one_line(preheader), "intro": intro}
+        if words["subject"] == "":
+            raise InputError("is empty; an issue needs a subject", field="subject")
+        for name, value in words.items():
+            if value is not None:
+                connection.execute(f"UPDATE issues SET {name} = ? WHERE number = ?", (value, number))  # noqa: S608
+        if lead is not None or out:
+            _place(connection, number, _rearranged(load_draft(db, number).placed, lead, out, settings))
+        connection.execute(
+            "UPDATE issues SET state = 'draft', content_hash = NULL, html = NULL, text = NULL, links = NULL,"
+            " approved_at = NULL, scheduled_at = NULL, updated_at = ? WHERE number = ?",
+            (times.to_text(now), number),
+        )
+        return find_issue(db, number)
+
+
+def _rearranged(placed: Sequence[Placed], lead: str | None, out: Sequence[str], settings: Settings) -> list[Placed]:
+    slugs = [item.comparison.slug for item in placed]
+    for slug in (*out, *([lead] if lead else [])):
+        if slug not in slugs:
+            raise InputError(f"the issue has no comparison {slug!r}{nearest(slug, slugs)}", field="slug")
+    shown = [item for item in placed if item.comparison.slug not in out and item.form != "out"]
+    if lead is not None:
+        shown.sort(key=lambda item: item.comparison.slug != lead)
+    if not shown:
+        raise InputError("nothing would be left in the issue; `digest cancel` drops it whole", field="out")
+    again = [
+        replace(item, form=form_at(position, full=settings.full_comparisons, brief=settings.brief_comparisons))
+        for position, item in enumerate(shown)
+    ]
+    kept = {item.comparison.id for item in again}
+    return again + [replace(item, form="out") for item in placed if item.comparison.id not in kept]
+
+
+def _one_line(text: str | None) -> str | None:
+    return None if text is None else " ".join(text.split())
+
+
+def approve(db: Database, settings: Settings, number: int, *, now: datetime, at: datetime | None = None) -> Issue:
+    """Freeze a draft: content, subject, HTML, text, links, and a hash of them all.
+
+    Args:
+        db: the store.
+        settings: what it is rendered with.
+        number: the issue.
+        now: the moment of approval.
+        at: when it may be sent; at once where it is None.
+
+    Raises:
+        StateError: it is not a draft, or `at` has passed.
+    """
+    with writing(db) as connection:
+        issue = find_issue(db, number)
+        _expect(issue, "approved", "draft")
+        if at is not None and at < now:
+            raise StateError(f"{times.for_people(at, settings.zone)} has passed; give a time to come, or none for now")
+        source = load_draft(db, number)
+        frozen = render(source, settings)
+        for part in (frozen.html, frozen.text):
+            try:
+                personalise.split(part)
+            except ValueError as error:
+                raise StateError(f"issue {number} cannot be approved: {error}") from None
+        _place(connection, number, source.placed)
+        connection.execute(
+            "UPDATE issues SET state = 'approved', html = ?, text = ?, links = ?, content_hash = ?,"
+            " approved_at = ?, scheduled_at = ?, updated_at = ? WHERE number = ?",
+            (
+                frozen.html,
+                frozen.text,
+                json.dumps(frozen.links),
+                content_hash(frozen),
+                times.to_text(now),
+                times.to_text(at) if at else None,
+                times.to_text(now),
+                number,
+            ),
+        )
+        return find_issue(db, number)
+
+
+def content_hash(content: Rendered) -> str:
+    """Give the SHA-256, in hex, of all that a subscriber gets."""
+    parts = [content.subject, content.preheader, content.html, content.text, *content.links]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def cancel(db: Database, number: int, *, now: datetime) -> Issue:
+    """Cancel an issue that nobody is being mailed now. One that nobody was mailed gives its comparisons back."""
+    with writing(db) as connection:
+        issue = find_issue(db, number)
+        _expect(issue, "cancelled", "draft", "approved", "paused")
+        connection.execute(
+            "UPDATE issues SET state = 'cancelled', cancelled_at = ?, updated_at = ? WHERE number = ?",
+            (times.to_text(now), times.to_text(now), number),
+        )
+        return find_issue(db, number)
+
+
+def _expect(issue: Issue, wanted: str, *states: State) -> None:
+    if issue.state not in states:
+        raise StateError(
+            f"issue {issue.number} is {issue.state}; only one that is {' or '.join(states)} can be {wanted}"
+        )
