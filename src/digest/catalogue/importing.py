@@ -13,11 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from digest import times
-from digest.catalogue.formats import Format, read
+from digest.catalogue.formats import SUFFIXES, Format, read
 from digest.catalogue.names import slug_for, spelling_key
 from digest.catalogue.page import PANEL
 from digest.catalogue.records import KINDS, Kind, Record
@@ -53,6 +54,31 @@ class FileReport:
         """Count the things with an outcome, by kind in the plural."""
         found = Counter(change.kind for change in self.changes if change.outcome == outcome)
         return {f"{kind}s": found[kind] for kind in KINDS if found[kind]}
+
+
+def gather(sources: Sequence[str], standard_input: Callable[[], bytes]) -> list[tuple[str, bytes]]:
+    """Read files, the catalogue files of folders in the order of their names, and standard input for ``-``.
+
+    Raises:
+        InputError: something is not there or cannot be read; nothing has been imported by then.
+    """
+    found: list[tuple[str, bytes]] = []
+    for source in sources:
+        path = Path(source)
+        if source == "-":
+            found.append(("standard input", standard_input()))
+            continue
+        files = [path]
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+            if not files:
+                raise InputError(f"has no file that ends in {', '.join(SUFFIXES)}", file=source)
+        for file in files:
+            try:
+                found.append((str(file), file.read_bytes()))
+            except OSError as error:
+                raise InputError(f"cannot be read: {error.strerror}", file=str(file)) from None
+    return found
 
 
 class _DryRun(Exception):  # noqa: N818 (not an error: it rolls the transaction back)

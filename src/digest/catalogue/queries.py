@@ -57,7 +57,12 @@ def _load_tools(db: Database, ids: Iterable[int]) -> dict[int, Tool]:
         " FROM tools WHERE id IN ({})",
         wanted,
     )
-    return {id_: Tool(*columns, reviews=tuple(reviews[id_]), votes=votes.get(id_, Votes())) for id_, *columns in rows}
+    return {row[0]: _tool(row, tuple(reviews[row[0]]), votes.get(row[0], Votes())) for row in rows}
+
+
+def _tool(row: tuple[Any, ...], reviews: tuple[Review, ...], votes: Votes) -> Tool:
+    _, slug, name, tagline, category, description, entry, url, panel_ship, community = row
+    return Tool(slug, name, tagline, category, description, entry, url, panel_ship, community, reviews, votes)
 
 
 def _select(db: Database, sql: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:

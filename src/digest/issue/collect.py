@@ -38,7 +38,7 @@ def collect(db: Database, *, now: datetime, since: datetime | None = None) -> Co
         [
             id_
             for (id_,) in db.conn.execute(
-                "SELECT c.id FROM comparisons c WHERE c.published_at <= ? AND NOT EXISTS ("
+                "SELECT c.id FROM comparisons c WHERE c.published_at <= ? AND NOT EXISTS ("  # noqa: S608
                 "  SELECT 1 FROM issue_comparisons ic JOIN issues i ON i.number = ic.issue"
                 f"  WHERE ic.comparison = c.id AND {_STANDS})"
                 " ORDER BY c.published_at DESC, c.slug",
@@ -54,7 +54,7 @@ def collect(db: Database, *, now: datetime, since: datetime | None = None) -> Co
 def _updated(db: Database) -> tuple[Comparison, ...]:
     # Only those of which a row was written to after their issue was approved are loaded and looked at.
     rows = db.conn.execute(
-        "SELECT c.id, ic.substance FROM comparisons c"
+        "SELECT c.id, ic.substance FROM comparisons c"  # noqa: S608
         " JOIN issue_comparisons ic ON ic.comparison = c.id"
         " JOIN issues i ON i.number = ic.issue"
         " WHERE i.sending_at IS NOT NULL AND ic.form <> 'out'"

@@ -260,6 +260,18 @@ def content_hash(content: Rendered) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def check_issues(db: Database) -> list[str]:
+    """Look for frozen issues whose content is not what was approved; a line each."""
+    rows = db.conn.execute(
+        "SELECT number, content_hash, subject, preheader, html, text, links FROM issues WHERE html IS NOT NULL"
+    )
+    return [
+        f"issue {number} is not what was approved: its content does not match its hash"
+        for number, approved, subject, preheader, html, text, links in rows
+        if approved != content_hash(Rendered(subject, preheader, "", html, text, tuple(json.loads(links))))
+    ]
+
+
 def cancel(db: Database, number: int, *, now: datetime) -> Issue:
     """Cancel an issue that nobody is being mailed now. One that nobody was mailed gives its comparisons back."""
     with writing(db) as connection:

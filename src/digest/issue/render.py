@@ -9,7 +9,7 @@ from html import unescape
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from mjml import mjml2html
 
 from digest.catalogue.model import Tool
@@ -51,7 +51,7 @@ def render(draft: Draft, settings: Settings) -> Rendered:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(resource("templates", "email")),
-        autoescape=lambda name: name is not None and name.endswith(".mjml"),
+        autoescape=select_autoescape(enabled_extensions=("mjml",), default=False),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -5,6 +5,7 @@ from sqlite_utils import Database
 from digest.store.backup import back_up
 from digest.store.check import check_store
 from digest.store.connection import explain, open_store, writing
+from digest.store.keys import store_key
 from digest.store.migrations import migrate, pending
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "migrate",
     "open_store",
     "pending",
+    "store_key",
     "writing",
 ]

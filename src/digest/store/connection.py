@@ -88,7 +88,7 @@ def writing(db: Database) -> Iterator[sqlite3.Connection]:
         raise
 
 
-def explain(error: sqlite3.Error, path: Path) -> StoreError:
+def explain(error: sqlite3.Error, path: Path | str) -> StoreError:
     """Turn what SQLite says into one line that says what to do."""
     text = str(error)
     match getattr(error, "sqlite_errorname", ""):

@@ -1,0 +1,1 @@
+"""Subscribers: who they are, how they come and go, who must not be mailed."""

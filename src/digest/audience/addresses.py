@@ -1,0 +1,71 @@
+"""Addresses and names as people write them, and what makes two of them the same mailbox."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from email_validator import EmailNotValidError, validate_email
+
+from digest.errors import InputError
+
+NAME_LENGTH = 100
+_LINK = re.compile(r"https?:|www\.|[a-z0-9-]\.[a-z]{2,}/|[<>@{}\[\]]", re.IGNORECASE)
+_PLAIN = re.compile(r"[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", re.IGNORECASE)
+_RESERVED = re.compile(r"\.(test|invalid|localhost|local|example|arpa|onion)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address: in the reader's spelling, and the key that all spellings of the mailbox share."""
+
+    email: str
+    key: str
+
+
+def read_address(text: str) -> Address:
+    """Check an address and give it with its key.
+
+    The key is in lower case throughout, its domain in ASCII (``MÜLLER@Bücher.example.org`` and
+    ``müller@xn--bcher-kva.example.org`` are one). Tags (``ada+news@``) and dots are left: only their own
+    provider knows what they mean.
+
+    Raises:
+        InputError: saying what is wrong with it.
+    """
+    text = text.strip()
+    # The common case, read without the validator: 20 times as fast, and never more lenient (see its test).
+    if len(text) <= 200 and len(text.partition("@")[0]) <= 64 and _PLAIN.fullmatch(text):
+        labels = text.partition("@")[2].split(".")
+        if all(len(label) <= 63 and label[2:4] != "--" for label in labels) and not _RESERVED.search(text):
+            return Address(text, text.lower())
+    try:
+        found = validate_email(text, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise InputError(f"{text!r} is not an email address: {error}", field="email") from None
+    return Address(f"{found.local_part}@{found.domain}", f"{found.local_part.lower()}@{found.ascii_domain.lower()}")
+
+
+def sending_address(email: str) -> str:
+    """Give an address as it goes on an envelope: the local part as the reader spells it, the domain in ASCII."""
+    if email.isascii():
+        return email
+    local, _, domain = email.rpartition("@")
+    ascii_domain = validate_email(f"a@{domain}", check_deliverability=False).ascii_domain
+    return f"{local}@{ascii_domain}"
+
+
+def read_name(text: str | None) -> str | None:
+    """Give a name that is fit to greet with, or None.
+
+    One line, at most 100 characters, no control characters, and nothing that looks like a link or an address:
+    what a stranger types into the form must not travel in our mails.
+    """
+    if not text:
+        return None
+    visible = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    name = " ".join("".join(c for c in visible if unicodedata.category(c) != "Cf" or c == "\u200d").split())
+    if not name or len(name) > NAME_LENGTH or _LINK.search(name):
+        return None
+    return name

@@ -1,0 +1,159 @@
+"""Subscribers in the store: add, remove, find, count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Literal
+
+from digest import times
+from digest.audience.addresses import Address, read_address, read_name
+from digest.errors import NotFoundError, StateError
+from digest.store import Database, writing
+
+State = Literal["pending", "active", "unsubscribed"]
+STATES: tuple[State, ...] = ("pending", "active", "unsubscribed")
+Reason = Literal["unsubscribed", "hard bounce", "complaint", "forgotten"]
+
+
+@dataclass(frozen=True)
+class Subscriber:
+    """Someone who gets, or got, the newsletter; `suppressed` is the reason why the address must not be mailed."""
+
+    id: int
+    email: str
+    name: str | None
+    state: State
+    suppressed: Reason | None
+    source: str
+    created_at: str
+
+    def as_dict(self) -> dict[str, object]:
+        """Give it for JSON and CSV, without the store's own number."""
+        fields = asdict(self)
+        del fields["id"]
+        return fields
+
+
+_SELECT = (
+    "SELECT s.id, s.email, s.name, s.state, x.reason, s.source, s.created_at"
+    " FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key"
+)
+
+
+def add(
+    db: Database, email: str, *, now: datetime, name: str | None = None, resubscribe: bool = False
+) -> tuple[Subscriber, bool]:
+    """Add an active subscriber; give it, and whether it is new or changed.
+
+    Args:
+        db: the store.
+        email: the address.
+        now: the moment.
+        name: a name to greet with.
+        resubscribe: take back one who unsubscribed and asked to return.
+
+    Raises:
+        InputError: not an address.
+        StateError: the address unsubscribed, or is suppressed.
+    """
+    address = read_address(email)
+    stamp = times.to_text(now)
+    with writing(db) as connection:
+        known = _by_key(db, address)
+        suppressed = _suppression(db, address)
+        if suppressed and not (resubscribe and suppressed == "unsubscribed"):
+            advice = " add --resubscribe if they asked to come back" if suppressed == "unsubscribed" else ""
+            raise StateError(f"{email} must not be mailed ({suppressed});{advice or ' nothing was changed'}")
+        connection.execute("DELETE FROM suppressions WHERE email_key = ?", (address.key,))
+        clean = read_name(name)
+        if known and known.state == "active" and (clean is None or clean == known.name):
+            return known, False
+        connection.execute(
+            "INSERT INTO subscribers (email, email_key, name, state, source, created_at, updated_at)"
+            " VALUES (?, ?, ?, 'active', 'added by hand', ?, ?)"
+            " ON CONFLICT (email_key) DO UPDATE SET state = 'active', name = coalesce(excluded.name, name),"
+            " updated_at = excluded.updated_at",
+            (address.email, address.key, clean, stamp, stamp),
+        )
+        found = _by_key(db, address)
+        assert found is not None  # noqa: S101 (just written)
+        return found, True
+
+
+def remove(db: Database, email: str, *, now: datetime) -> tuple[Subscriber, bool]:
+    """Unsubscribe an address, and suppress it so that no import brings it back; give it, and whether it changed.
+
+    Raises:
+        NotFoundError: nobody has this address.
+    """
+    address = read_address(email)
+    with writing(db):
+        known = _by_key(db, address)
+        if known is None:
+            raise NotFoundError(f"no subscriber has the address {email}")
+        if known.state == "unsubscribed":
+            return known, False
+        unsubscribe(db, known.id, address.key, now=now)
+        return _by_key(db, address) or known, True
+
+
+def unsubscribe(db: Database, subscriber: int, key: str, *, now: datetime) -> None:
+    """Write an unsubscription down: the subscriber's state, and a suppression of the address."""
+    stamp = times.to_text(now)
+    with writing(db) as connection:
+        connection.execute(
+            "UPDATE subscribers SET state = 'unsubscribed', updated_at = ? WHERE id = ?", (stamp, subscriber)
+        )
+        suppress(db, key, "unsubscribed", now=now)
+
+
+def suppress(db: Database, key: str, reason: Reason, *, now: datetime) -> None:
+    """Put an address, by its key, on the suppression list; the first reason stays."""
+    with writing(db) as connection:
+        connection.execute(
+            "INSERT INTO suppressions (email_key, reason, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (key, reason, times.to_text(now)),
+        )
+
+
+def find_subscribers(
+    db: Database, *, state: State | None = None, search: str = "", limit: int | None = None
+) -> Iterator[Subscriber]:
+    """Give subscribers in the order they came, by state and by a part of the address or name."""
+    pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    cursor = db.conn.execute(
+        f"{_SELECT} WHERE (:state IS NULL OR s.state = :state)"
+        " AND (:search = '' OR s.email LIKE :pattern ESCAPE '\\' OR s.name LIKE :pattern ESCAPE '\\')"
+        " ORDER BY s.id LIMIT :limit",
+        {"state": state, "search": search, "pattern": pattern, "limit": -1 if limit is None else limit},
+    )
+    return (Subscriber(*row) for row in cursor)
+
+
+def count_audience(db: Database) -> dict[str, int]:
+    """Count active, pending and unsubscribed subscribers and suppressed addresses; nobody is counted twice.
+
+    `active` are those who would be mailed now. `suppressed` are the addresses on the suppression list of which
+    no subscriber counts as unsubscribed.
+    """
+    row = db.conn.execute(
+        "SELECT"
+        " count(*) FILTER (WHERE s.state = 'active' AND x.reason IS NULL),"
+        " count(*) FILTER (WHERE s.state = 'pending' AND x.reason IS NULL),"
+        " count(*) FILTER (WHERE s.state = 'unsubscribed'),"
+        " (SELECT count(*) FROM suppressions) - count(*) FILTER (WHERE s.state = 'unsubscribed' AND x.reason NOTNULL)"
+        " FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key"
+    ).fetchone()
+    return dict(zip(("active", "pending", "unsubscribed", "suppressed"), row, strict=True))
+
+
+def _by_key(db: Database, address: Address) -> Subscriber | None:
+    row = db.conn.execute(f"{_SELECT} WHERE s.email_key = ?", (address.key,)).fetchone()
+    return Subscriber(*row) if row else None
+
+
+def _suppression(db: Database, address: Address) -> Reason | None:
+    row = db.conn.execute("SELECT reason FROM suppressions WHERE email_key = ?", (address.key,)).fetchone()
+    return row[0] if row else None

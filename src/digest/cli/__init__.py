@@ -1,0 +1,94 @@
+"""The `digest` command: parses, calls, prints. No logic of its own."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+
+import click
+from click.shell_completion import get_completion_class
+
+from digest import __version__
+from digest.cli.app import FAILED, INTERRUPTED, App, Group, with_app
+from digest.cli.catalogue import import_
+from digest.cli.db import db
+from digest.cli.demo import demo
+from digest.cli.issue import approve, cancel, draft, edit, render, show
+from digest.cli.sending import send, status
+from digest.cli.settings import settings
+from digest.cli.subscribers import subscribers
+from digest.errors import DigestError
+from digest.store import explain
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="digest")
+def cli() -> None:
+    """From a catalogue of tool comparisons to a weekly email, with every copy accounted for.
+
+    \b
+    The week:   digest import FILES    bring comparisons in
+                digest draft           make the next issue of what is new
+                digest show 1          look at it; `render 1 --out DIR` writes it as files
+                digest approve 1       freeze it
+                digest send 1          mail it to everyone
+                digest status          see where everything stands
+
+    To see all of it work in a minute: digest demo
+    """
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@with_app
+def completion(app: App, shell: str) -> None:
+    """Print the completion script of a shell.
+
+    \b
+    bash:  eval "$(digest completion bash)"      in ~/.bashrc
+    zsh:   eval "$(digest completion zsh)"       in ~/.zshrc
+    fish:  digest completion fish | source       in ~/.config/fish/config.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 (the choices are click's own)
+    click.echo(kind(cli, {}, "digest", "_DIGEST_COMPLETE").source())
+
+
+for command in (
+    import_, draft, edit, show, render, approve, cancel, send, status, subscribers, settings, db, demo
+):  # fmt: skip
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command; print what went wrong in one line, and exit with a code that says so."""
+    try:
+        result = cli.main(prog_name="digest", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("digest: stopped", err=True)
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has enough (`digest … | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except (DigestError, OSError, sqlite3.Error) as error:
+        if {"-v", "--verbose"} & set(sys.argv):
+            raise
+        click.echo(f"digest: {_told(error)}", err=True)
+        sys.exit(FAILED)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _told(error: DigestError | OSError | sqlite3.Error) -> str:
+    if isinstance(error, sqlite3.Error):
+        return str(explain(error, "the store"))
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the disk'}: {error.strerror}"
+    return str(error)

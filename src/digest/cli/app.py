@@ -1,0 +1,193 @@
+"""What every command shares: the options, the settings, the store, and the way of printing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from digest import settings as settings_module
+from digest.errors import SettingsError
+from digest.settings import Loaded, Settings
+from digest.store import Database, open_store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FAILED, IN_PART, INTERRUPTED = 1, 3, 130
+"""Exit codes beside 0 and click's 2 for wrong usage: see docs/cli.md."""
+
+
+class App:
+    """One run of the command: built once from the options of the group and of the command."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self.json: bool = options.get("json", False)
+        self.verbose: bool = options.get("verbose", False)
+        self.out = Console(highlight=False, soft_wrap=True)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The settings and their sources; read when first needed, so that `--help` never fails."""
+        given: dict[str, Any] = dict(self._options.get("set", {}))
+        if "db" in self._options:
+            given["db"] = self._options["db"]
+        loaded = settings_module.load(given, file=self._options.get("config"))
+        for warning in loaded.warnings:
+            self.note(warning)
+        return loaded
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.loaded.settings
+
+    @contextmanager
+    def store(self, *, create: bool = False, allow_pending: bool = False) -> Iterator[Database]:
+        """Open the store for a block."""
+        db = open_store(self.settings.db, create=create, allow_pending=allow_pending)
+        try:
+            yield db
+        finally:
+            db.close()
+
+    def say(self, text: str = "") -> None:
+        """Print a line for a person; nothing with `--json`."""
+        if not self.json:
+            self.out.print(text, markup=False)
+
+    def note(self, text: str) -> None:
+        """Print a line beside the result, on standard error."""
+        self.err.print(f"digest: {text}", markup=False)
+
+    def give(self, data: Any) -> None:
+        """Print the result as JSON, where `--json` asks for it."""
+        if self.json:
+            click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+    @contextmanager
+    def progress(self, what: str, total: int | None = None) -> Iterator[Advance]:
+        """Show a bar on a terminal, once the work takes a second; the block is given how to move it on."""
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self.err,
+            transient=True,
+            disable=not self.err.is_terminal,
+        )
+        advance = Advance(bar, bar.add_task(what, total=total), bar.get_time())
+        try:
+            yield advance
+        finally:
+            bar.stop()
+
+
+class Advance:
+    """Moves a progress bar on by some steps; shows it once the work has taken a second."""
+
+    def __init__(self, bar: Progress, task: TaskID, started: float) -> None:
+        self._bar, self._task, self._started = bar, task, started
+        self._shown = False
+
+    def __call__(self, by: int) -> None:
+        """Move on by some steps."""
+        self._bar.advance(self._task, by)
+        if not self._shown and self._bar.get_time() - self._started > 1:
+            self._shown = True
+            self._bar.start()
+
+    def total(self, total: int) -> None:
+        """Say how many steps there are, where it was not known before."""
+        self._bar.update(self._task, total=total)
+
+
+def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """Keep a shared option for `App`; given both before and after the command's name, the latter wins."""
+
+    def callback(context: click.Context, _: click.Parameter, value: Any) -> None:
+        if value not in (None, False, (), {}):
+            options = context.ensure_object(dict)
+            options[name] = {**options.get(name, {}), **value} if isinstance(value, dict) else value
+
+    return callback
+
+
+def _assignments(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
+    given = {}
+    for value in values:
+        name, equals, right = value.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {value}: write it as NAME=VALUE, such as --set base_url=https://example.com")
+        given[name.strip().lower()] = right
+    _keep("set")(context, parameter, given)
+
+
+def shared_options() -> list[click.Option]:
+    """Give the options that every command takes, before or after its name."""
+    path = click.Path(path_type=Path)
+    return [
+        click.Option(["--db"], type=path, help="The SQLite file.", callback=_keep("db"), expose_value=False),
+        click.Option(
+            ["--config"],
+            type=path,
+            help="The settings file; digest.toml where it is not given.",
+            callback=_keep("config"),
+            expose_value=False,
+        ),
+        click.Option(
+            ["--set"],
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Set any setting for this run.",
+            callback=_assignments,
+            expose_value=False,
+        ),
+        click.Option(["--json"], is_flag=True, help="Print JSON.", callback=_keep("json"), expose_value=False),
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            help="Print more: every change, and where an error came from.",
+            callback=_keep("verbose"),
+            expose_value=False,
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command with the shared options after its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += shared_options()
+
+
+class Group(click.Group):
+    """A group of such commands, with the shared options too."""
+
+    command_class = Command
+    group_class = type
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += shared_options()
+
+
+def with_app(function: Callable[Concatenate[App, P], R]) -> Callable[P, R]:
+    """Hand a command the `App` as its first argument."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(App(click.get_current_context().find_object(dict) or {}), *args, **kwargs)
+
+    return wrapped

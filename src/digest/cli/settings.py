@@ -1,0 +1,31 @@
+"""`digest settings`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+from rich.table import Table
+
+from digest.cli.app import App, Command, with_app
+
+
+@click.command(cls=Command)
+@with_app
+def settings(app: App) -> None:
+    """Print every setting: its value, where it came from and what it means. Secrets are masked.
+
+    A setting is taken from digest.toml, from the environment (DIGEST_BASE_URL for base_url) and from the
+    command line (--set base_url=...), the later winning.
+    """
+    found = app.loaded.explain()
+    if app.json:
+        app.give([asdict(setting) for setting in found])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in ("setting", "value", "from"):
+        table.add_column(column, overflow="fold")
+    table.add_column("meaning", overflow="fold", ratio=1)
+    for setting in found:
+        table.add_row(setting.name, setting.value, setting.source, setting.meaning)
+    app.out.print(table, soft_wrap=False)

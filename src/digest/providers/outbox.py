@@ -1,0 +1,93 @@
+"""The local outbox: a Maildir that any mail program can open, for trying things out and for tests.
+
+A message's file is named after the copy it is, so that what was delivered can be asked of the folder itself.
+
+Limits and quirks:
+ - a message that is deleted from the folder between a crash and the next run looks as if it had never come,
+   and is written again;
+ - an address with a local part outside ASCII gets a message with UTF-8 headers (RFC 6532).
+
+Source: the Maildir format, https://cr.yp.to/proto/maildir.html.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from digest.providers.interface import Batch, Message, Outcome
+from digest.providers.mime import MimeMessage
+
+
+def connect(options: Mapping[str, Any]) -> Outbox:
+    """Make the provider from its options: `outbox`, the folder."""
+    return Outbox(Path(options["outbox"]))
+
+
+class Outbox:
+    """Writes each copy into a Maildir: whole in `tmp`, synced, then moved to `new`."""
+
+    name = "outbox"
+    limit = 10_000
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._encoded: tuple[Message, MimeMessage] | None = None
+
+    async def hand_over(self, batch: Batch) -> list[Outcome]:
+        """Write the batch's messages; all are on the disk when this returns."""
+        return await asyncio.to_thread(self._deliver, batch)
+
+    async def ask(self, batch: Batch) -> frozenset[int]:
+        """Look which of the batch's messages are in the folder, read (`cur`) or not (`new`)."""
+        return await asyncio.to_thread(self._find, batch)
+
+    def _deliver(self, batch: Batch) -> list[Outcome]:
+        for name in ("tmp", "new", "cur"):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        message = self._encode(batch.message)
+        names = [_name(recipient.values) for recipient in batch.recipients]
+        for name, recipient in zip(names, batch.recipients, strict=True):
+            _write(self._folder / "tmp" / name, message.copy_for(recipient, batch.date))
+        for name in names:
+            (self._folder / "tmp" / name).rename(self._folder / "new" / name)
+        _sync_folder(self._folder / "new")
+        return [Outcome(recipient.subscriber, accepted=True) for recipient in batch.recipients]
+
+    def _encode(self, message: Message) -> MimeMessage:
+        if self._encoded is None or self._encoded[0] is not message:
+            self._encoded = (message, MimeMessage(message))
+        return self._encoded[1]
+
+    def _find(self, batch: Batch) -> frozenset[int]:
+        there = set(self._delivered())
+        return frozenset(r.subscriber for r in batch.recipients if _name(r.values) in there)
+
+    def _delivered(self) -> Iterator[str]:
+        for folder in ("new", "cur"):
+            if (self._folder / folder).is_dir():
+                with os.scandir(self._folder / folder) as entries:
+                    # A mail program adds flags after a colon when it moves a message to `cur`.
+                    yield from (entry.name.partition(":")[0] for entry in entries)
+
+
+def _name(values: Mapping[str, str]) -> str:
+    return f"{values['message']}.digest"
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,57 @@
+"""Who is at work: a worker holds a lock that the kernel lets go of when its process dies, however it dies.
+
+Each worker locks one byte of a file beside the store, at the place of its own number. Whether a worker lives is
+then a question to the kernel: no lease runs out under a slow one, and a dead one's batches are free at once.
+Locks of this kind work wherever SQLite's own do: on one machine, across containers, not over NFS.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_NUMBERS = 2**31 - 1
+
+
+class Worker:
+    """One process at work on a store, from `__enter__` to `__exit__` or to its death. Make one a process."""
+
+    def __init__(self, store: Path) -> None:
+        self._path = store.with_name(store.name + "-workers")
+        self._file = -1
+        self.number = 0
+
+    def __enter__(self) -> Self:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        while not self.number:
+            number = 1 + secrets.randbelow(_NUMBERS)
+            if self._lock(number):
+                self.number = number
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Closing any descriptor of the file drops every lock this process has on it.
+        os.close(self._file)
+        self.number = 0
+
+    def lives(self, number: int) -> bool:
+        """Tell whether the worker of a number still holds its lock."""
+        if number == self.number:
+            return True
+        if not self._lock(number):
+            return True
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
+        return False
+
+    def _lock(self, number: int) -> bool:
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True

@@ -1,0 +1,26 @@
+"""Where everything stands: the catalogue, the audience, the issues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from digest.audience.subscribers import count_audience
+from digest.catalogue.queries import count_catalogue
+from digest.sending.ledger import tally
+from digest.store import Database
+
+
+def status(db: Database) -> dict[str, Any]:
+    """Give counts as `digest status --json` prints them; issues in the order of their numbers."""
+    issues = db.conn.execute(
+        "SELECT i.number, i.state, i.subject, count(c.comparison) FILTER (WHERE c.form <> 'out')"
+        " FROM issues i LEFT JOIN issue_comparisons c ON c.issue = i.number GROUP BY i.number ORDER BY i.number"
+    ).fetchall()
+    return {
+        "catalogue": count_catalogue(db),
+        "audience": count_audience(db),
+        "issues": [
+            {"number": number, "state": state, "subject": subject, "comparisons": comparisons, **tally(db, number)}
+            for number, state, subject, comparisons in issues
+        ],
+    }
