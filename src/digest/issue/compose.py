@@ -69,12 +69,19 @@ def intro_for(placed: Sequence[Placed]) -> str:
     """Write the opening paragraph, for the editor to better."""
     new = sum(item.form != "out" and not item.updated for item in placed)
     updated = sum(item.updated for item in placed)
-    pairs = "One new pair of tools" if new == 1 else f"{new} new pairs of tools"
-    text = f"{pairs} went before the panel since the last issue. What they would ship, what they would skip, and why:"
+    pairs = "One new pair of tools" if new == 1 else f"{_in_words(new).capitalize()} new pairs of tools"
+    text = f"{pairs} went before the panel. What they would ship, what they would skip, and why:"
     if updated:
-        again = "One earlier verdict has" if updated == 1 else f"{updated} earlier verdicts have"
+        again = (
+            "One earlier verdict has" if updated == 1 else f"{_in_words(updated).capitalize()} earlier verdicts have"
+        )
         text += f" {again} changed; you find {'it' if updated == 1 else 'them'} marked “Updated”."
     return text
+
+
+def _in_words(count: int) -> str:
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    return words[count] if count < len(words) else str(count)
 
 
 def verdict_line(comparison: Comparison) -> str:

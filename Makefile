@@ -1,0 +1,57 @@
+# make demo   the main job on sample data, in ./digest-demo/
+# make test   all tests, with branch coverage
+# make lint   style and types        make docs   check the documentation        make bench   measure
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+DIGEST = $(BIN)/digest
+WORKERS ?= auto
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test lint docs bench constraints clean
+
+demo: $(VENV)/.installed
+	$(DIGEST) demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python bench/render.py
+
+# What lets anyone install what we tested with: written by a person, after the tests pass with newer versions.
+constraints: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
+	{ sed -n 1p constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) digest-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+# Debian and Ubuntu keep the part of Python that makes environments in a package of its own.
+$(BIN)/pip:
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "digest needs Python 3.11 or newer: install it, or say where it is: make demo PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
+	  rm -rf $(VENV); \
+	  command -v apt-get >/dev/null || { $(PYTHON) -m venv $(VENV); exit 1; }; \
+	  echo "Installing python3-venv (apt-get)"; \
+	  if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }

@@ -1,0 +1,98 @@
+"""How long rendering an issue takes, and how heavy the mail is, for 1, 5 and 20 comparisons.
+
+    python bench/render.py [--repeats 5] [--json]
+
+Everything counts that `digest` does to render: loading nothing, Jinja2 to MJML, MJML to HTML, the text twin,
+the links. The comparisons are those of the sample catalogue, in the forms an issue gives them (the lead in
+full, eight in brief, the rest as links) and, as the heaviest case, all in full. The baseline, in the same run,
+is what a template per recipient would cost: Jinja2 alone on the same data, compiled once, MJML not counted.
+Figures are the median of several runs of many renderings each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from digest import times
+from digest.catalogue.importing import gather, import_files
+from digest.issue import compose
+from digest.issue.collect import Collected, collect
+from digest.issue.model import Draft
+from digest.issue.render import render
+from digest.resources import resource
+from digest.settings import Settings
+from digest.store import open_store
+
+RENDERINGS = 40
+
+
+def drafts(settings: Settings) -> dict[str, Draft]:
+    """Make the issues to be rendered, from the sample catalogue."""
+    now = times.now()
+    with tempfile.TemporaryDirectory() as folder:
+        db = open_store(Path(folder) / "bench.db", create=True)
+        import_files(db, gather([str(resource("db", "sample"))], bytes), now=now, zone=settings.zone)
+        comparisons = collect(db, now=now).new
+        db.close()
+    found = {}
+    for count in (1, 5, 20):
+        for forms, full in (("as an issue", settings.full_comparisons), ("all in full", count)):
+            placed = compose.compose(Collected(comparisons[:count], ()), full=full, brief=settings.brief_comparisons)
+            words = (compose.subject_for(placed), compose.preheader_for(placed), compose.intro_for(placed))
+            found[f"{count:>2} {forms}"] = Draft(1, now, *words, placed)
+    return found
+
+
+def median_ms(work: Callable[[], object], repeats: int) -> float:
+    """Give the median over `repeats` runs of the mean time of one call, in milliseconds."""
+    runs = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(RENDERINGS):
+            work()
+        runs.append((time.perf_counter() - start) / RENDERINGS * 1000)
+    return statistics.median(runs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    settings = Settings(postal_address="1 Sample Street, 10115 Berlin")
+    rows = []
+    baseline = 0.0
+    for name, draft in drafts(settings).items():
+        content = render(draft, settings)
+        took = median_ms(lambda draft=draft: render(draft, settings), options.repeats)  # type: ignore[misc]
+        baseline = baseline or took
+        rows.append(
+            {
+                "comparisons": name.strip(),
+                "ms": round(took, 2),
+                "times one comparison": round(took / baseline, 1),
+                "html_kb": round(len(content.html.encode()) / 1024, 1),
+                "text_kb": round(len(content.text.encode()) / 1024, 1),
+            }
+        )
+        assert render(replace(draft), settings) == content, "the same issue gave other bytes"
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return
+    print(f"{'comparisons':<16}{'ms':>8}{'x':>7}{'HTML KB':>10}{'text KB':>10}")
+    for row in rows:
+        print(
+            f"{row['comparisons']:<16}{row['ms']:>8}{row['times one comparison']:>7}"
+            f"{row['html_kb']:>10}{row['text_kb']:>10}"
+        )
+
+
+if __name__ == "__main__":
+    main()
