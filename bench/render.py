@@ -2,10 +2,9 @@
 
     python bench/render.py [--repeats 5] [--json]
 
-Everything counts that `digest` does to render: loading nothing, Jinja2 to MJML, MJML to HTML, the text twin,
-the links. The comparisons are those of the sample catalogue, in the forms an issue gives them (the lead in
-full, eight in brief, the rest as links) and, as the heaviest case, all in full. The baseline, in the same run,
-is what a template per recipient would cost: Jinja2 alone on the same data, compiled once, MJML not counted.
+What is timed is all that rendering does: Jinja2 to MJML, MJML to HTML, the text twin, the links. The comparisons
+are those of the sample catalogue, in the forms an issue gives them (the lead in full, eight in brief, the rest
+as links) and, as the heaviest case, all in full. The baseline, in the same run, is the issue of one comparison.
 Figures are the median of several runs of many renderings each.
 """
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest.errors import SettingsError, nearest
@@ -102,7 +102,8 @@ class Settings(BaseSettings):
     @classmethod
     def _base_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        _ = parts.port  # refuses one that is no port
+        if parts.scheme not in ("http", "https") or not parts.hostname or "?" in value or "#" in value:
             raise ValueError("write it like https://verdicts.example.com")
         if not value.isascii() or any(character.isspace() for character in value):
             raise ValueError("write the host in ASCII (punycode), without spaces")
@@ -119,8 +120,8 @@ class Settings(BaseSettings):
 
     @field_validator("sender_address", "reply_to", "unsubscribe_mailto")
     @classmethod
-    def _address(cls, value: str) -> str:
-        if not value:
+    def _address(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name != "sender_address":
             return value
         try:
             found = validate_email(value, check_deliverability=False, test_environment=True)
@@ -204,11 +205,13 @@ class _Layer:
     @classmethod
     def from_file(cls, path: Path) -> Self:
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{path}: {error}") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: cannot be read: {error}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{path}: is not UTF-8; save it as UTF-8") from None
+        except OSError as error:
+            raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
         return cls(str(path), values, f"{path}: {{}}")
 
 

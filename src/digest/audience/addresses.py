@@ -12,7 +12,8 @@ from digest.errors import InputError
 
 NAME_LENGTH = 100
 _LINK = re.compile(r"https?:|www\.|[a-z0-9-]\.[a-z]{2,}/|[<>@{}\[\]]", re.IGNORECASE)
-_PLAIN = re.compile(r"[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", re.IGNORECASE)
+_PLAIN = re.compile(r"(?ai)[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
+_NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 _RESERVED = re.compile(r"\.(test|invalid|localhost|local|example|arpa|onion)$", re.IGNORECASE)
 
 
@@ -66,6 +67,6 @@ def read_name(text: str | None) -> str | None:
         return None
     visible = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
     name = " ".join("".join(c for c in visible if unicodedata.category(c) != "Cf" or c == "\u200d").split())
-    if not name or len(name) > NAME_LENGTH or _LINK.search(name):
+    if not name or len(name) > NAME_LENGTH or _LINK.search(name) or _NOT_UTF8.search(name):
         return None
     return name

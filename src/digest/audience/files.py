@@ -7,21 +7,32 @@ suppressed, and it can be run again: rows that are in already change nothing.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import IO
+from typing import IO, TypeVar
 
 from digest import times
 from digest.audience.addresses import read_address, read_name
-from digest.audience.subscribers import STATES, State, find_subscribers, suppress
+from digest.audience.subscribers import REASONS, STATES, Reason, State, find_subscribers, suppress
 from digest.errors import InputError, nearest
 from digest.store import Database, writing
 
 COLUMNS = ("email", "name", "state", "suppressed", "source", "created_at")
+Choice = TypeVar("Choice", bound=str)
 ROWS_A_TRANSACTION = 2_000
-_READ = {"email": "email", "email_address": "email", "name": "name", "state": "state", "status": "state"}
+_READ = {
+    "email": "email",
+    "email_address": "email",
+    "name": "name",
+    "state": "state",
+    "status": "state",
+    "suppressed": "suppressed",
+}
+_NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,7 @@ class Row:
     key: str
     name: str | None
     state: State
+    suppressed: Reason | None
 
 
 @dataclass
@@ -58,12 +70,12 @@ def import_subscribers(
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ImportReport:
-    """Import subscribers from CSV with a header; `email` is needed, `name` and `state` are read.
+    """Import subscribers from CSV with a header; `email` is needed, `name`, `state` and `suppressed` are read.
 
     Args:
         db: the store.
         file: the file's name, for the report.
-        lines: its text, line by line.
+        lines: its text, line by line; what is not UTF-8 comes as lone surrogates (`errors="surrogateescape"`).
         now: the moment.
         dry_run: find out what would happen, and change nothing.
         progress: told how many rows were read since it was last told.
@@ -81,13 +93,9 @@ def import_subscribers(
 
 
 def _rows(file: str, lines: Iterable[str], report: ImportReport, seen: dict[str, int]) -> Iterator[Row]:
-    reader = csv.reader(lines)
-    header = [cell.strip().lstrip("\ufeff").casefold().replace(" ", "_") for cell in next(reader, [])]
-    columns = {_READ[name]: index for index, name in enumerate(header) if name in _READ}
-    report.unused_columns = [name for name in header if name and name not in _READ]
-    if "email" not in columns:
-        hint = next((nearest(name, ["email"]) for name in header if nearest(name, ["email"])), "")
-        raise InputError(f"the first line must name the columns, one of them email{hint}", file=file, line=1)
+    # Strict, or an open quotation mark would swallow the rest of the file and say nothing.
+    reader = csv.reader(lines, strict=True)
+    columns = _columns(file, reader, report)
     line = reader.line_num + 1
     while True:
         try:
@@ -95,7 +103,7 @@ def _rows(file: str, lines: Iterable[str], report: ImportReport, seen: dict[str,
         except StopIteration:
             return
         except csv.Error as error:
-            report.rejected.append(InputError(f"is not CSV: {error}", file=file, line=line))
+            report.rejected.append(_not_csv(error, file, line))
             line = reader.line_num + 1
             continue
         if any(cell.strip() for cell in cells):
@@ -112,25 +120,60 @@ def _rows(file: str, lines: Iterable[str], report: ImportReport, seen: dict[str,
         line = reader.line_num + 1
 
 
+def _columns(file: str, reader: Iterator[list[str]], report: ImportReport) -> dict[str, int]:
+    """Read the header: which column is where."""
+    try:
+        header = [cell.strip().lstrip("\ufeff").casefold().replace(" ", "_") for cell in next(reader, [])]
+    except csv.Error as error:
+        raise _not_csv(error, file, 1) from None
+    columns = {_READ[name]: index for index, name in enumerate(header) if name in _READ}
+    report.unused_columns = [name for name in header if name and name not in _READ]
+    if "email" in columns:
+        return columns
+    if any(_NOT_UTF8.search(name) for name in header):
+        raise InputError("is not UTF-8; save it as UTF-8", file=file, line=1)
+    hint = next((nearest(name, ["email"]) for name in header if nearest(name, ["email"])), "")
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        hint = ", with commas between them"
+    raise InputError(f"the first line must name the columns, one of them email{hint}", file=file, line=1)
+
+
+def _not_csv(error: csv.Error, file: str, line: int) -> InputError:
+    problem = f"is not CSV: {error}"
+    if "end of data" in str(error):
+        problem = "a quotation mark opens here and never closes, so the rest of the file cannot be read"
+    return InputError(problem, file=file, line=line)
+
+
 def _row(file: str, line: int, columns: dict[str, int], cells: list[str]) -> Row:
     def cell(name: str) -> str:
         index = columns.get(name)
-        return cells[index].strip() if index is not None and index < len(cells) else ""
+        value = cells[index].strip() if index is not None and index < len(cells) else ""
+        return value[1:] if value.startswith("'") and _FORMULA.match(value) else value
 
+    if any(_NOT_UTF8.search(value) for value in cells):
+        raise InputError("is not UTF-8; save the file as UTF-8", file=file, line=line)
     try:
         address = read_address(cell("email"))
     except InputError as error:
         raise InputError(error.message, file=file, line=line, field="email") from None
-    state = cell("state").casefold() or "active"
-    for known in STATES:
-        if state == known:
-            return Row(line, address.email, address.key, read_name(cell("name")), known)
-    raise InputError(
-        f"{cell('state')!r} is not one of {', '.join(STATES)}{nearest(state, STATES)}",
-        file=file,
-        line=line,
-        field="state",
+    state, suppressed = cell("state").casefold(), cell("suppressed").casefold()
+    return Row(
+        line,
+        address.email,
+        address.key,
+        read_name(cell("name")),
+        _one_of(STATES, "active" if state in ("", "subscribed") else state, file, line, "state"),
+        _one_of(REASONS, suppressed, file, line, "suppressed") if suppressed else None,
     )
+
+
+def _one_of(choices: tuple[Choice, ...], word: str, file: str, line: int, field: str) -> Choice:
+    for choice in choices:
+        if word == choice:
+            return choice
+    problem = f"{word!r} is not one of {', '.join(choices)}{nearest(word, choices)}"
+    raise InputError(problem, file=file, line=line, field=field)
 
 
 def _put(db: Database, rows: list[Row], report: ImportReport, *, now: datetime, dry_run: bool) -> None:
@@ -150,16 +193,20 @@ def _put(db: Database, rows: list[Row], report: ImportReport, *, now: datetime, 
             connection.execute(f"SELECT email_key, reason FROM suppressions WHERE email_key IN ({places})", keys)  # noqa: S608
         )
         new, renamed, leaving = [], [], []
+        barred: list[tuple[str, Reason]] = []
         for row in rows:
             name, state = known.get(row.key, (None, None))
             reason = suppressed.get(row.key) or ("unsubscribed" if state == "unsubscribed" else None)
-            if reason and row.state != "unsubscribed":
+            leaves = row.state == "unsubscribed"
+            bar: Reason | None = row.suppressed or ("unsubscribed" if leaves else None)
+            if reason and not leaves:
                 report.kept_out.append(f"{report.file}:{row.line}: {row.email} stays out ({reason})")
             elif state is None:
                 new.append((row.email, row.key, row.name, row.state, stamp, stamp))
-                leaving += [row.key] if row.state == "unsubscribed" else []
-            elif row.state == "unsubscribed" and state != "unsubscribed":
-                leaving.append(row.key)
+                barred += [(row.key, bar)] if bar else []
+            elif bar and (not reason or state != "unsubscribed"):
+                leaving += [(stamp, row.key)] if leaves else []
+                barred.append((row.key, bar))
                 report.updated += 1
             elif row.name and row.name != name:
                 renamed.append((row.name, stamp, row.key))
@@ -175,11 +222,11 @@ def _put(db: Database, rows: list[Row], report: ImportReport, *, now: datetime, 
             new,
         )
         connection.executemany("UPDATE subscribers SET name = ?, updated_at = ? WHERE email_key = ?", renamed)
-        for key in leaving:
-            connection.execute(
-                "UPDATE subscribers SET state = 'unsubscribed', updated_at = ? WHERE email_key = ?", (stamp, key)
-            )
-            suppress(db, key, "unsubscribed", now=now)
+        connection.executemany(
+            "UPDATE subscribers SET state = 'unsubscribed', updated_at = ? WHERE email_key = ?", leaving
+        )
+        for key, why in barred:
+            suppress(db, key, why, now=now)
 
 
 def export_subscribers(db: Database, to: IO[str], *, state: State | None = None) -> int:
@@ -194,5 +241,5 @@ def export_subscribers(db: Database, to: IO[str], *, state: State | None = None)
 
 
 def _unarmed(value: object) -> object:
-    """Keep a spreadsheet from running a name as a formula: see OWASP, “CSV Injection”."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    """Keep a spreadsheet from running a name as a formula: see OWASP, “CSV Injection”. `_row` takes the ' off again."""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

@@ -15,6 +15,7 @@ from digest.store import Database, writing
 State = Literal["pending", "active", "unsubscribed"]
 STATES: tuple[State, ...] = ("pending", "active", "unsubscribed")
 Reason = Literal["unsubscribed", "hard bounce", "complaint", "forgotten"]
+REASONS: tuple[Reason, ...] = ("unsubscribed", "hard bounce", "complaint", "forgotten")
 
 
 @dataclass(frozen=True)

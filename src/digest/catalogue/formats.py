@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from digest.catalogue.page import read_page
-from digest.catalogue.records import KINDS, Kind, Record, Source, schema, validate
+from digest.catalogue.records import KINDS, Kind, Record, Source, schema, validate, whole_number
 from digest.errors import InputError, nearest
 
 Format = Literal["json", "jsonl", "csv", "page"]
@@ -40,9 +40,12 @@ def read(file: str, content: bytes, format: Format | None = None) -> list[Record
     source = Source(file, _decoded(file, content))
     found = format or SUFFIXES.get(PurePath(file).suffix.lower()) or _sniffed(source.text)
     reader = {"json": _json, "jsonl": _json_lines, "csv": _csv, "page": read_page}[found]
-    records = list(reader(source))
-    for record in records:
-        validate(record)
+    try:
+        records = list(reader(source))
+        for record in records:
+            validate(record)
+    except RecursionError:
+        raise InputError("is nested too deeply to be a catalogue", file=file) from None
     return records
 
 
@@ -66,12 +69,12 @@ def _sniffed(text: str) -> Format:
         first = start.splitlines()[0]
         try:
             return "jsonl" if "type" in json.loads(first) else "json"
-        except ValueError:
+        except (ValueError, RecursionError):
             return "json"
     if start.startswith("["):
         return "json"
-    header = {cell.strip().casefold() for cell in start.splitlines()[0].split(",")}
-    return "csv" if header & {"name", "tool"} and len(header) > 1 else "page"
+    header = {cell.strip(' "').casefold() for cell in start.splitlines()[0].split(",")}
+    return "csv" if header & {"name", "tool", "left"} and len(header) > 1 else "page"
 
 
 def _json(source: Source) -> Iterator[Record]:
@@ -82,7 +85,7 @@ def _json(source: Source) -> Iterator[Record]:
         whole = Record("tool", {}, source, f"/{name}")
         if name not in _LISTS:
             hint = nearest(name, _LISTS) or f"; there are {', '.join(_LISTS)}"
-            raise whole.error(f"there is no such list{hint}", None)
+            raise whole.error(f"there is no list {name!r}{hint}")
         if not isinstance(items, list):
             raise whole.error(f"{name} is not a list")
         for index, item in enumerate(items):
@@ -115,31 +118,35 @@ def _record(kind: Kind, item: Any, source: Source, at: int | str) -> Record:
 
 def _parsed(text: str, source: Source, line: int | None = None) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_without_repeats)
+        return json.loads(text, object_pairs_hook=_without_repeats, parse_int=whole_number)
     except json.JSONDecodeError as error:
         raise InputError(
             f"is not JSON: {error.msg} (column {error.colno})", file=source.file, line=line or error.lineno
         ) from None
     except _RepeatedKeyError as error:
-        raise InputError(f"the key {error} stands twice in one object", file=source.file, line=line) from None
+        key = str(error)
+        raise InputError(
+            f"the key {key!r} stands twice in one object", file=source.file, line=line or source.line_of_repeat(key)
+        ) from None
     except RecursionError:
         raise InputError("is nested too deeply to be a catalogue", file=source.file, line=line) from None
 
 
 class _RepeatedKeyError(Exception):
-    pass
+    """Its text is the key."""
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _RepeatedKeyError(repr(next(name for name in names if names.count(name) > 1)))
+        raise _RepeatedKeyError(next(name for name in names if names.count(name) > 1))
     return found
 
 
 def _csv(source: Source) -> Iterator[Record]:
     reader = csv.reader(io.StringIO(source.text, newline=""), strict=True)
+    start = 1
     try:
         header = [cell.strip().casefold().replace(" ", "_") for cell in next(reader)]
         kind = _kind_of_table(header, source)
@@ -149,7 +156,9 @@ def _csv(source: Source) -> Iterator[Record]:
                 yield _row(kind, header, row, source, start)
             start = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"is not CSV: {error}", file=source.file, line=reader.line_num) from None
+        # A quote that is not closed runs to the end of the file; what is wrong is the row it opens in.
+        line = start if str(error) == "unexpected end of data" else reader.line_num
+        raise InputError(f"is not CSV: {error}", file=source.file, line=line) from None
 
 
 def _kind_of_table(header: list[str], source: Source) -> Kind:
@@ -201,7 +210,7 @@ def _row(kind: Kind, header: list[str], row: list[str], source: Source, line: in
             figure = data[name].removesuffix("%").strip()
             if not figure.isascii() or not figure.isdigit():
                 raise record.error(f"{data[name]!r} is not a whole number", name)
-            data[name] = int(figure)
+            data[name] = whole_number(figure)
     for name in ("verdict", "entry"):
         if name in data:
             data[name] = data[name].casefold()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -64,21 +64,23 @@ def gather(sources: Sequence[str], standard_input: Callable[[], bytes]) -> list[
     """
     found: list[tuple[str, bytes]] = []
     for source in sources:
-        path = Path(source)
         if source == "-":
             found.append(("standard input", standard_input()))
             continue
-        files = [path]
-        if path.is_dir():
-            files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
-            if not files:
-                raise InputError(f"has no file that ends in {', '.join(SUFFIXES)}", file=source)
-        for file in files:
-            try:
-                found.append((str(file), file.read_bytes()))
-            except OSError as error:
-                raise InputError(f"cannot be read: {error.strerror}", file=str(file)) from None
+        try:
+            found += [(str(file), file.read_bytes()) for file in _files_of(Path(source))]
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", file=str(error.filename or source)) from None
     return found
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+    if not files:
+        raise InputError(f"has no file that ends in {', '.join(SUFFIXES)}", file=str(path))
+    return files
 
 
 class _DryRun(Exception):  # noqa: N818 (not an error: it rolls the transaction back)
@@ -134,6 +136,8 @@ def import_files(
                 if index not in put_off:
                     progress(report.file)
             if len(put_off) == len(left):
+                for index in put_off:
+                    progress(files[index][0])
                 break
             left = put_off
 
@@ -164,32 +168,31 @@ class _Import:
         by_kind: dict[Kind, list[Record]] = {kind: [] for kind in KINDS}
         for record in records:
             by_kind[record.kind].append(record)
-            for index, review in enumerate(record.data.get("reviews", ()) if record.kind == "tool" else ()):
-                data = {"tool": record.data.get("slug") or record.data["name"], **review}
-                at = record.at if isinstance(record.at, int) else f"{record.at}/reviews/{index}"
-                by_kind["review"].append(Record("review", data, record.source, at))
-        steps = {
-            "reviewer": self.reviewer,
-            "tool": self.tool,
-            "review": self.review,
-            "comparison": self.comparison,
-            "vote": self.vote,
-        }
-        for kind in KINDS:
-            for record in by_kind[kind]:
-                steps[kind](record)
+        for record in by_kind["reviewer"]:
+            self.reviewer(record)
+        within = [review for record in by_kind["tool"] for review in _reviews_within(record, self.tool(record))]
+        for record in within + by_kind["review"]:
+            self.review(record)
+        for record in by_kind["comparison"]:
+            self.comparison(record)
+        for record in by_kind["vote"]:
+            self.vote(record)
 
     # One of each kind -------------------------------------------------------------------------------------------
 
     def reviewer(self, record: Record) -> None:
-        name = record.data["name"]
-        known = self._reviewer_row(record.data.get("slug"), name)
-        if known:
-            self._update("reviewer", "reviewers", known, _stated(record, "name", "stance", "position"), name)
-        else:
-            self._add_reviewer(record.data)
+        name = " ".join(record.data["name"].split())
+        known, by_name = self._reviewer_row(record.data.get("slug"), name), self._reviewer_row(None, name)
+        fields = {**_stated(record, "stance", "position"), "name": name}
+        if known is None:
+            self._add_reviewer({**fields, "slug": record.data.get("slug")})
+            return
+        if by_name and by_name["id"] != known["id"]:
+            raise record.error(f"{name!r} is a spelling of another reviewer, {by_name['slug']!r}", "name")
+        self._update("reviewer", "reviewers", known, fields, name)
 
-    def tool(self, record: Record) -> None:
+    def tool(self, record: Record) -> str:
+        """Take a tool, and give the slug it has in the store."""
         name = " ".join(record.data["name"].split())
         key, slug = spelling_key(name), record.data.get("slug")
         by_slug = self._row("SELECT * FROM tools WHERE slug = ?", slug) if slug else None
@@ -200,7 +203,7 @@ class _Import:
             slug = slug or slug_for(name, self._slugs("tools"))
             self._insert("tools", {"slug": slug, "name": name, "name_key": key, **fields})
             self.report.changes.append(Change("tool", name, "added"))
-            return
+            return str(slug)
         if by_slug and by_name and by_slug["id"] != by_name["id"]:
             raise record.error(f"{name!r} is a spelling of another tool, {by_name['slug']!r}", "name")
         if by_slug:
@@ -208,6 +211,7 @@ class _Import:
         elif name != known["name"] or (slug and slug != known["slug"]):
             self.report.notes.append(f"{name!r} is taken to be {known['name']!r} ({known['slug']})")
         self._update("tool", "tools", known, fields, known["name"])
+        return str(known["slug"])
 
     def review(self, record: Record) -> None:
         tool = self._tool(record, "tool")
@@ -269,11 +273,12 @@ class _Import:
 
     def _reviewer(self, record: Record) -> Mapping[str, Any]:
         """Find the reviewer a review names. A name that nobody of the panel nearly has joins the panel."""
-        named = record.data["reviewer"]
+        named = " ".join(record.data["reviewer"].split())
         found = self._reviewer_row(named, named)
         if found is None:
             panel = [row["name"] for row in self._rows("SELECT name FROM reviewers")]
-            if named not in PANEL and difflib.get_close_matches(named, panel, n=1, cutoff=ALMOST):
+            alike = [name.casefold() for name in panel]
+            if named not in PANEL and difflib.get_close_matches(named.casefold(), alike, n=1, cutoff=ALMOST):
                 raise record.error(
                     f"there is no reviewer {named!r}{nearest(named, panel)}", "reviewer", UnknownReferenceError
                 )
@@ -346,6 +351,13 @@ class _Import:
             self.connection.execute(f"UPDATE {table} SET {places} WHERE {where}", values)  # noqa: S608
         shown = tuple(field for field in changed if field != "name_key")
         self.report.changes.append(Change(kind, name, "updated" if changed else "unchanged", shown))
+
+
+def _reviews_within(tool: Record, slug: str) -> Iterator[Record]:
+    """Give the reviews that a tool's record holds, as reviews of the tool with that slug."""
+    for index, review in enumerate(tool.data.get("reviews", ())):
+        at = tool.at if isinstance(tool.at, int) else f"{tool.at}/reviews/{index}"
+        yield Record("review", {"tool": slug, **review}, tool.source, at)
 
 
 def _stated(record: Record, *names: str) -> dict[str, Any]:

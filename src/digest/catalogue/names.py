@@ -23,7 +23,7 @@ def spelling_key(name: str) -> str:
     bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", name).casefold())
     spaced = re.sub(r"[^\w+#]|_", " ", unicodedata.normalize("NFC", bare))
     kept = re.sub(r"(?<=\d) +(?=\d)", "\N{FULL STOP}", spaced)
-    return kept.replace(" ", "") or unicodedata.normalize("NFKC", name).strip()
+    return kept.replace(" ", "") or " ".join(unicodedata.normalize("NFKC", name).split())
 
 
 def slug_for(name: str, taken: Container[str] = ()) -> str:

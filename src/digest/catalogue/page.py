@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from digest.catalogue.records import Record, Source
+from digest.catalogue.records import Record, Source, whole_number
 from digest.errors import InputError
 
 PANEL = ("Builder", "Skeptic", "Futurist", "Founder")
@@ -103,7 +103,7 @@ class _Page:
     def _is_figure(self, text: str) -> bool:
         return text in _DASHES or re.fullmatch(r"\d+\s*%", text) is not None
 
-    def _figure(self, field: str, label: str) -> int | None:
+    def _figure(self, field: str, label: str) -> float | None:
         _, text = self.take(field)
         found = re.fullmatch(r"(\d+)\s*%", text)
         if not found and text not in _DASHES:
@@ -111,7 +111,7 @@ class _Page:
                 f"expected a percentage such as 75%, or a dash for none, found {text!r}", field, self.at - 1
             )
         self._label(field, label)
-        return int(found[1]) if found else None
+        return whole_number(found[1]) if found else None
 
     def _entry(self) -> str | None:
         _, text = self.take("entry")

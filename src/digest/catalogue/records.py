@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, Literal, cast
 
-import json_source_map
-from jsonschema import Draft202012Validator, ValidationError
+from json_source_map import handle
+from json_source_map.types import Location
+from jsonschema import Draft202012Validator, ValidationError, validators
 from jsonschema.exceptions import best_match
 
 from digest.errors import InputError, nearest
@@ -28,9 +30,14 @@ class Source:
     text: str = field(repr=False)
 
     @cached_property
+    def _entries(self) -> list[tuple[str, Any]]:
+        # Slow (about 1 MB/s), so only for a file that has an error to show. Not `calculate`, which drops repeated
+        # keys and cannot read a number of more digits than Python takes.
+        return cast("list[tuple[str, Any]]", handle.value(source=self.text, current_location=Location(0, 0, 0)))
+
+    @cached_property
     def _map(self) -> Mapping[str, Any]:
-        # Slow (about 1 MB/s), so only for a file that has an error to show.
-        return cast("Mapping[str, Any]", json_source_map.calculate(self.text))
+        return dict(self._entries)
 
     def line_of(self, pointer: str) -> int | None:
         """Give the line, from 1, of a JSON pointer, or of the nearest thing around it."""
@@ -42,13 +49,22 @@ class Source:
         start = entry.value_start if entry.key_start is None else entry.key_start
         return int(start.line) + 1
 
+    def line_of_repeat(self, key: str) -> int | None:
+        """Give the line, from 1, where a key stands for the second time in one JSON object."""
+        seen = set()
+        for pointer, entry in self._entries:
+            if pointer in seen and pointer.endswith(f"/{key}"):
+                return int(entry.key_start.line) + 1
+            seen.add(pointer)
+        return None
+
 
 @dataclass(frozen=True)
 class Record:
     """One thing of the catalogue as a file states it; a field that is not in `data` is not stated.
 
     `at` is its line, or its JSON pointer in `source`. `lines` gives the line of single fields where the
-    format knows them. `of_panel` marks a review that names its reviewer by the place in the panel's order.
+    format knows them.
     """
 
     kind: Kind
@@ -73,9 +89,29 @@ def schema() -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
 
 
+def whole_number(digits: str) -> int | float:
+    """Read digits. Python reads no number of thousands of them: what is too long for any field comes as a float."""
+    return int(digits) if len(digits) <= 18 else float(digits)
+
+
+def _min_length(_: Any, least: int, value: Any, __: Any) -> Iterator[ValidationError]:
+    # A text of nothing but spaces is as empty as one of nothing.
+    if isinstance(value, str) and len(value.strip()) < least:
+        yield ValidationError(f"{value!r} is too short")
+
+
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    # In Python alone, `$` also stands before a line end at the end.
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        yield ValidationError(f"{value!r} does not match")
+
+
+_Validator = validators.extend(Draft202012Validator, {"minLength": _min_length, "pattern": _pattern})  # type: ignore[no-untyped-call]
+
+
 @cache
-def _validator(kind: Kind) -> Draft202012Validator:
-    return Draft202012Validator({"$ref": f"#/$defs/{kind}", "$defs": schema()["$defs"]})
+def _validator(kind: Kind) -> Any:
+    return _Validator({"$ref": f"#/$defs/{kind}", "$defs": schema()["$defs"]})
 
 
 def validate(record: Record) -> None:
@@ -112,7 +148,9 @@ def _in_words(error: ValidationError) -> tuple[str | None, str]:
             allowed = error.schema["properties"] if isinstance(error.schema, dict) else {}
             wrong = next(key for key in value if key not in allowed)
             prefix = f"{field}." if field else ""
-            return prefix + wrong, "there is no such field" + (
+            # Half a surrogate pair, which JSON can write, could not be printed.
+            shown = wrong.encode("utf-8", "backslashreplace").decode()
+            return prefix + shown, "there is no such field" + (
                 nearest(wrong, allowed) or f"; the fields are {', '.join(allowed)}"
             )
         case "required":

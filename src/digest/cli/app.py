@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, wraps
@@ -16,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from digest import settings as settings_module
 from digest.errors import SettingsError
 from digest.settings import Loaded, Settings
-from digest.store import Database, open_store
+from digest.store import Database, explain, open_store
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,8 +33,9 @@ class App:
         self._options = options
         self.json: bool = options.get("json", False)
         self.verbose: bool = options.get("verbose", False)
-        self.out = Console(highlight=False, soft_wrap=True)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        # Subjects and names are printed as they are: no "[red]" and no ":rocket:" is ours.
+        self.out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -57,17 +59,19 @@ class App:
         db = open_store(self.settings.db, create=create, allow_pending=allow_pending)
         try:
             yield db
+        except sqlite3.Error as error:
+            raise explain(error, self.settings.db) from error
         finally:
             db.close()
 
     def say(self, text: str = "") -> None:
         """Print a line for a person; nothing with `--json`."""
         if not self.json:
-            self.out.print(text, markup=False)
+            self.out.print(text)
 
     def note(self, text: str) -> None:
         """Print a line beside the result, on standard error."""
-        self.err.print(f"digest: {text}", markup=False)
+        self.err.print(f"digest: {text}")
 
     def give(self, data: Any) -> None:
         """Print the result as JSON, where `--json` asks for it."""

@@ -109,12 +109,17 @@ def status(app: App) -> None:
 
 def _table(issues: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    counts = ("audience", "queued", "claimed", "accepted", "rejected", "skipped", "uncertain")
-    table.add_column("issue", justify="right")
-    table.add_column("state")
+    # All of them at once leave a terminal of 80 columns nothing for the subject.
+    counts = [
+        name
+        for name in ("audience", "queued", "claimed", "accepted", "rejected", "skipped", "uncertain")
+        if name in ("audience", "accepted") or any(issue[name] for issue in issues)
+    ]
+    table.add_column("issue", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
     for name in counts:
-        table.add_column(name, justify="right")
-    table.add_column("subject", overflow="ellipsis", no_wrap=True, ratio=1)
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("subject")
     for issue in issues:
         table.add_row(str(issue["number"]), issue["state"], *(str(issue[name]) for name in counts), issue["subject"])
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -27,20 +28,19 @@ def subscribers() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @with_app
 def import_(app: App, file: str, dry_run: bool) -> int:
-    """Import subscribers from CSV with the columns email, name and state (active where it is empty).
+    """Import subscribers from CSV with the columns email, name, state (active where it is empty) and suppressed.
 
     The good rows go in; bad rows and duplicates are reported with their lines. Nobody who unsubscribed or is
     suppressed is brought back.
     """
     try:
-        text = sys.stdin if file == "-" else Path(file).open(encoding="utf-8-sig", newline="")  # noqa: SIM115
+        source = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=file) from None
+    # A byte that is not UTF-8 costs its row, not the file.
+    text = io.TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline="")
     with text, app.store(create=True) as db, app.progress("Importing rows", None) as advance:
-        try:
-            report = files.import_subscribers(db, file, text, now=times.now(), dry_run=dry_run, progress=advance)
-        except UnicodeDecodeError as error:
-            raise InputError(f"is not UTF-8 ({error.reason}); save it as UTF-8", file=file) from None
+        report = files.import_subscribers(db, file, text, now=times.now(), dry_run=dry_run, progress=advance)
     for name in report.unused_columns:
         app.note(f"the column {name!r} is not used")
     for rejected in report.rejected:
@@ -73,16 +73,17 @@ def import_(app: App, file: str, dry_run: bool) -> int:
 @state_option
 @with_app
 def export(app: App, out: Path | None, state: audience.State | None) -> None:
-    """Write subscribers as CSV (as JSON with --json)."""
+    """Write subscribers as CSV; with --json and without --out, as JSON."""
     with app.store() as db:
-        if app.json:
-            app.give([subscriber.as_dict() for subscriber in audience.find_subscribers(db, state=state)])
-        elif out is None:
-            files.export_subscribers(db, sys.stdout, state=state)
-        else:
+        if out is not None:
             with out.open("w", encoding="utf-8", newline="") as file:
                 count = files.export_subscribers(db, file, state=state)
             app.say(f"Wrote {count} subscribers to {out}.")
+            app.give({"file": str(out), "subscribers": count})
+        elif app.json:
+            app.give([subscriber.as_dict() for subscriber in audience.find_subscribers(db, state=state)])
+        else:
+            files.export_subscribers(db, sys.stdout, state=state)
 
 
 @subscribers.command()
@@ -125,7 +126,8 @@ def list_(app: App, state: audience.State | None, search: str, limit: int) -> No
         app.say("Nobody; `digest subscribers add` or `import` brings them in.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("email", "name", "state", "since"):
+    table.add_column("email", overflow="fold")
+    for column in ("name", "state", "since"):
         table.add_column(column)
     for subscriber in found:
         state_shown = f"suppressed ({subscriber.suppressed})" if subscriber.suppressed else subscriber.state

@@ -13,16 +13,13 @@ import html
 from base64 import encodebytes
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import EmailPolicy
-from email.utils import format_datetime
+from email.header import Header
+from email.utils import format_datetime, formataddr
 from functools import lru_cache
 from typing import Protocol
 
 from digest.providers.interface import Message, Recipient, Segments
 
-_POLICY = EmailPolicy(linesep="\n", max_line_length=76)
 _SOFT_BREAK = b"=\n"
 
 
@@ -105,12 +102,27 @@ def _quoted(text: str) -> bytes:
 
 
 def _shared_headers(message: Message) -> bytes:
-    letter = EmailMessage(_POLICY)
-    letter["From"] = Address(message.sender_name, addr_spec=message.sender_address)
+    sender = formataddr((message.sender_name, message.sender_address))
+    if not _is_plain(message.sender_name):
+        sender = f"{_encoded('From', message.sender_name)}\n <{message.sender_address}>"
+    headers = [f"From: {sender}\n"]
     if message.reply_to:
-        letter["Reply-To"] = Address(addr_spec=message.reply_to)
-    letter["Subject"] = message.subject
-    return b"".join(_POLICY.fold_binary(name, value) for name, value in letter.raw_items())
+        headers.append(f"Reply-To: {message.reply_to}\n")
+    headers.append(f"Subject: {_encoded('Subject', message.subject)}\n")
+    return "".join(headers).encode("ascii")
+
+
+def _encoded(name: str, text: str) -> str:
+    """Write text into a header, folded, as encoded words (RFC 2047) where it is not plain.
+
+    By email.header, which splits a text into words by their length alone: the folding of email.policy loses
+    spaces between a plain and an encoded word (seen with Python 3.11.7).
+    """
+    return Header(text, "us-ascii" if _is_plain(text) else "utf-8", maxlinelen=76, header_name=name).encode()
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and "=?" not in text
 
 
 def _boundary(message: Message) -> bytes:

@@ -37,9 +37,11 @@ def back_up(db: Database, to: Path, *, progress: Callable[[int, int], None] = la
             # One file, with no -wal beside it, so that copying it elsewhere copies all of it.
             copy.execute("PRAGMA journal_mode = DELETE")
         problems = _problems(part)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, StoreError) as error:
         part.unlink(missing_ok=True)
-        raise explain(error, to) from error
+        if getattr(error, "sqlite_errorname", "") != "SQLITE_CORRUPT" and isinstance(error, sqlite3.Error):
+            raise explain(error, to) from error
+        problems = [str(error)]
     if problems:
         part.unlink(missing_ok=True)
         raise StoreError(f"the backup did not pass its check ({problems[0]}); run `digest db check` on the store")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from digest.store.migrations import migrate, pending, unknown
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another: longer than any of our transactions, shorter than a person's patience."""
+
+ATTEMPTS = 600
+"""Into which that time is parted where we wait ourselves."""
 
 
 def open_store(path: Path, *, create: bool = False, allow_pending: bool = False) -> Database:
@@ -27,26 +31,30 @@ def open_store(path: Path, *, create: bool = False, allow_pending: bool = False)
     Raises:
         StoreError: no such file, not a database, made by a newer digest, waiting for a migration, read-only.
     """
-    new = not path.exists() or path.stat().st_size == 0
+    try:
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder; --db names the SQLite file itself")
+        new = not path.exists() or path.stat().st_size == 0
+    except OSError as error:
+        raise StoreError(f"{path} cannot be reached ({error.strerror}); check who may open its folder") from None
     if new and not create:
         raise StoreError(f"there is no store at {path}; `digest import` or `digest db migrate` makes one")
     if new and not path.parent.is_dir():
         raise StoreError(f"the folder {path.parent} does not exist; make it, or give another --db")
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder; --db names the SQLite file itself")
     try:
         # No implicit transactions: every write is inside `writing`.
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA journal_mode = WAL")
             # FULL, so that a claimed batch is on the disk before the network is touched.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA cache_size = -32000")
-            db = Database(connection)
-            if new:
-                migrate(db)
+            db = Database(connection, strict=True)
+            if create and not db.table_names():
+                _make(db)
             _know_its_schema(db, path, allow_pending=allow_pending)
+            # Only now: the file of something else must stay as it is.
+            _use_wal(connection)
         except BaseException:
             connection.close()
             raise
@@ -55,13 +63,33 @@ def open_store(path: Path, *, create: bool = False, allow_pending: bool = False)
     return db
 
 
+def _make(db: Database) -> None:
+    """Make all tables or none, once: another process may be doing the same, and the disk may be full."""
+    with writing(db):
+        if not db.table_names():
+            migrate(db)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Put the file into WAL mode, where it is not: SQLite does not wait for others with this, so we do."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if attempt == ATTEMPTS or error.sqlite_errorname != "SQLITE_BUSY":
+                raise
+            time.sleep(BUSY_TIMEOUT_S / ATTEMPTS)
+        else:
+            return
+
+
 def _know_its_schema(db: Database, path: Path, *, allow_pending: bool) -> None:
     if strangers := unknown(db):
         raise StoreError(
             f"{path} was made by a newer digest (it has the migration {strangers[-1]}); upgrade digest to open it"
         )
     waiting = pending(db)
-    if waiting and "issues" not in db.table_names() and db.table_names():
+    if waiting and (tables := set(db.table_names())) and not tables >= {"issues", "subscribers", "deliveries"}:
         raise StoreError(f"{path} is a SQLite file of something else; give another --db")
     if waiting and not allow_pending:
         raise StoreError(f"{path} is from an older digest; `digest db migrate` brings it up to date and keeps a backup")
@@ -105,7 +133,7 @@ def explain(error: sqlite3.Error, path: Path | str) -> StoreError:
         case name if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             advice = f"stayed locked by another process for {BUSY_TIMEOUT_S:.0f} s; try again when it is done"
         case name if name.startswith("SQLITE_CORRUPT"):
-            advice = "is damaged; `digest db check` says where, and a backup brings it back"
+            advice = "is damaged; a backup brings it back, and `digest db check` may say where"
         case _:
             advice = f"answered with an error: {text}"
     return StoreError(f"{path} {advice}")
