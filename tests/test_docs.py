@@ -26,7 +26,11 @@ def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tup
         yield path, command
 
 
-@pytest.mark.parametrize(("path", "command"), list(commands(cli)), ids=lambda value: " ".join(value) if value else "")
+def named(value: object) -> str:
+    return " ".join(value) if isinstance(value, tuple) else ""
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands(cli)), ids=named)
 def test_every_command_and_option_is_documented(path: tuple[str, ...], command: click.Command) -> None:
     assert f"`digest {' '.join(path)}" in COMMANDS
     for parameter in command.params:
@@ -34,7 +38,7 @@ def test_every_command_and_option_is_documented(path: tuple[str, ...], command: 
             assert re.search(rf"`{option}\b", COMMANDS), option
 
 
-@pytest.mark.parametrize(("path", "command"), list(commands(cli)), ids=lambda value: " ".join(value) if value else "")
+@pytest.mark.parametrize(("path", "command"), list(commands(cli)), ids=named)
 def test_every_command_and_option_has_help(path: tuple[str, ...], command: click.Command) -> None:
     assert command.help
     for parameter in command.params:

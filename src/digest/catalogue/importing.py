@@ -200,7 +200,7 @@ class _Import:
         known = by_slug or by_name
         fields = _stated(record, "tagline", "category", "description", "entry", "url", "panel_ship", "community")
         if known is None:
-            slug = slug or slug_for(name, self._slugs("tools"))
+            slug = slug or slug_for(name, _Slugs(self.connection, "tools"))
             self._insert("tools", {"slug": slug, "name": name, "name_key": key, **fields})
             self.report.changes.append(Change("tool", name, "added"))
             return str(slug)
@@ -267,7 +267,7 @@ class _Import:
             "SELECT * FROM tools WHERE name_key = ?", spelling_key(named)
         )
         if found is None:
-            hint = nearest(named, self._slugs("tools"))
+            hint = nearest(named, _Slugs(self.connection, "tools"))
             raise record.error(f"there is no tool {named!r}{hint}", field, UnknownReferenceError)
         return found
 
@@ -300,7 +300,7 @@ class _Import:
         self._insert(
             "reviewers",
             {
-                "slug": data.get("slug") or slug_for(name, self._slugs("reviewers")),
+                "slug": data.get("slug") or slug_for(name, _Slugs(self.connection, "reviewers")),
                 "name": name,
                 "stance": data.get("stance"),
                 "position": data.get("position", own_place),
@@ -317,9 +317,6 @@ class _Import:
 
     def _row(self, sql: str, *values: Any) -> dict[str, Any] | None:
         return next(iter(self._rows(sql, *values)), None)
-
-    def _slugs(self, table: str) -> set[str]:
-        return {row["slug"] for row in self._rows(f"SELECT slug FROM {table}")}  # noqa: S608 (our own names)
 
     def _moment(self, record: Record, field: str) -> str:
         try:
@@ -358,6 +355,20 @@ def _reviews_within(tool: Record, slug: str) -> Iterator[Record]:
     for index, review in enumerate(tool.data.get("reviews", ())):
         at = tool.at if isinstance(tool.at, int) else f"{tool.at}/reviews/{index}"
         yield Record("review", {"tool": slug, **review}, tool.source, at)
+
+
+class _Slugs:
+    """The slugs in a table: asked one by one, so that a large import does not read them all for each new tool."""
+
+    def __init__(self, connection: sqlite3.Connection, table: Literal["tools", "reviewers"]) -> None:
+        self._connection, self._table = connection, table
+
+    def __contains__(self, slug: object) -> bool:
+        sql = f"SELECT 1 FROM {self._table} WHERE slug = ?"  # noqa: S608
+        return self._connection.execute(sql, (slug,)).fetchone() is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (row[0] for row in self._connection.execute(f"SELECT slug FROM {self._table}"))  # noqa: S608
 
 
 def _stated(record: Record, *names: str) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from sqlite_utils import Database
 
 from digest.store.backup import back_up
 from digest.store.check import check_store
-from digest.store.connection import explain, open_store, writing
+from digest.store.connection import explain, open_store
 from digest.store.keys import store_key
 from digest.store.migrations import migrate, pending
+from digest.store.transactions import writing
 
 __all__ = [
     "Database",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from digest.errors import StoreError
 from digest.store.migrations import migrate, pending, unknown
+from digest.store.transactions import writing
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another: longer than any of our transactions, shorter than a person's patience."""
@@ -93,27 +92,6 @@ def _know_its_schema(db: Database, path: Path, *, allow_pending: bool) -> None:
         raise StoreError(f"{path} is a SQLite file of something else; give another --db")
     if waiting and not allow_pending:
         raise StoreError(f"{path} is from an older digest; `digest db migrate` brings it up to date and keeps a backup")
-
-
-@contextmanager
-def writing(db: Database) -> Iterator[sqlite3.Connection]:
-    """Hold the store's one write lock for a block, which happens whole or not at all.
-
-    The lock is taken at once (``BEGIN IMMEDIATE``), so what the block reads cannot change under it. A block
-    inside another becomes a savepoint of it.
-    """
-    if db.conn.in_transaction:
-        with db.atomic():
-            yield db.conn
-        return
-    db.conn.execute("BEGIN IMMEDIATE")
-    try:
-        yield db.conn
-        db.conn.execute("COMMIT")
-    except BaseException:
-        if db.conn.in_transaction:
-            db.conn.execute("ROLLBACK")
-        raise
 
 
 def explain(error: sqlite3.Error, path: Path | str) -> StoreError:

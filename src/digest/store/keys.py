@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlite_utils import Database
 
 from digest import times
-from digest.store.connection import writing
+from digest.store.transactions import writing
 
 
 def store_key(db: Database, name: str, *, now: datetime) -> bytes:

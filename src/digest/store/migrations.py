@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from digest.resources import resource
+from digest.store.transactions import writing
 
 _SET = "digest"
 
@@ -27,10 +28,11 @@ def _register(migrations: Migrations, path: Path) -> None:
 
 
 def migrate(db: Database) -> list[str]:
-    """Apply what is pending, each migration in a transaction of its own, and give their names."""
-    waiting = pending(db)
-    _migrations().apply(db)
-    return waiting
+    """Apply what is pending, all in one transaction, and give the names; of two at once one does it."""
+    with writing(db):
+        waiting = pending(db)
+        _migrations().apply(db)
+        return waiting
 
 
 def pending(db: Database) -> list[str]:
