@@ -2,7 +2,9 @@
 # make test   all tests, with branch coverage
 # make lint   style and types        make docs   check the documentation        make bench   measure
 
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p && break; done)
+# The first that runs and is new enough: a name on the PATH may be a shim of pyenv with nothing behind it.
+RUNS = import sys, sqlite3; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(RUNS)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 DIGEST = $(BIN)/digest
@@ -47,7 +49,7 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 
 # Debian and Ubuntu keep the part of Python that makes environments in a package of its own.
 $(BIN)/pip:
-	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(RUNS)' || \
 	  { echo "digest needs Python 3.11 or newer: install it, or say where it is: make demo PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
 	  rm -rf $(VENV); \
