@@ -56,4 +56,4 @@ $(BIN)/pip:
 	  command -v apt-get >/dev/null || { $(PYTHON) -m venv $(VENV); exit 1; }; \
 	  echo "Installing python3-venv (apt-get)"; \
 	  if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
-	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); }

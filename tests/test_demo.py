@@ -105,7 +105,7 @@ def test_the_summary_says_what_was_made_and_what_to_try(tmp_path: Path) -> None:
         "sent",
         "issue/issue.html",
         "outbox/",
-        "digest draft",
+        "--help",
     ):
         assert word in shown
 

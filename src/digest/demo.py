@@ -34,10 +34,10 @@ _WEEK = timedelta(days=7)
 
 
 class Demo:
-    """One run of the demo in a folder."""
+    """One run of the demo in a folder; `command` is how the person calls digest."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, settings: Settings, command: str = "digest") -> None:
+        self.folder, self.command = folder, command
         self.settings = settings.model_copy(
             update={
                 "db": folder / "digest.db",
@@ -134,9 +134,9 @@ class Demo:
         say("")
         say(f"Look at it:  open {self.folder}/issue/issue.html in a browser")
         say(f"The mailbox: {self.folder}/outbox/ is a Maildir; `mutt -f {self.folder}/outbox` reads it")
-        say(f"Where it stands:  digest --db {self.settings.db} status")
-        say(f"What is in it:    digest --db {self.settings.db} show {number} --text")
-        say("Start your own:   digest import YOUR-FILES, digest subscribers import YOUR-LIST.csv, digest draft")
+        say(f"Where it stands:  {self.command} --db {self.settings.db} status")
+        say(f"What is in it:    {self.command} --db {self.settings.db} show {number} --text")
+        say(f"Start your own:   {self.command} import YOUR-FILES; `{self.command} --help` says how it goes on")
 
 
 _FIRST = [

@@ -30,6 +30,9 @@ Outcome = Literal["added", "updated", "unchanged"]
 ALMOST = 0.8
 """How alike an unknown reviewer's name must be to a known one to be called a typing error (difflib ratio)."""
 
+TOLD_EVERY = 100
+"""Things an import looks at between two words about its progress."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -95,7 +98,7 @@ def import_files(
     zone: ZoneInfo,
     format: Format | None = None,  # noqa: A002
     dry_run: bool = False,
-    progress: Callable[[str], None] = lambda file: None,
+    progress: Callable[[int], None] = lambda things: None,
 ) -> list[FileReport]:
     """Import files, each whole or not at all; a bad one does not keep the others out.
 
@@ -108,7 +111,7 @@ def import_files(
         zone: the newsletter's time zone, for times without an offset.
         format: the format of all files, where it is not to be told from name or content.
         dry_run: find out what would happen, and change nothing.
-        progress: told the name of each file when it is done.
+        progress: told, now and then, how many things were looked at since it was last told.
     """
     reports = {index: FileReport(name) for index, (name, _) in enumerate(files)}
     waiting: dict[int, list[Record]] = {}
@@ -117,7 +120,6 @@ def import_files(
             waiting[index] = read(name, content, format)
         except InputError as error:
             reports[index].error = error
-            progress(name)
 
     def work() -> None:
         left = waiting
@@ -127,17 +129,13 @@ def import_files(
                 report = reports[index] = FileReport(files[index][0])
                 try:
                     with writing(db) as connection:
-                        _Import(connection, report, now, zone).apply(records)
+                        _Import(connection, report, now, zone, progress).apply(records)
                 except UnknownReferenceError as error:
                     report.error = error
                     put_off[index] = records
                 except InputError as error:
                     report.error = error
-                if index not in put_off:
-                    progress(report.file)
             if len(put_off) == len(left):
-                for index in put_off:
-                    progress(files[index][0])
                 break
             left = put_off
 
@@ -159,8 +157,16 @@ def import_files(
 class _Import:
     """One file going in, inside one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, report: FileReport, now: datetime, zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        report: FileReport,
+        now: datetime,
+        zone: ZoneInfo,
+        progress: Callable[[int], None],
+    ) -> None:
         self.connection, self.report, self.now, self.zone = connection, report, now, zone
+        self.progress = progress
         self.stamp = times.to_text(now)
 
     def apply(self, records: Iterable[Record]) -> None:
@@ -177,6 +183,11 @@ class _Import:
             self.comparison(record)
         for record in by_kind["vote"]:
             self.vote(record)
+
+    def _note(self, change: Change) -> None:
+        self.report.changes.append(change)
+        if len(self.report.changes) % TOLD_EVERY == 0:
+            self.progress(TOLD_EVERY)
 
     # One of each kind -------------------------------------------------------------------------------------------
 
@@ -202,7 +213,7 @@ class _Import:
         if known is None:
             slug = slug or slug_for(name, _Slugs(self.connection, "tools"))
             self._insert("tools", {"slug": slug, "name": name, "name_key": key, **fields})
-            self.report.changes.append(Change("tool", name, "added"))
+            self._note(Change("tool", name, "added"))
             return str(slug)
         if by_slug and by_name and by_slug["id"] != by_name["id"]:
             raise record.error(f"{name!r} is a spelling of another tool, {by_name['slug']!r}", "name")
@@ -223,13 +234,13 @@ class _Import:
             self._update("review", "reviews", known, fields, name, keys=("tool", "reviewer"))
         else:
             self._insert("reviews", {"tool": tool["id"], "reviewer": reviewer["id"], **fields})
-            self.report.changes.append(Change("review", name, "added"))
+            self._note(Change("review", name, "added"))
 
     def comparison(self, record: Record) -> None:
         left, right = self._tool(record, "left"), self._tool(record, "right")
         if left["id"] == right["id"]:
             raise record.error(f"both sides are {left['name']!r}; a comparison has two tools", "right")
-        slug = record.data.get("slug") or f"{left['slug']}-vs-{right['slug']}"
+        slug = record.data.get("slug") or self._pair_slug(left, right)
         name = f"{left['name']} vs {right['name']}"
         fields: dict[str, Any] = {"left_tool": left["id"], "right_tool": right["id"]}
         stated = record.data.get("published_at")
@@ -242,7 +253,14 @@ class _Import:
         else:
             fields["published_at"] = self._moment(record, "published_at") if stated else self.stamp
             self._insert("comparisons", {"slug": slug, **fields})
-            self.report.changes.append(Change("comparison", name, "added"))
+            self._note(Change("comparison", name, "added"))
+
+    def _pair_slug(self, left: Mapping[str, Any], right: Mapping[str, Any]) -> str:
+        """Give ``left-vs-right``, unless that is another pair's: ``a`` vs ``b-vs-c`` is not ``a-vs-b`` vs ``c``."""
+        slug = f"{left['slug']}-vs-{right['slug']}"
+        known = self._row("SELECT left_tool, right_tool FROM comparisons WHERE slug = ?", slug)
+        is_ours = known is None or (known["left_tool"], known["right_tool"]) == (left["id"], right["id"])
+        return slug if is_ours else f"{slug}-{left['id']}-{right['id']}"
 
     def vote(self, record: Record) -> None:
         tool = self._tool(record, "tool")
@@ -257,7 +275,7 @@ class _Import:
                 (tool["id"], voter, verdict, moment),
             )
             outcome = "updated" if known else "added"
-        self.report.changes.append(Change("vote", f"{voter} on {tool['name']}", outcome))
+        self._note(Change("vote", f"{voter} on {tool['name']}", outcome))
 
     # Finding what a record names --------------------------------------------------------------------------------
 
@@ -296,7 +314,8 @@ class _Import:
     def _add_reviewer(self, data: Mapping[str, Any]) -> None:
         name = data["name"]
         last = self.connection.execute("SELECT coalesce(max(position), 0) FROM reviewers").fetchone()[0]
-        own_place = PANEL.index(name) + 1 if name in PANEL else max(last, len(PANEL)) + 1
+        known = [critic.casefold() for critic in PANEL]
+        own_place = known.index(name.casefold()) + 1 if name.casefold() in known else max(last, len(PANEL)) + 1
         self._insert(
             "reviewers",
             {
@@ -306,7 +325,7 @@ class _Import:
                 "position": data.get("position", own_place),
             },
         )
-        self.report.changes.append(Change("reviewer", name, "added"))
+        self._note(Change("reviewer", name, "added"))
 
     # Rows -------------------------------------------------------------------------------------------------------
 
@@ -347,7 +366,7 @@ class _Import:
             values = {**changed, "updated_at": self.stamp, **{f"key_{key}": known[key] for key in keys}}
             self.connection.execute(f"UPDATE {table} SET {places} WHERE {where}", values)  # noqa: S608
         shown = tuple(field for field in changed if field != "name_key")
-        self.report.changes.append(Change(kind, name, "updated" if changed else "unchanged", shown))
+        self._note(Change(kind, name, "updated" if changed else "unchanged", shown))
 
 
 def _reviews_within(tool: Record, slug: str) -> Iterator[Record]:

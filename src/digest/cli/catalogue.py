@@ -41,7 +41,7 @@ def import_(app: App, sources: tuple[str, ...], format_: Format | None, dry_run:
     with an error nothing goes in, and the other files do.
     """
     files = gather(sources, sys.stdin.buffer.read)
-    with app.store(create=True) as db, app.progress("Importing", len(files)) as advance:
+    with app.store(create=True) as db, app.progress("Importing") as advance:
         reports = import_files(
             db,
             files,
@@ -49,7 +49,7 @@ def import_(app: App, sources: tuple[str, ...], format_: Format | None, dry_run:
             zone=app.settings.zone,
             format=format_,
             dry_run=dry_run,
-            progress=lambda _: advance(1),
+            progress=advance,
         )
     for report in reports:
         _tell(app, report)

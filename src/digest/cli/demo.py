@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def demo(app: App, folder: Path, force: bool) -> None:
 
     Nothing leaves this machine: the mails land in a Maildir in the demo's own folder.
     """
-    show = Demo(folder, app.settings)
+    # In `make demo` the command is not on the PATH.
+    show = Demo(folder, app.settings, "digest" if shutil.which("digest") else sys.argv[0])
     if show.exists() and not force and sys.stdin.isatty():
         click.confirm(f"{folder} is there from an earlier demo. Start afresh?", abort=True, default=True, err=True)
     with app.progress("Sending to the outbox", None) as advance:

@@ -10,7 +10,6 @@ from sqlite_utils import Database
 
 from digest.errors import StoreError
 from digest.store.migrations import migrate, pending, unknown
-from digest.store.transactions import writing
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another: longer than any of our transactions, shorter than a person's patience."""
@@ -50,7 +49,7 @@ def open_store(path: Path, *, create: bool = False, allow_pending: bool = False)
             connection.execute("PRAGMA cache_size = -32000")
             db = Database(connection, strict=True)
             if create and not db.table_names():
-                _make(db)
+                migrate(db)
             _know_its_schema(db, path, allow_pending=allow_pending)
             # Only now: the file of something else must stay as it is.
             _use_wal(connection)
@@ -60,13 +59,6 @@ def open_store(path: Path, *, create: bool = False, allow_pending: bool = False)
     except sqlite3.Error as error:
         raise explain(error, path) from error
     return db
-
-
-def _make(db: Database) -> None:
-    """Make all tables or none, once: another process may be doing the same, and the disk may be full."""
-    with writing(db):
-        if not db.table_names():
-            migrate(db)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
