@@ -46,6 +46,12 @@ def arrived(folder: Path) -> list[Path]:
     return [path for name in ("new", "cur") for path in (folder / "outbox" / name).glob("*.digest*")]
 
 
+def read_all(folder: Path) -> None:
+    """Read the mailbox as a mail program does: what was read moves, so a second copy would lie beside it."""
+    for path in (folder / "outbox" / "new").iterdir():
+        path.rename(folder / "outbox" / "cur" / f"{path.name}:2,S")
+
+
 def test_killed_again_and_again_everyone_has_one_copy(folder: Path) -> None:
     chance = random.Random(os.environ.get("PYTEST_SEED", "20261126"))
     for _ in range(KILLS):
@@ -63,6 +69,7 @@ def test_killed_again_and_again_everyone_has_one_copy(folder: Path) -> None:
         time.sleep(chance.random() * 0.8)
         process.send_signal(signal.SIGKILL)
         process.wait()
+        read_all(folder)
     assert 0 < len(arrived(folder)) < READERS, "the kills came too late to show anything"
     last = digest(folder, "send", "1")
     assert (last["state"], last["accepted"]) == ("sent", READERS)

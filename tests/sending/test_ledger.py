@@ -74,9 +74,16 @@ def test_with_nobody_to_mail_the_issue_stays_approved(db: Database) -> None:
 def test_two_who_begin_at_once_freeze_one_audience(db: Database) -> None:
     sending(db, 2)
     subscribers.add(db, "latecomer@example.com", now=NOW)
-    with pytest.raises((StateError, Exception)):
-        ledger.freeze_audience(db, 1, now=NOW)
+    assert ledger.freeze_audience(db, 1, now=NOW) == 2
     assert counts(db) == {"audience": 2, "queued": 2}
+
+
+def test_an_issue_that_was_cancelled_meanwhile_is_not_begun(db: Database) -> None:
+    approved(db, 2)
+    issues.cancel(db, 1, now=NOW)
+    with pytest.raises(StateError, match="not approved any more"):
+        ledger.freeze_audience(db, 1, now=NOW)
+    assert counts(db) == {}
 
 
 def test_a_claimed_delivery_is_in_one_batch(db: Database) -> None:

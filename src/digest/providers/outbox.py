@@ -54,14 +54,14 @@ class Outbox:
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         message = self._encode(batch.message)
 
-        def write(recipient: Recipient) -> None:
-            _write(self._folder / "tmp" / _name(recipient), message.copy_for(recipient, batch.date))
+        def deliver(recipient: Recipient) -> None:
+            name = _name(recipient)
+            _write(self._folder / "tmp" / name, message.copy_for(recipient, batch.date))
+            (self._folder / "tmp" / name).rename(self._folder / "new" / name)
 
         with ThreadPoolExecutor(WRITERS) as pool:
-            for _ in pool.map(write, batch.recipients):
+            for _ in pool.map(deliver, batch.recipients):
                 pass
-        for recipient in batch.recipients:
-            (self._folder / "tmp" / _name(recipient)).rename(self._folder / "new" / _name(recipient))
         _sync_folder(self._folder / "new")
         return [Outcome(recipient.subscriber, accepted=True) for recipient in batch.recipients]
 

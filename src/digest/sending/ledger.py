@@ -58,10 +58,23 @@ class OpenBatch:
 def freeze_audience(db: Database, issue: int, *, now: datetime) -> int:
     """Begin sending: queue a delivery for everyone who is active and not suppressed; give how many.
 
+    Of two who begin at once, one does it and the other finds it done.
+
     Raises:
-        StateError: nobody is subscribed; the issue stays approved.
+        StateError: nobody is subscribed, and the issue stays approved; or it is not approved (any more).
     """
+    stamp = times.to_text(now)
     with writing(db) as connection:
+        begun = connection.execute(
+            "UPDATE issues SET state = 'sending', sending_at = ?, updated_at = ?"
+            " WHERE number = ? AND state = 'approved'",
+            (stamp, stamp, issue),
+        ).rowcount
+        if not begun:
+            state = connection.execute("SELECT state FROM issues WHERE number = ?", (issue,)).fetchone()
+            if state != ("sending",):
+                raise StateError(f"issue {issue} is not approved any more; `digest status` shows its state")
+            return tally(db, issue)["audience"]
         count = connection.execute(
             "INSERT INTO deliveries (issue, subscriber) SELECT ?, s.id FROM subscribers s"
             " WHERE s.state = 'active'"
@@ -70,13 +83,6 @@ def freeze_audience(db: Database, issue: int, *, now: datetime) -> int:
         ).rowcount
         if not count:
             raise StateError(f"nobody is subscribed, so issue {issue} is not sent; `digest subscribers import` or add")
-        moved = connection.execute(
-            "UPDATE issues SET state = 'sending', sending_at = ?, updated_at = ?"
-            " WHERE number = ? AND state = 'approved'",
-            (times.to_text(now), times.to_text(now), issue),
-        ).rowcount
-        if not moved:
-            raise StateError(f"issue {issue} is not approved any more; `digest status` shows its state")
         return count
 
 
