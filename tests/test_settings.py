@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from digest.errors import SettingsError
@@ -204,6 +205,7 @@ def test_a_value_of_the_wrong_type_is_refused() -> None:
     assert problem("provider = ['outbox']").startswith("digest.toml: provider: ")
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(max_size=20))
 @example("https://[")
 @example("http://:80")

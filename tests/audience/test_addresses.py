@@ -7,6 +7,7 @@ import unicodedata
 import pytest
 from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from digest.audience.addresses import NAME_LENGTH, read_address, read_name, sending_address
@@ -54,6 +55,7 @@ def refused(text: str) -> str:
 # Addresses -----------------------------------------------------------------------------------------------------------
 
 
+@hypothesis_settings(deadline=None)
 @given(near_addresses | st.text(max_size=30))
 @example("ſmith@example.org")
 @example("ada@ſtore.example.org")
@@ -107,6 +109,7 @@ def test_an_address_may_have_254_characters() -> None:
     assert "too long" in refused(longest.replace(".org", "e.org"))
 
 
+@hypothesis_settings(deadline=None)
 @given(addresses)
 def test_all_spellings_of_a_mailbox_have_one_key(text: str) -> None:
     try:
@@ -131,6 +134,7 @@ def test_tags_and_dots_make_another_mailbox() -> None:
     assert len({key("adalovelace@example.org"), key("ada.lovelace@example.org"), key("ada+lovelace@example.org")}) == 3
 
 
+@hypothesis_settings(deadline=None)
 @given(addresses)
 def test_the_envelope_has_the_local_part_as_it_is_and_the_domain_in_ascii(text: str) -> None:
     try:
@@ -194,6 +198,7 @@ def test_a_name_is_fit_to_greet_with_or_none(written: str | None, read: str | No
     assert read_name(written) == read
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(st.characters(), max_size=120))
 def test_a_name_is_one_line_that_can_be_stored_and_is_read_again_as_it_is(text: str) -> None:
     name = read_name(text)

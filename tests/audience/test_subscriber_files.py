@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import NOW, memory_store
@@ -365,6 +366,7 @@ _people = st.lists(
 )
 
 
+@hypothesis_settings(max_examples=60, deadline=None)
 @given(_people)
 @example([("ada@example.org", "'", "pending", "complaint")])
 def test_an_export_makes_the_same_audience_in_an_empty_store(

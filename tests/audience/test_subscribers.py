@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import NOW, memory_store
@@ -159,6 +160,7 @@ def test_subscribers_are_found_by_a_part_of_address_or_name(db: Database, now: d
     assert found(db, search="countess", state="pending") == []
 
 
+@hypothesis_settings(max_examples=60, deadline=None)
 @given(st.text("uv%_\\'", min_size=1, max_size=3), st.lists(st.text("uv%_\\'", max_size=5), max_size=5))
 def test_a_search_finds_what_has_the_text_in_it_and_nothing_else(search: str, names: list[str]) -> None:
     with closing(memory_store()) as db:
@@ -173,6 +175,7 @@ _PEOPLE = ["ada@example.org", "bea@example.org"]
 _deeds = st.tuples(st.sampled_from(["add", "back", "remove", "pend", *REASONS]), st.sampled_from(_PEOPLE))
 
 
+@hypothesis_settings(max_examples=60, deadline=None)
 @given(st.lists(_deeds, max_size=12))
 @example([("add", _PEOPLE[0]), ("pend", _PEOPLE[0]), ("complaint", _PEOPLE[0])])
 def test_everyone_is_counted_once(deeds: list[tuple[str, str]]) -> None:

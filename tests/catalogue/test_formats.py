@@ -248,11 +248,9 @@ def test_an_error_in_json_has_the_line_of_its_field(text: str, line: int | None,
 
 
 def test_text_that_is_not_json_is_refused_where_it_breaks() -> None:
-    assert refused("a.json", '{\n"tools": [\n{"name": "a",}]}') == (
-        3,
-        None,
-        "is not JSON: Expecting property name enclosed in double quotes (column 14)",
-    )
+    line, field, message = refused("a.json", '{\n"tools": [\n{"name": "a" "b"}]}')
+    assert (line, field) == (3, None)
+    assert message == "is not JSON: Expecting ',' delimiter (column 14)"
     assert refused("a.jsonl", '{"type": "tool", "name": "a"}\n\n{"type": "tool"')[0] == 3
 
 

@@ -41,6 +41,7 @@ CATALOGUE = {
     ],
 }
 SECRET = "0123456789abcdef0123456789abcdef"
+COLOUR = r"\x1b\[[\d;]*3\d"
 SHARED = ("--db", "--config", "--set", "--json", "--verbose")
 # What would change the output of a run: ours, and what rich and click look at.
 _FOREIGN = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "TERM")
@@ -598,12 +599,18 @@ def test_long_work_shows_a_bar_on_a_terminal_and_nothing_of_it_stays(
 ) -> None:
     digest("db", "migrate")
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
     moments = iter(range(0, 1_000_000, 2))
     monkeypatch.setattr("digest.cli.app.Progress", partial(Progress, get_time=lambda: float(next(moments))))
     ran = digest("db", "backup", "copy.db", "--json")
     assert "Copying pages" in ran.err
     assert "\x1b[2K" in ran.err
+    assert re.search(COLOUR, ran.err)
     assert ran.data["backup"] == "copy.db"
+    monkeypatch.setenv("NO_COLOR", "1")
+    ran = digest("db", "backup", "again.db", "--json")
+    assert "Copying pages" in ran.err
+    assert not re.search(COLOUR, ran.err + digest("settings").out)
 
 
 def started(*args: str, **environment: str) -> list[Any]:

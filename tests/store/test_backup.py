@@ -205,7 +205,7 @@ main()
 
 def test_a_backup_that_the_disk_has_no_room_for_leaves_nothing(path: Path) -> None:
     to = path.parent / "backup.db"
-    command = [sys.executable, "-c", _LIMITED, "--db", str(path), "db", "backup", str(to)]
+    command = [sys.executable, "-B", "-c", _LIMITED, "--db", str(path), "db", "backup", str(to)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"digest: {to} could not be read or written")

@@ -16,6 +16,7 @@ from threading import Barrier, Timer
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import memory_store
@@ -232,8 +233,8 @@ main()
 
 
 def run(*command: str | Path) -> str:
-    """Run Python where permission bits bind, and give what it says when it fails."""
-    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=False)
+    """Run Python, which must fail, and give what it says; `-B`, so that it leaves no half-written `.pyc`."""
+    done = subprocess.run([sys.executable, "-B", *map(str, command)], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
@@ -394,6 +395,7 @@ class _FailError(Exception):
     pass
 
 
+@hypothesis_settings(max_examples=60, deadline=None)
 @given(blocks)
 def test_of_nested_blocks_those_stay_that_no_block_around_them_failed(block: Block) -> None:
     rows = iter(range(10_000))
