@@ -190,7 +190,7 @@ def test_a_wrong_value_is_told_with_its_source_in_that_sources_spelling() -> Non
         ("reply_to", "editor@", "after the @-sign"),
         ("list_id", "weekly..example.com", "write it like weekly.example.com"),
         ("list_id", "weekly.bücher.example", "write it in ASCII"),
-        ("language", "English (UK)", "String should match"),
+        ("language", "English (UK)", "write it like en, de or pt-BR"),
         ("newsletter_name", "", "at least 1 character"),
     ],
 )

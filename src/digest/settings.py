@@ -7,6 +7,7 @@ wins over an earlier one.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 import types
 import typing
@@ -50,7 +51,6 @@ class Settings(BaseSettings):
     )
     language: str = Field(
         "en",
-        pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
         description="The language of the newsletter, as a BCP 47 tag.",
     )
     timezone: str = Field(
@@ -108,6 +108,13 @@ class Settings(BaseSettings):
         if not value.isascii() or any(character.isspace() for character in value):
             raise ValueError("write the host in ASCII (punycode), without spaces")
         return value.rstrip("/")
+
+    @field_validator("language")
+    @classmethod
+    def _language(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
+            raise ValueError("write it like en, de or pt-BR")
+        return value
 
     @field_validator("timezone")
     @classmethod

@@ -383,3 +383,28 @@ def test_an_export_makes_the_same_audience_in_an_empty_store(
         assert everyone(other) == everyone(db)
         assert count_audience(other) == count_audience(db)
         assert put(db, exported(db)).added == 0
+
+
+def test_of_two_rows_with_one_mailbox_the_one_that_left_counts(db: Database) -> None:
+    text = "email,state\nada@example.com,active\nben@example.com,active\nADA@example.com,unsubscribed\n"
+    report = import_subscribers(db, "x.csv", text.splitlines(keepends=True), now=NOW)
+    assert [s.state for s in find_subscribers(db)] == ["unsubscribed", "active"]
+    assert report.duplicates == [
+        "x.csv:4: ADA@example.com stands in line 2 already; this line says that the reader left, and counts"
+    ]
+    again = import_subscribers(db, "x.csv", text.splitlines(keepends=True), now=NOW)
+    assert (again.added, again.updated) == (0, 0)
+
+
+def test_who_was_forgotten_does_not_come_back_in_any_state(db: Database) -> None:
+    suppress(db, "ada@example.com", "forgotten", now=NOW)
+    for state in ("active", "pending", "unsubscribed"):
+        report = import_subscribers(db, "x.csv", ["email,state\n", f"ada@example.com,{state}\n"], now=NOW)
+        assert report.kept_out == ["x.csv:2: ada@example.com stays out (forgotten)"]
+    assert list(find_subscribers(db)) == []
+
+
+def test_a_name_that_is_none_is_reported_and_its_reader_goes_in(db: Database) -> None:
+    report = import_subscribers(db, "x.csv", ["email,name\n", "ada@example.com,see https://evil.example/\n"], now=NOW)
+    assert report.added == 1
+    assert report.unused_names == ["x.csv:2: 'see https://evil.example/' is no name to greet with, and is not used"]

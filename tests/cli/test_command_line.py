@@ -196,7 +196,7 @@ def test_settings_may_be_set_more_than_once(digest: Run) -> None:
     ran = digest("--set", "language=de", "--set", " Batch_Size=7", "settings", "--set", "sender_name=a=b", "--json")
     found = {setting["name"]: setting["value"] for setting in ran.data}
     assert (found["language"], found["batch_size"], found["sender_name"]) == ("de", "7", "a=b")
-    assert "write it as NAME=VALUE" in digest("--set", "language", "settings", code=1).err
+    assert "'language' is not NAME=VALUE" in digest("--set", "language", "settings", code=2).err
 
 
 def test_settings_are_shown_with_their_sources_and_without_secrets(
@@ -330,7 +330,7 @@ def test_the_week_in_words(digest: Run) -> None:
     assert "Nothing changed: all of it is in the catalogue already." in again
     assert "dry run: nothing was changed" in digest("import", "tools.json", "--dry-run").out
     assert digest("status").out.splitlines() == [
-        "Catalogue: 3 tools, 1 reviewers, 1 reviews, 2 comparisons",
+        "Catalogue: 3 tools, 1 reviewer, 1 review, 2 comparisons",
         "Audience: 0 active, 0 pending, 0 unsubscribed, 0 suppressed",
         "No issue yet; `digest draft` makes one of what is new.",
     ]
@@ -636,3 +636,10 @@ def test_it_stops_quietly_when_nobody_reads_on(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=write, stderr=subprocess.PIPE, check=False)
         os.close(write)
         assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize("command", [["import", "tools.json"], ["subscribers", "import", "readers.csv"]])
+def test_a_dry_run_before_there_is_a_store_makes_none(digest: Run, command: list[str]) -> None:
+    Path("readers.csv").write_text("email\nada@example.com\n")
+    digest("--db", "none.db", *command, "--dry-run")
+    assert not Path("none.db").exists()

@@ -158,7 +158,14 @@ def test_a_backup_into_a_missing_folder_is_refused(path: Path) -> None:
     to = path.parent / "no" / "backup.db"
     with closing(open_store(path)) as db, pytest.raises(StoreError) as error:
         back_up(db, to)
-    assert str(error.value) == f"{to} cannot be opened; check that its folder exists and may be written to"
+    assert str(error.value) == f"{to} cannot be written to (No such file or directory); check its folder"
+
+
+def test_a_copy_is_as_private_as_the_store(path: Path) -> None:
+    path.chmod(0o600)
+    with closing(open_store(path)) as db:
+        back_up(db, path.parent / "backup.db")
+    assert (path.parent / "backup.db").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_store_that_is_not_sound_is_not_backed_up(path: Path) -> None:

@@ -49,7 +49,10 @@ class Row:
 
 @dataclass
 class ImportReport:
-    """What became of a file's rows. `kept_out` are those that unsubscribed or are suppressed."""
+    """What became of a file's rows. `kept_out` are those that unsubscribed or are suppressed.
+
+    `unused_names` are those that are no names to greet with; their addresses went in.
+    """
 
     file: str
     added: int = 0
@@ -59,6 +62,7 @@ class ImportReport:
     duplicates: list[str] = field(default_factory=list)
     rejected: list[InputError] = field(default_factory=list)
     unused_columns: list[str] = field(default_factory=list)
+    unused_names: list[str] = field(default_factory=list)
 
 
 def import_subscribers(
@@ -84,15 +88,19 @@ def import_subscribers(
         InputError: there is no column of addresses; nothing is changed.
     """
     report = ImportReport(file)
-    seen: dict[str, int] = {}
-    rows = _rows(file, lines, report, seen)
+    leaving: dict[str, Row] = {}
+    rows = _rows(file, lines, report, leaving)
     while part := list(islice(rows, ROWS_A_TRANSACTION)):
         _put(db, part, report, now=now, dry_run=dry_run)
         progress(len(part))
+    if leaving:
+        _put(db, list(leaving.values()), report, now=now, dry_run=dry_run)
     return report
 
 
-def _rows(file: str, lines: Iterable[str], report: ImportReport, seen: dict[str, int]) -> Iterator[Row]:
+def _rows(file: str, lines: Iterable[str], report: ImportReport, leaving: dict[str, Row]) -> Iterator[Row]:
+    """Give the good rows, one a mailbox: the first. A later one that says the reader left goes into `leaving`."""
+    seen: dict[str, int] = {}
     # Strict, or an open quotation mark would swallow the rest of the file and say nothing.
     reader = csv.reader(lines, strict=True)
     columns = _columns(file, reader, report)
@@ -108,12 +116,18 @@ def _rows(file: str, lines: Iterable[str], report: ImportReport, seen: dict[str,
             continue
         if any(cell.strip() for cell in cells):
             try:
-                row = _row(file, line, columns, cells)
+                row = _row(file, line, columns, cells, report)
             except InputError as error:
                 report.rejected.append(error)
             else:
                 if row.key in seen:
-                    report.duplicates.append(f"{file}:{line}: {row.email} stands in line {seen[row.key]} already")
+                    left = row.state == "unsubscribed" or row.suppressed
+                    if left:
+                        leaving.setdefault(row.key, row)
+                    report.duplicates.append(
+                        f"{file}:{line}: {row.email} stands in line {seen[row.key]} already"
+                        + ("; this line says that the reader left, and counts" if left else "")
+                    )
                 else:
                     seen[row.key] = line
                     yield row
@@ -145,7 +159,7 @@ def _not_csv(error: csv.Error, file: str, line: int) -> InputError:
     return InputError(problem, file=file, line=line)
 
 
-def _row(file: str, line: int, columns: dict[str, int], cells: list[str]) -> Row:
+def _row(file: str, line: int, columns: dict[str, int], cells: list[str], report: ImportReport) -> Row:
     def cell(name: str) -> str:
         index = columns.get(name)
         value = cells[index].strip() if index is not None and index < len(cells) else ""
@@ -158,11 +172,14 @@ def _row(file: str, line: int, columns: dict[str, int], cells: list[str]) -> Row
     except InputError as error:
         raise InputError(error.message, file=file, line=line, field="email") from None
     state, suppressed = cell("state").casefold(), cell("suppressed").casefold()
+    name = read_name(cell("name"))
+    if cell("name") and name is None:
+        report.unused_names.append(f"{file}:{line}: {cell('name')!r} is no name to greet with, and is not used")
     return Row(
         line,
         address.email,
         address.key,
-        read_name(cell("name")),
+        name,
         _one_of(STATES, "active" if state in ("", "subscribed") else state, file, line, "state"),
         _one_of(REASONS, suppressed, file, line, "suppressed") if suppressed else None,
     )
@@ -199,7 +216,7 @@ def _put(db: Database, rows: list[Row], report: ImportReport, *, now: datetime, 
             reason = suppressed.get(row.key) or ("unsubscribed" if state == "unsubscribed" else None)
             leaves = row.state == "unsubscribed"
             bar: Reason | None = row.suppressed or ("unsubscribed" if leaves else None)
-            if reason and not leaves:
+            if reason == "forgotten" or (reason and not leaves):
                 report.kept_out.append(f"{report.file}:{row.line}: {row.email} stays out ({reason})")
             elif state is None:
                 new.append((row.email, row.key, row.name, row.state, stamp, stamp))

@@ -66,8 +66,6 @@ def main() -> None:
     try:
         result = cli.main(prog_name="digest", standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except click.Abort:
         click.echo("digest: stopped", err=True)
         sys.exit(INTERRUPTED)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import cached_property, wraps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
@@ -15,7 +16,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from digest import settings as settings_module
-from digest.errors import SettingsError
 from digest.settings import Loaded, Settings
 from digest.store import Database, explain, open_store
 
@@ -54,9 +54,14 @@ class App:
         return self.loaded.settings
 
     @contextmanager
-    def store(self, *, create: bool = False, allow_pending: bool = False) -> Iterator[Database]:
-        """Open the store for a block."""
-        db = open_store(self.settings.db, create=create, allow_pending=allow_pending)
+    def store(self, *, create: bool = False, allow_pending: bool = False, dry_run: bool = False) -> Iterator[Database]:
+        """Open the store for a block; a dry run on one that does not exist yet gets one that goes away."""
+        path = self.settings.db
+        if dry_run and not path.exists():
+            with TemporaryDirectory() as folder, closing(open_store(Path(folder) / path.name, create=True)) as db:
+                yield db
+            return
+        db = open_store(path, create=create, allow_pending=allow_pending)
         try:
             yield db
         except sqlite3.Error as error:
@@ -132,9 +137,14 @@ def _assignments(context: click.Context, parameter: click.Parameter, values: tup
     for value in values:
         name, equals, right = value.partition("=")
         if not equals:
-            raise SettingsError(f"--set {value}: write it as NAME=VALUE, such as --set base_url=https://example.com")
+            raise click.BadParameter(f"{value!r} is not NAME=VALUE, such as base_url=https://example.com")
         given[name.strip().lower()] = right
     _keep("set")(context, parameter, given)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Write counts of things in the plural: ``1 tool, 2 reviews``."""
+    return ", ".join(f"{count} {kind.removesuffix('s') if count == 1 else kind}" for kind, count in counts.items())
 
 
 def shared_options() -> list[click.Option]:

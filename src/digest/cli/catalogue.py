@@ -11,7 +11,7 @@ from digest import times
 from digest.catalogue.formats import FORMATS, Format
 from digest.catalogue.importing import FileReport, gather, import_files
 from digest.catalogue.records import SCHEMA_FILE
-from digest.cli.app import FAILED, App, Command, with_app
+from digest.cli.app import FAILED, App, Command, counted, with_app
 
 
 def _print_schema(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -41,7 +41,7 @@ def import_(app: App, sources: tuple[str, ...], format_: Format | None, dry_run:
     with an error nothing goes in, and the other files do.
     """
     files = gather(sources, sys.stdin.buffer.read)
-    with app.store(create=True) as db, app.progress("Importing") as advance:
+    with app.store(create=True, dry_run=dry_run) as db, app.progress("Importing") as advance:
         reports = import_files(
             db,
             files,
@@ -68,7 +68,7 @@ def _tell(app: App, report: FileReport) -> None:
         app.note(f"{report.error}; nothing of this file went in")
         return
     parts = [
-        f"{_counted(report.count(outcome))} {outcome}" for outcome in ("added", "updated", "unchanged")
+        f"{counted(report.count(outcome))} {outcome}" for outcome in ("added", "updated", "unchanged")
         if report.count(outcome)
     ]  # fmt: skip
     app.say(f"{report.file}: {'; '.join(parts) or 'nothing in it'}")
@@ -78,10 +78,6 @@ def _tell(app: App, report: FileReport) -> None:
         if change.outcome == "updated" or (app.verbose and change.outcome == "added"):
             fields = f" ({', '.join(change.fields)})" if change.fields else ""
             app.say(f"  {change.outcome}: {change.kind} {change.name}{fields}")
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind.removesuffix('s') if count == 1 else kind}" for kind, count in counts.items())
 
 
 def _as_dict(report: FileReport) -> dict[str, Any]:

@@ -20,7 +20,9 @@ number_argument = click.argument("number", type=click.IntRange(min=1))
 
 @click.command(cls=Command)
 @click.option(
-    "--since", metavar="TIME", help="Leave out, for good, what was published before this (-7d for a week ago)."
+    "--since",
+    metavar="TIME",
+    help="Leave what was published before this out of this and every later issue (-7d: a week ago).",
 )
 @click.option("--refresh", is_flag=True, help="Collect and compose an open draft anew, your edits undone.")
 @with_app
@@ -36,7 +38,7 @@ def draft(app: App, since: str | None, refresh: bool) -> None:
         done = issues.draft(db, app.settings, now=now, since=start, refresh=refresh)
         source = issues.load_draft(db, done.issue.number) if done.issue else None
     if done.issue is None or source is None:
-        app.say("Nothing new to compare since the last issue, so no issue was made.")
+        app.say(f"Nothing new to compare since {since or 'the last issue'}, so no issue was made.")
     elif done.made or done.refreshed:
         app.say(f"Issue {source.number} is {'drafted' if done.made else 'drafted anew'}: {source.subject}")
         app.say(f"  {_forms(source)}, up to {times.for_people(source.cutoff, app.settings.zone)}")

@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 from digest import times
-from digest.cli.app import INTERRUPTED, App, Command, with_app
+from digest.cli.app import INTERRUPTED, App, Command, counted, with_app
 from digest.cli.issue import number_argument
 from digest.issue.issues import find_issue
 from digest.providers import connect
@@ -99,8 +99,8 @@ def status(app: App) -> None:
     if app.json:
         app.give(found)
         return
-    for part in ("catalogue", "audience"):
-        app.say(f"{part.capitalize()}: " + ", ".join(f"{count} {name}" for name, count in found[part].items()))
+    app.say(f"Catalogue: {counted(found['catalogue'])}")
+    app.say(f"Audience: {counted(found['audience'])}")
     if not found["issues"]:
         app.say("No issue yet; `digest draft` makes one of what is new.")
         return

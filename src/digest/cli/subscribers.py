@@ -39,13 +39,13 @@ def import_(app: App, file: str, dry_run: bool) -> int:
         raise InputError(f"cannot be read: {error.strerror}", file=file) from None
     # A byte that is not UTF-8 costs its row, not the file.
     text = io.TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    with text, app.store(create=True) as db, app.progress("Importing rows", None) as advance:
+    with text, app.store(create=True, dry_run=dry_run) as db, app.progress("Importing rows") as advance:
         report = files.import_subscribers(db, file, text, now=times.now(), dry_run=dry_run, progress=advance)
     for name in report.unused_columns:
         app.note(f"the column {name!r} is not used")
     for rejected in report.rejected:
         app.note(f"{rejected}; this row stays out")
-    for line in report.duplicates + report.kept_out:
+    for line in report.duplicates + report.kept_out + report.unused_names:
         app.note(line)
     done = "would be " if dry_run else ""
     app.say(
@@ -63,6 +63,7 @@ def import_(app: App, file: str, dry_run: bool) -> int:
             "duplicates": report.duplicates,
             "kept_out": report.kept_out,
             "unused_columns": report.unused_columns,
+            "unused_names": report.unused_names,
         }
     )
     return IN_PART if report.rejected else 0

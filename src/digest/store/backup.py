@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -32,6 +33,12 @@ def back_up(db: Database, to: Path, *, progress: Callable[[int, int], None] = la
     part = to.with_name(to.name + ".part")
     part.unlink(missing_ok=True)
     try:
+        # Whoever may not read the store may not read its copy.
+        try:
+            part.touch()
+            shutil.copymode(_file_of(db), part)
+        except OSError as error:
+            raise StoreError(f"{to} cannot be written to ({error.strerror}); check its folder") from None
         with closing(sqlite3.connect(part)) as copy, _one_moment(db):
             db.conn.backup(copy, pages=PAGES_A_STEP, progress=lambda _, left, all_: progress(all_ - left, all_))
             # One file, with no -wal beside it, so that copying it elsewhere copies all of it.
@@ -49,6 +56,10 @@ def back_up(db: Database, to: Path, *, progress: Callable[[int, int], None] = la
         os.fsync(written.fileno())
     part.rename(to)
     return to.stat().st_size
+
+
+def _file_of(db: Database) -> str:
+    return str(db.conn.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0])
 
 
 @contextmanager
