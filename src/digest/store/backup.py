@@ -31,31 +31,38 @@ def back_up(db: Database, to: Path, *, progress: Callable[[int, int], None] = la
     if to.exists():
         raise StoreError(f"{to} exists already; a backup never overwrites, give another name")
     part = to.with_name(to.name + ".part")
-    part.unlink(missing_ok=True)
     try:
+        part.unlink(missing_ok=True)
+        part.touch()
         # Whoever may not read the store may not read its copy.
-        try:
-            part.touch()
-            shutil.copymode(_file_of(db), part)
-        except OSError as error:
-            raise StoreError(f"{to} cannot be written to ({error.strerror}); check its folder") from None
+        shutil.copymode(_file_of(db), part)
+        problems = _copied(db, part, progress) or _problems(part)
+        if problems:
+            raise StoreError(f"the backup did not pass its check ({problems[0]}); run `digest db check` on the store")
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.rename(to)
+    except OSError as error:
+        raise StoreError(f"{to} cannot be written to ({error.strerror}); check its folder") from None
+    except sqlite3.Error as error:
+        raise explain(error, to) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return to.stat().st_size
+
+
+def _copied(db: Database, part: Path, progress: Callable[[int, int], None]) -> list[str]:
+    """Copy page by page; give what is wrong with the store where it cannot be read."""
+    try:
         with closing(sqlite3.connect(part)) as copy, _one_moment(db):
             db.conn.backup(copy, pages=PAGES_A_STEP, progress=lambda _, left, all_: progress(all_ - left, all_))
             # One file, with no -wal beside it, so that copying it elsewhere copies all of it.
             copy.execute("PRAGMA journal_mode = DELETE")
-        problems = _problems(part)
-    except (sqlite3.Error, StoreError) as error:
-        part.unlink(missing_ok=True)
-        if getattr(error, "sqlite_errorname", "") != "SQLITE_CORRUPT" and isinstance(error, sqlite3.Error):
-            raise explain(error, to) from error
-        problems = [str(error)]
-    if problems:
-        part.unlink(missing_ok=True)
-        raise StoreError(f"the backup did not pass its check ({problems[0]}); run `digest db check` on the store")
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    part.rename(to)
-    return to.stat().st_size
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname != "SQLITE_CORRUPT":
+            raise
+        return [str(error)]
+    return []
 
 
 def _file_of(db: Database) -> str:
