@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 from digest import times
-from digest.cli.app import INTERRUPTED, App, Command, counted, with_app
+from digest.cli.app import IN_PART, INTERRUPTED, App, Command, counted, with_app
 from digest.cli.issue import number_argument
 from digest.issue.issues import find_issue
 from digest.providers import connect
@@ -87,7 +87,7 @@ def _done(app: App, number: int, state: str, tally: dict[str, int]) -> int:
         if tally[name]:
             app.say(f"  {tally[name]} {meaning}")
     app.give({"number": number, "state": state, **tally})
-    return 0
+    return IN_PART if tally["uncertain"] else 0
 
 
 @click.command(cls=Command)
