@@ -29,6 +29,7 @@ docs: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/render.py
+	$(BIN)/python bench/outbox.py
 
 # What lets anyone install what we tested with: written by a person, after the tests pass with newer versions.
 constraints: $(VENV)/.installed-dev

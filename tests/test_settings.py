@@ -152,7 +152,7 @@ def test_a_name_like_no_setting_is_refused_in_the_file_and_on_the_command_line()
 def test_a_strangers_variable_is_only_warned_of(name: str) -> None:
     """Kubernetes sets the longer ones for every service that is called "digest"."""
     loaded = load(environment={f"DIGEST_{name}": "tcp://10.0.0.1:8000"})
-    assert loaded.warnings == (f"DIGEST_{name}: no setting is called {name.lower()!r}",)
+    assert loaded.warnings == (f"DIGEST_{name} is ignored: no setting is called {name.lower()!r}",)
     assert loaded.settings == load(environment={}).settings
 
 

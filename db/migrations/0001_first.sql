@@ -79,6 +79,7 @@ CREATE TABLE issues (
   html TEXT,             -- frozen at approval, with the places that differ per copy still open
   text TEXT,
   links TEXT,            -- JSON: the addresses in the issue, in their order
+  envelope TEXT,         -- JSON: sender, reply-to and headers, frozen with the rest
   scheduled_at TEXT,
   created_at TEXT NOT NULL,
   updated_at TEXT NOT NULL,
@@ -86,7 +87,10 @@ CREATE TABLE issues (
   sending_at TEXT,       -- when the audience was frozen
   sent_at TEXT,
   cancelled_at TEXT,
-  CHECK (state IN ('draft', 'cancelled') OR (content_hash IS NOT NULL AND html IS NOT NULL AND text IS NOT NULL))
+  CHECK (
+    state IN ('draft', 'cancelled')
+    OR (content_hash IS NOT NULL AND html IS NOT NULL AND text IS NOT NULL AND envelope IS NOT NULL)
+  )
 ) STRICT;
 
 -- Every comparison an issue considered, also one it left out: collecting takes what stands in no issue yet.
@@ -126,6 +130,7 @@ CREATE TABLE batches (
   number INTEGER PRIMARY KEY,
   issue INTEGER NOT NULL REFERENCES issues (number),
   provider TEXT NOT NULL,
+  account TEXT NOT NULL,    -- where at the provider it went: only there can it be asked for
   idempotency_key TEXT NOT NULL UNIQUE,
   worker INTEGER NOT NULL,  -- whose lock says whether it still lives: see sending/workers.py
   state TEXT NOT NULL CHECK (state IN ('claimed', 'uncertain', 'settled')),

@@ -24,8 +24,7 @@ from digest.sending.engine import Engine
 from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.status import status
-from digest.store import Database, open_store, store_key
-from digest.tokens import Signer
+from digest.store import Database, open_store
 
 FOLDER = Path("digest-demo")
 SUBSCRIBERS = 1_000
@@ -41,7 +40,7 @@ class Demo:
         self.settings = settings.model_copy(
             update={
                 "db": folder / "digest.db",
-                "outbox": folder / "outbox",
+                "outbox": Path("outbox"),
                 "provider": "outbox",
                 "postal_address": settings.postal_address or "The Verdict Desk, 1 Sample Street, 10115 Berlin",
             }
@@ -67,7 +66,7 @@ class Demo:
         finally:
             db.close()
         self._explain(number, say)
-        return {"folder": str(self.folder), "outbox": str(self.settings.outbox), "issue": number, "status": found}
+        return {"folder": str(self.folder), "outbox": str(self.folder / "outbox"), "issue": number, "status": found}
 
     def _clear(self) -> None:
         """Remove what an earlier demo left, and nothing else."""
@@ -113,7 +112,7 @@ class Demo:
         say(f"  drafted    issue {number} of this week's {shown} comparisons: {drafted.subject}")
         (self.folder / "issue").mkdir()
         content = issues.rendered(db, self.settings, number)
-        for name, data in copies.preview(source, content, self.settings).items():
+        for name, data in copies.preview(source, content).items():
             (self.folder / "issue" / name).write_bytes(data)
         say(f"  rendered   {self.folder}/issue/: HTML ({len(content.html) / 1024:.0f} KB), text, MJML, a whole mail")
         issues.approve(db, self.settings, number, now=now)
@@ -123,9 +122,9 @@ class Demo:
     def _send(self, db: Database, number: int, say: Callable[[str], None], sent: Callable[[int], None]) -> None:
         provider = connect(self.settings.provider, self.settings.model_dump())
         with Worker(self.settings.db) as worker:
-            signer = Signer(store_key(db, "links", now=times.now()))
+            signers = copies.Signers.of(db, self.settings, now=times.now())
             engine = Engine(
-                db, self.settings, provider, signer, worker, progress=lambda: sent(self.settings.batch_size)
+                db, self.settings, provider, signers, worker, progress=lambda: sent(self.settings.batch_size)
             )
             tally = asyncio.run(engine.send(number))
         say(f"  sent       {tally['accepted']} copies, each with its own unsubscribe link, into {self.folder}/outbox/")

@@ -35,12 +35,14 @@ class InputError(DigestError):
 
     `str()` of it names the file, the line and the field as far as they are known:
     ``tools.json:12: entry: 'payed' is not one of free, freemium, paid; did you mean 'paid'?``
+    `more` are further errors of the same file, where they were looked for.
     """
 
     def __init__(
         self, message: str, *, file: str | None = None, line: int | None = None, field: str | None = None
     ) -> None:
         self.message, self.file, self.line, self.field = message, file, line, field
+        self.more: tuple[InputError, ...] = ()
         where = f"{file or 'input'}:{line}" if line is not None else file
         super().__init__(": ".join(part for part in (where, field, message) if part))
 

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     )
     language: str = Field(
         "en",
-        description="The language of the newsletter, as a BCP 47 tag.",
+        description="What language the mail says it is in, as a BCP 47 tag; our own words in it are English.",
     )
     timezone: str = Field(
         "UTC", description="The newsletter's time zone, such as Europe/Berlin; times without an offset are in it."
@@ -77,7 +77,10 @@ class Settings(BaseSettings):
     )
     brief_comparisons: int = Field(8, ge=0, le=100, description="How many more it shows in brief; the rest are links.")
     provider: Literal["outbox"] = Field("outbox", description="Who takes our mail.")
-    outbox: Path = Field(Path("outbox"), description="The Maildir that the outbox provider writes into.")
+    outbox: Path = Field(
+        Path("outbox"),
+        description="The Maildir that the outbox provider writes into; a relative one is beside the store.",
+    )
     batch_size: int = Field(
         500, ge=1, le=10_000, description="Deliveries handed over in one call; the provider's own limit caps it."
     )
@@ -260,7 +263,7 @@ def load(
                 problem = f"{spelling}: no setting is called {name!r}{hint}"
                 if layer.source == "environment" and not hint:
                     # A stranger's variable (Kubernetes sets DIGEST_SERVICE_HOST for a service called "digest").
-                    warnings.append(problem)
+                    warnings.append(f"{spelling} is ignored: no setting is called {name!r}")
                     continue
                 raise SettingsError(problem + ("" if hint else "; `digest settings` lists them all"))
             values[name], sources[name], spellings[name] = value, layer.source, spelling

@@ -486,3 +486,29 @@ def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: p
     with pytest.raises(InputError) as caught:
         gather([str(tmp_path)], no_input)
     assert str(caught.value) == f"{tmp_path}: cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "field"),
+    [
+        (("x.csv", "name,entry\nAnvil,free\nanvil,paid"), 3, "entry"),
+        (("x.csv", "tool,reviewer,verdict,quote\nAnvil,Ann,ship,Good.\nAnvil,Ann,skip,Good."), 3, "verdict"),
+        (("x.csv", "tool,voter,verdict\nAnvil,v1,ship\nAnvil,v1,skip"), 3, "verdict"),
+        (("x.csv", "left,right,published_at\nAnvil,Bellows,2026-11-01\nAnvil,Bellows,2026-11-02"), 3, "published_at"),
+        (("x.csv", "name,stance\nAnn,Kind.\nann,Stern."), 3, "stance"),
+    ],
+)
+def test_a_file_that_says_two_things_of_one_is_refused(db: Database, file: File, line: int, field: str) -> None:
+    bring_in(db, TOOLS)
+    [report] = bring_in(db, file)
+    found = refused(report)
+    assert found[:2] == (line, field)
+    assert found[2].startswith("line 2 says ")
+
+
+def test_a_file_may_say_one_thing_twice_and_in_parts(db: Database) -> None:
+    text = "name,entry,tagline\nAnvil,free,\nanvil,free,Stays put\nAnvil,,"
+    [report] = bring_in(db, ("x.csv", text))
+    assert report.error is None
+    [again] = bring_in(db, ("x.csv", text))
+    assert again.count("updated") == {}

@@ -124,7 +124,9 @@ def test_every_comparison_of_the_sample_is_whole() -> None:
 
 # Generated catalogues -----------------------------------------------------------------------------------------
 
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=20)
+texts = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\u202d\u202e"), min_size=1, max_size=20
+)
 shown_texts = texts.filter(str.strip)
 names = st.lists(shown_texts, unique_by=(spelling_key, slug_for), min_size=1, max_size=4)
 percents = st.none() | st.integers(0, 100)

@@ -67,8 +67,14 @@ def test_percent_of_nothing_is_the_stated_figure_or_none() -> None:
 
 
 def test_panel_ship_is_the_share_of_the_stated_verdicts() -> None:
-    shown = tool("a", "ship", "skip", None, panel_ship=99)
+    shown = tool("a", "ship", "skip", None)
     assert (shown.ships, shown.skips, shown.panel_ship) == (1, 1, 50)
+    assert tool("a", "ship", "skip", panel_ship=99).panel_ship == 50
+
+
+def test_a_stated_figure_holds_while_some_verdicts_are_not_stated() -> None:
+    shown = tool("a", "skip", None, None, None, panel_ship=75)
+    assert (shown.panel_ship, shown.is_judged) == (75, False)
 
 
 def test_without_verdicts_panel_ship_is_what_the_source_states() -> None:

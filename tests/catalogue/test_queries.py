@@ -89,8 +89,8 @@ def test_a_comparison_is_loaded_with_all_that_is_known_of_its_tools(comparison: 
     assert (left.stated_panel_ship, left.stated_community, left.votes) == (10, 20, Votes(ship=2, skip=1))
 
 
-def test_verdicts_and_votes_come_before_stated_figures(comparison: Comparison) -> None:
-    assert (comparison.left.panel_ship, comparison.left.community) == (50, 67)
+def test_votes_come_before_the_stated_figure_and_verdicts_do_where_all_are_stated(comparison: Comparison) -> None:
+    assert (comparison.left.panel_ship, comparison.left.community) == (10, 67)
     assert (comparison.right.panel_ship, comparison.right.community) == (75, 41)
     assert comparison.right.votes == Votes()
 

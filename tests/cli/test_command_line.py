@@ -24,10 +24,11 @@ from rich.progress import Progress
 from digest import __version__
 from digest.cli import cli, main
 from digest.demo import Demo
-from digest.errors import StoreError
 from digest.providers.interface import Batch, Outcome
 from digest.providers.outbox import Outbox
+from digest.sending.ledger import freeze_audience
 from digest.store import open_store
+from digest.times import now
 
 CATALOGUE = {
     "tools": [
@@ -208,7 +209,7 @@ def test_settings_are_shown_with_their_sources_and_without_secrets(
     assert SECRET not in ran.out + ran.err + digest("settings", "--json").out
     assert re.search(r"^secret_key +\*{8} +environment", ran.out, re.MULTILINE)
     assert re.search(r"^timezone +UTC +default", ran.out, re.MULTILINE)
-    assert ran.err == "digest: DIGEST_QUUX: no setting is called 'quux'\n"
+    assert ran.err == "digest: DIGEST_QUUX is ignored: no setting is called 'quux'\n"
 
 
 def test_a_wrong_secret_is_not_printed(digest: Run) -> None:
@@ -294,10 +295,76 @@ def test_an_error_while_writing_names_the_store(drafted: Run, monkeypatch: pytes
     assert ran.err == "digest: digest.db stayed locked by another process for 0 s; try again when it is done\n"
 
 
-def test_verbose_shows_where_an_error_came_from(digest: Run) -> None:
+def test_verbose_shows_where_a_strange_error_came_from_and_not_one_of_ours(
+    digest: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise sqlite3.OperationalError("no such function: nonsense")
+
+    assert digest("status", "-v", code=1).err.startswith("digest: there is no store")
+    monkeypatch.setattr(Demo, "run", fail)
     for option in ("-v", "--verbose"):
-        with pytest.raises(StoreError):
-            digest("status", option)
+        with pytest.raises(sqlite3.OperationalError):
+            digest("demo", option)
+
+
+def test_an_error_is_json_where_that_was_asked_for(digest: Run) -> None:
+    told = digest("status", "--json", code=1)
+    assert told.err.startswith("digest: there is no store")
+    assert told.data["error"]["message"] == told.err.removeprefix("digest: ").strip()
+    place = digest("import", "not-there.json", "--json", code=1).data["error"]
+    assert (place["file"], place["line"]) == ("not-there.json", None)
+
+
+def test_every_error_of_a_file_is_named(digest: Run) -> None:
+    Path("many.csv").write_text("name,entry\n" + "".join(f"Tool {n}x,payed\n" for n in range(30)))
+    said = digest("import", "many.csv", code=1).err.splitlines()
+    assert len(said) == 21
+    assert said[1].startswith("digest: many.csv:3: entry: 'payed' is not one of")
+    assert said[-1] == "digest: nothing of many.csv went in (10 more errors)"
+    assert len(digest("import", "many.csv", "--json", code=1).data["files"][0]["errors"]) == 30
+
+
+def test_editing_nothing_is_wrong_usage_and_changes_nothing(drafted: Run) -> None:
+    drafted("approve", "1")
+    assert "Say what to change" in drafted("edit", "1", code=2).err
+    assert drafted("show", "1", "--json").data["state"] == "approved"
+
+
+def test_an_approved_issue_may_be_given_another_time(drafted: Run) -> None:
+    before = drafted("approve", "1", "--at", "2126-01-01", "--json").data
+    after = drafted("approve", "1", "--at", "2126-01-02", "--json").data
+    assert after["scheduled_at"].startswith("2126-01-02")
+    assert after["content_hash"] == before["content_hash"]
+
+
+def test_pausing_what_is_not_being_sent_says_so(drafted: Run) -> None:
+    assert "issue 1 is draft; only one that is sending can be paused" in drafted("pause", "1", code=1).err
+    assert "only one that is paused can be resumed" in drafted("resume", "1", code=1).err
+
+
+def test_pause_resume_and_cancel_in_words(drafted: Run) -> None:
+    drafted("subscribers", "add", "ada@example.com")
+    drafted("approve", "1")
+    with closing(open_store(Path("digest.db"))) as db:
+        freeze_audience(db, 1, now=now())
+    assert "`digest pause 1` stops it" in drafted("cancel", "1", code=1).err
+    assert "`digest resume 1` lets it go on" in drafted("pause", "1").out
+    assert drafted("resume", "1", "--json").data["state"] == "sending"
+    assert drafted("pause", "1", "--json").data["state"] == "paused"
+    assert "Issue 1 can be sent again" in drafted("resume", "1").out
+    drafted("pause", "1")
+    assert "Issue 1 is cancelled." in drafted("cancel", "1").out
+
+
+def test_what_is_odd_about_an_issue_is_said_when_it_is_approved(drafted: Run) -> None:
+    said = drafted("approve", "1").err
+    for words in ("base_url is http://", "postal_address is not set", "sender_address is verdicts@example.com"):
+        assert words in said
+
+
+def test_since_is_not_used_on_an_open_draft_and_that_is_said(drafted: Run) -> None:
+    assert "--since was not used" in drafted("draft", "--since", "-7d").err
 
 
 def test_an_error_of_sqlite_outside_the_store_is_one_line(digest: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +406,7 @@ def test_the_week_in_words(digest: Run) -> None:
     assert digest("draft", "--refresh").out.startswith("Issue 1 is drafted anew")
     more = b'{"comparisons": [{"left": "Ada", "right": "Cid", "published_at": "-1h"}]}'
     digest("import", "-", stdin=more)
-    assert "1 new comparison(s) came in since" in digest("draft").out
+    assert "1 new comparison came in since" in digest("draft").out
     edited = digest("edit", "1", "--subject", "Hello", "--out", "cid-vs-bea").out
     assert "1 comparison: 1 in full, 0 in brief, 0 as links; 1 left out" in edited
     assert "out   Cid vs Bea" in digest("show", "1", "-v").out
@@ -354,7 +421,7 @@ def test_the_week_in_words(digest: Run) -> None:
     assert "To be sent: Tue 1 Jan 2126, 09:00 UTC" in digest("show", "1").out
     assert "It was approved and is a draft again" in digest("edit", "1", "--intro", "Hello.").out
     mended = ("--set", "base_url=https://example.com", "--set", "postal_address=1 Sample Street")
-    assert digest("approve", "1", "--at", "2126-01-01", *mended).err == ""
+    assert digest("approve", "1", "--at", "2126-01-01", *mended, "--set", "sender_address=v@verdicts.site").err == ""
     assert "nobody is subscribed" in digest("send", "1", "--now", code=1).err
     digest("subscribers", "add", "ada@example.org")
     assert "send it then, or with --now" in digest("send", "1", code=1).err
@@ -424,9 +491,9 @@ def test_a_file_with_an_error_is_told_and_the_others_go_in(digest: Run) -> None:
     ran = digest("import", "bad.json", "tools.json", code=1)
     assert "tools.json: " in ran.out
     assert ran.err.startswith("digest: bad.json:2: entry: 'payed' is not one of free, freemium, paid")
-    assert ran.err.endswith("; nothing of this file went in\n")
+    assert ran.err.endswith("\ndigest: nothing of bad.json went in\n")
     failed = digest("import", "bad.json", "--json", code=1).data
-    assert (failed["failed"], failed["files"][0]["error"]["line"]) == (1, 2)
+    assert (failed["failed"], failed["files"][0]["errors"][0]["line"]) == (1, 2)
 
 
 def test_the_schema_of_a_catalogue_is_printed(digest: Run) -> None:

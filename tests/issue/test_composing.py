@@ -104,6 +104,13 @@ def test_the_subject_is_one_line_that_fits_whatever_the_names(left: str, right: 
     assert len(preheader.splitlines()) == 1
 
 
+def test_a_name_from_right_to_left_does_not_turn_the_score_round() -> None:
+    pair = comparison(1, tool("כלי", "+++"), tool("B", "+-+"))
+    assert verdict_line(pair) == "Panel ships \u2068כלי\u2069 3–0 and B 2–1."
+    subject = subject_for(compose(Collected((pair,), ()), full=1, brief=8))
+    assert subject == "\u2068כלי\u2069 vs B: ship or skip?"
+
+
 def test_a_short_name_leaves_its_room_to_a_long_one() -> None:
     long = "A Tool With Such A Long Official Name That Nobody Says It"
     placed = compose(Collected((comparison(1, tool(long), tool("B")),), ()), full=1, brief=8)
@@ -114,7 +121,7 @@ def test_the_intro_counts_in_words_and_tells_of_updates() -> None:
     assert intro_for(compose(collected(1), full=1, brief=8)).startswith("One new pair of tools ")
     text = intro_for(compose(collected(6, updated=2), full=1, brief=8))
     assert text.startswith("Six new pairs of tools ")
-    assert "Two earlier verdicts have changed; you find them marked “Updated”." in text
+    assert " Two earlier verdicts have changed and are marked “Updated”. What they would " in text
     assert intro_for(compose(collected(13, updated=1), full=1, brief=8)).startswith("13 new pairs")
 
 

@@ -114,3 +114,43 @@ def test_an_issue_that_is_not_there(db: Database, draft: Database) -> None:
 def test_before_the_first_issue(db: Database) -> None:
     with pytest.raises(NotFoundError, match="there is none yet, `digest draft` makes one"):
         issues.find_issue(db, 1)
+
+
+def test_words_nobody_wrote_follow_the_comparisons(draft: Database, settings: Settings) -> None:
+    slugs = [item.comparison.slug for item in issues.load_draft(draft, 1).placed]
+    before = issues.find_issue(draft, 1)
+    after = issues.edit(draft, 1, now=NOW, out=slugs[:1], settings=settings)
+    lead = issues.load_draft(draft, 1).placed[0].comparison
+    assert after.subject.startswith(lead.title)
+    assert lead.left.name in after.preheader
+    assert "Twenty" not in before.intro
+    assert after.intro.startswith("29 new pairs")
+
+
+def test_words_an_editor_wrote_stay(draft: Database, settings: Settings) -> None:
+    slugs = [item.comparison.slug for item in issues.load_draft(draft, 1).placed]
+    issues.edit(draft, 1, now=NOW, subject="Mine", settings=settings)
+    after = issues.edit(draft, 1, now=NOW, lead=slugs[3], settings=settings)
+    assert after.subject == "Mine"
+    assert issues.load_draft(draft, 1).placed[0].comparison.left.name in after.preheader
+
+
+def test_the_lead_cannot_be_left_out_and_one_left_out_can_come_back(draft: Database, settings: Settings) -> None:
+    slug = issues.load_draft(draft, 1).placed[2].comparison.slug
+    with pytest.raises(InputError, match="cannot both lead and be left out"):
+        issues.edit(draft, 1, now=NOW, lead=slug, out=[slug], settings=settings)
+    issues.edit(draft, 1, now=NOW, out=[slug], settings=settings)
+    issues.edit(draft, 1, now=NOW, lead=slug, settings=settings)
+    placed = issues.load_draft(draft, 1).placed
+    assert (placed[0].comparison.slug, placed[0].form) == (slug, "full")
+    assert [item for item in placed if item.form == "out"] == []
+
+
+def test_sender_and_headers_are_frozen_too(draft: Database, settings: Settings) -> None:
+    issues.approve(draft, settings, 1, now=NOW)
+    other = settings.model_copy(update={"base_url": "https://other.example", "sender_name": "Other"})
+    content = issues.rendered(draft, other, 1)
+    assert content.envelope.sender_name == "Weekly AI Tool Verdicts"
+    assert content.envelope.headers["List-Unsubscribe"] == "<https://verdicts.example.com/u/[[digest:token]]>"
+    draft.execute("UPDATE issues SET envelope = replace(envelope, 'verdicts@', 'stranger@')")
+    assert len(issues.check_issues(draft)) == 1

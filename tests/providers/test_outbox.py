@@ -31,7 +31,7 @@ def batch(*subscribers: int) -> Batch:
 
 
 def test_each_copy_is_a_message_of_the_maildir(tmp_path: Path) -> None:
-    outbox = connect("outbox", {"outbox": tmp_path / "box"})
+    outbox = connect("outbox", {"db": tmp_path / "digest.db", "outbox": tmp_path / "box"})
     outcomes = asyncio.run(outbox.hand_over(batch(1, 2, 3)))
     assert [(o.subscriber, o.accepted) for o in outcomes] == [(1, True), (2, True), (3, True)]
     box = mailbox.Maildir(tmp_path / "box", create=False)
@@ -40,7 +40,7 @@ def test_each_copy_is_a_message_of_the_maildir(tmp_path: Path) -> None:
 
 
 def test_it_knows_what_it_has_read_or_not(tmp_path: Path) -> None:
-    outbox = connect("outbox", {"outbox": tmp_path})
+    outbox = connect("outbox", {"db": tmp_path / "digest.db", "outbox": tmp_path})
     asyncio.run(outbox.hand_over(batch(1, 2)))
     # A mail program moves what was read and flags it.
     (tmp_path / "new" / "m1.digest").rename(tmp_path / "cur" / "m1.digest:2,S")
@@ -48,14 +48,22 @@ def test_it_knows_what_it_has_read_or_not(tmp_path: Path) -> None:
 
 
 def test_before_the_first_message_it_has_nothing(tmp_path: Path) -> None:
-    assert asyncio.run(connect("outbox", {"outbox": tmp_path / "none"}).ask(batch(1))) == frozenset()
+    assert (
+        asyncio.run(connect("outbox", {"db": tmp_path / "digest.db", "outbox": tmp_path / "none"}).ask(batch(1)))
+        == frozenset()
+    )
 
 
 def test_a_half_written_message_does_not_count_and_is_written_anew(tmp_path: Path) -> None:
-    outbox = connect("outbox", {"outbox": tmp_path})
+    outbox = connect("outbox", {"db": tmp_path / "digest.db", "outbox": tmp_path})
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp" / "m1.digest").write_text("half a mess")
     assert asyncio.run(outbox.ask(batch(1))) == frozenset()
     asyncio.run(outbox.hand_over(batch(1)))
     assert len(list(mailbox.Maildir(tmp_path, create=False))) == 1
     assert b"Hello 1," in (tmp_path / "new" / "m1.digest").read_bytes()
+
+
+def test_a_relative_folder_is_beside_the_store_wherever_one_stands(tmp_path: Path) -> None:
+    outbox = connect("outbox", {"db": tmp_path / "digest.db", "outbox": Path("box")})
+    assert outbox.account == str(tmp_path / "box")

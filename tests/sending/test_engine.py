@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlite_utils import Database
 
 from conftest import NOW
@@ -23,20 +24,22 @@ from digest.issue import issues
 from digest.providers import connect
 from digest.providers.interface import Batch, Outcome, Provider
 from digest.sending import ledger
+from digest.sending.copies import Signers
 from digest.sending.engine import Engine, SendingError
 from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.tokens import Signer
 
-SIGNER = Signer(b"k" * 32)
+LINKS = Signer(b"k" * 32)
+SIGNERS = Signers(links=LINKS, messages=Signer(b"m" * 32))
 
 
 class Faulty:
     """An outbox that fails after some of a batch were written, or gives an answer that does not fit."""
 
     def __init__(self, folder: Path, *, fail_at: int, written: int = 0, answer: bool = False) -> None:
-        self.outbox = connect("outbox", {"outbox": folder})
-        self.name, self.limit = self.outbox.name, 3
+        self.outbox = connect("outbox", {"db": folder, "outbox": folder})
+        self.name, self.account, self.limit = self.outbox.name, self.outbox.account, 3
         self.fail_at, self.written, self.answer = fail_at, written, answer
         self.calls = 0
 
@@ -79,9 +82,9 @@ def worker(settings: Settings) -> Iterator[Worker]:
 @pytest.fixture
 def send(store: Database, settings: Settings, worker: Worker) -> Callable[..., dict[str, int]]:
     def run(provider: Provider | None = None, **options: object) -> dict[str, int]:
-        taker = provider or connect("outbox", {"outbox": settings.outbox})
+        taker = provider or connect("outbox", settings.model_dump())
         early = bool(options.pop("early", False))
-        engine = Engine(store, settings, taker, SIGNER, worker, clock=lambda: NOW, **options)  # type: ignore[arg-type]
+        engine = Engine(store, settings, taker, SIGNERS, worker, clock=lambda: NOW, **options)  # type: ignore[arg-type]
         return asyncio.run(engine.send(1, early=early))
 
     return run
@@ -111,7 +114,7 @@ def test_everyone_gets_one_copy_with_links_of_their_own(
     for number, mail in enumerate(mails(settings.outbox)):
         way_out = str(mail["List-Unsubscribe"]).strip("<>")
         token = way_out.removeprefix(f"{settings.base_url}/u/")
-        subscriber = SIGNER.read("copy", token)[1]
+        subscriber = LINKS.read("copy", token)[1]
         row = store.execute("SELECT email FROM subscribers WHERE id = ?", [subscriber]).fetchone()
         assert row == (mail["To"],)
         for kind in ("plain", "html"):
@@ -134,12 +137,78 @@ def test_the_headers_bulk_mail_must_carry(send: Callable[..., dict[str, int]], s
     assert mail["Date"].datetime == NOW
 
 
-def test_a_mailbox_for_leaving_is_offered_beside_the_link(store: Database, settings: Settings, worker: Worker) -> None:
-    own = settings.model_copy(update={"unsubscribe_mailto": "out@example.com"})
-    engine = Engine(store, own, connect("outbox", {"outbox": own.outbox}), SIGNER, worker, clock=lambda: NOW)
-    asyncio.run(engine.send(1))
-    (mail, *_) = mails(own.outbox)
+def test_a_mailbox_for_leaving_is_offered_beside_the_link(
+    store: Database, settings: Settings, send: Callable[..., dict[str, int]]
+) -> None:
+    issues.edit(store, 1, now=NOW, subject="Again", settings=settings)
+    issues.approve(store, settings.model_copy(update={"unsubscribe_mailto": "out@example.com"}), 1, now=NOW)
+    send()
+    (mail, *_) = mails(settings.outbox)
     assert ">, <mailto:out@example.com?subject=unsubscribe%20" in mail["List-Unsubscribe"]
+
+
+def test_what_was_approved_goes_out_whatever_the_settings_say_by_then(
+    store: Database, settings: Settings, worker: Worker
+) -> None:
+    changed = settings.model_copy(update={"base_url": "https://other.example", "sender_address": "x@other.example"})
+    engine = Engine(store, changed, connect("outbox", changed.model_dump()), SIGNERS, worker, clock=lambda: NOW)
+    asyncio.run(engine.send(1))
+    for mail in mails(settings.outbox):
+        assert mail["From"] == "Weekly AI Tool Verdicts <verdicts@example.com>"
+        assert "other.example" not in mail.as_string()
+
+
+@pytest.mark.parametrize("change", [{"outbox": Path("elsewhere")}, {"db": Path("/tmp/other/digest.db")}])
+def test_an_uncertain_batch_is_asked_for_only_where_it_went(
+    send: Callable[..., dict[str, int]], store: Database, settings: Settings, worker: Worker, change: dict[str, Path]
+) -> None:
+    with pytest.raises(SendingError):
+        send(Faulty(settings.outbox, fail_at=2, written=2))
+    elsewhere = connect("outbox", {"db": settings.db, "outbox": Path("outbox"), **change})
+    with pytest.raises(SendingError, match=r"handed to the outbox at .*/outbox when its process died"):
+        send(elsewhere)
+    assert ledger.tally(store, 1)["uncertain"] == 3
+    assert send()["accepted"] == 10
+    assert readers(settings.outbox) == EVERYONE
+
+
+def test_another_key_for_links_does_not_hide_what_arrived(
+    send: Callable[..., dict[str, int]], store: Database, settings: Settings, worker: Worker
+) -> None:
+    before = Signers.of(store, settings, now=NOW)
+    after = Signers.of(store, settings.model_copy(update={"secret_key": SecretStr("x" * 32)}), now=NOW)
+    assert before.links.sign("copy", 1, 1) != after.links.sign("copy", 1, 1)
+    assert before.messages.sign("message", 1, 1) == after.messages.sign("message", 1, 1)
+
+
+def test_a_paused_issue_is_left_alone_until_it_is_resumed(
+    send: Callable[..., dict[str, int]], store: Database, settings: Settings
+) -> None:
+    def pause() -> None:
+        if ledger.tally(store, 1)["accepted"] == 3:
+            issues.pause(store, 1, now=NOW)
+
+    tally = send(Faulty(settings.outbox, fail_at=0), progress=pause)
+    assert (tally["accepted"], tally["queued"]) == (3, 7)
+    with pytest.raises(StateError, match="is paused, so it cannot be sent; `digest resume 1` comes first"):
+        send()
+    issues.resume(store, 1, now=NOW)
+    assert send()["accepted"] == 10
+    assert readers(settings.outbox) == EVERYONE
+
+
+def test_a_paused_issue_can_be_ended_and_counts_as_mailed(
+    send: Callable[..., dict[str, int]], store: Database, settings: Settings
+) -> None:
+    def pause() -> None:
+        if issues.find_issue(store, 1).state == "sending" and ledger.tally(store, 1)["accepted"]:
+            issues.pause(store, 1, now=NOW)
+
+    send(Faulty(settings.outbox, fail_at=0), progress=pause)
+    issues.cancel(store, 1, now=NOW)
+    assert len(readers(settings.outbox)) == 3
+    assert issues.draft(store, settings, now=NOW).issue is None
+    assert ledger.check_ledger(store) == []
 
 
 @pytest.mark.parametrize(
@@ -239,10 +308,13 @@ def _other_process_claims(path: Path) -> subprocess.Popen[bytes]:
         "import sys, time; from pathlib import Path; from digest import times; from digest.store import open_store;"
         "from digest.sending import ledger; from digest.sending.workers import Worker;"
         "path = Path(sys.argv[1]); db = open_store(path); worker = Worker(path).__enter__();"
-        "ledger.claim_batch(db, 1, provider='outbox', worker=worker.number, size=4, after=0, now=times.now());"
+        "ledger.claim_batch(db, 1, provider='outbox', account=sys.argv[2], worker=worker.number, size=4, after=0,"
+        " now=times.now());"
         "print('claimed', flush=True); time.sleep(60)"
     )
-    process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(path), str(path.parent / "outbox")], stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == b"claimed\n"
     return process

@@ -38,13 +38,18 @@ def sending(db: Database, readers: int) -> None:
 
 
 def claim(db: Database, size: int = 3, worker: int = 1, after: int = 0) -> Claimed | None:
-    return ledger.claim_batch(db, 1, provider="outbox", worker=worker, size=size, after=after, now=NOW)
+    return ledger.claim_batch(db, 1, provider="outbox", account="/box", worker=worker, size=size, after=after, now=NOW)
 
 
 def claimed(db: Database, size: int = 3, worker: int = 1) -> Claimed:
     batch = claim(db, size, worker)
     assert batch is not None
     return batch
+
+
+def orphan(batch: Claimed) -> OpenBatch:
+    """The batch as others see it once its worker, number 1, is dead."""
+    return OpenBatch(batch.number, 1, batch.provider, batch.account)
 
 
 def accepted(batch: Claimed) -> list[Outcome]:
@@ -156,25 +161,25 @@ def test_an_issue_is_not_sent_while_a_batch_is_open(db: Database) -> None:
     sending(db, 2)
     batch = claimed(db)
     assert not ledger.finish(db, 1, now=NOW)
-    ledger.adopt(db, OpenBatch(batch.number, 1), worker=2, trouble="died")
+    ledger.adopt(db, orphan(batch), worker=2, trouble="died")
     assert counts(db) == {"audience": 2, "uncertain": 2}
     assert not ledger.finish(db, 1, now=NOW)
 
 
 def test_of_two_who_adopt_a_batch_one_gets_it(db: Database) -> None:
     sending(db, 2)
-    orphan = OpenBatch(claimed(db).number, 1)
-    assert ledger.open_batches(db, 1) == [orphan]
-    mine = ledger.adopt(db, orphan, worker=2, trouble="died")
+    left = orphan(claimed(db))
+    assert ledger.open_batches(db, 1) == [left]
+    mine = ledger.adopt(db, left, worker=2, trouble="died")
     assert mine is not None
     assert len(mine.copies) == 2
-    assert ledger.adopt(db, orphan, worker=3, trouble="died") is None
+    assert ledger.adopt(db, left, worker=3, trouble="died") is None
 
 
 def test_an_uncertain_batch_is_settled_by_what_is_proven(db: Database) -> None:
     sending(db, 3)
     batch = claimed(db)
-    mine = ledger.adopt(db, OpenBatch(batch.number, 1), worker=2, trouble="died")
+    mine = ledger.adopt(db, orphan(batch), worker=2, trouble="died")
     assert mine is not None
     ledger.settle_uncertain(db, mine, [mine.copies[0][0]], now=NOW)
     assert counts(db) == {"audience": 3, "accepted": 1, "queued": 2}
@@ -185,7 +190,7 @@ def test_an_uncertain_batch_is_settled_by_what_is_proven(db: Database) -> None:
 def test_a_late_answer_to_a_batch_that_was_settled_changes_nothing(db: Database) -> None:
     sending(db, 3)
     batch = claimed(db)
-    mine = ledger.adopt(db, OpenBatch(batch.number, 1), worker=2, trouble="died")
+    mine = ledger.adopt(db, orphan(batch), worker=2, trouble="died")
     assert mine is not None
     ledger.settle_uncertain(db, mine, [], now=NOW)
     with pytest.raises(StateError, match="settled by another worker"):

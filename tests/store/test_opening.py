@@ -189,7 +189,7 @@ def test_a_damaged_store_is_told(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(100)
         file.write(b"\xff" * 4000)
-    assert "is damaged; " in problem(path)
+    assert "is damaged (" in problem(path)
 
 
 def test_a_store_held_by_another_process_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

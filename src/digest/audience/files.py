@@ -19,10 +19,13 @@ from digest.audience.addresses import read_address, read_name
 from digest.audience.subscribers import REASONS, STATES, Reason, State, find_subscribers, suppress
 from digest.errors import InputError, nearest
 from digest.store import Database, writing
+from digest.tables import Table, not_a_table, read_table
 
 COLUMNS = ("email", "name", "state", "suppressed", "source", "created_at")
 Choice = TypeVar("Choice", bound=str)
 ROWS_A_TRANSACTION = 2_000
+LONGEST_CELL = 10_000
+"""Characters in a cell: a quotation mark that is never closed costs no more than that of the file."""
 _READ = {
     "email": "email",
     "email_address": "email",
@@ -61,6 +64,7 @@ class ImportReport:
     kept_out: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     rejected: list[InputError] = field(default_factory=list)
+    columns: int = 0
     unused_columns: list[str] = field(default_factory=list)
     unused_names: list[str] = field(default_factory=list)
 
@@ -101,8 +105,7 @@ def import_subscribers(
 def _rows(file: str, lines: Iterable[str], report: ImportReport, leaving: dict[str, Row]) -> Iterator[Row]:
     """Give the good rows, one a mailbox: the first. A later one that says the reader left goes into `leaving`."""
     seen: dict[str, int] = {}
-    # Strict, or an open quotation mark would swallow the rest of the file and say nothing.
-    reader = csv.reader(lines, strict=True)
+    reader = read_table(lines, longest=LONGEST_CELL)
     columns = _columns(file, reader, report)
     line = reader.line_num + 1
     while True:
@@ -111,7 +114,7 @@ def _rows(file: str, lines: Iterable[str], report: ImportReport, leaving: dict[s
         except StopIteration:
             return
         except csv.Error as error:
-            report.rejected.append(_not_csv(error, file, line))
+            report.rejected.append(InputError(not_a_table(error), file=file, line=line))
             line = reader.line_num + 1
             continue
         if any(cell.strip() for cell in cells):
@@ -134,29 +137,21 @@ def _rows(file: str, lines: Iterable[str], report: ImportReport, leaving: dict[s
         line = reader.line_num + 1
 
 
-def _columns(file: str, reader: Iterator[list[str]], report: ImportReport) -> dict[str, int]:
+def _columns(file: str, reader: Table, report: ImportReport) -> dict[str, int]:
     """Read the header: which column is where."""
     try:
         header = [cell.strip().lstrip("\ufeff").casefold().replace(" ", "_") for cell in next(reader, [])]
     except csv.Error as error:
-        raise _not_csv(error, file, 1) from None
+        raise InputError(not_a_table(error), file=file, line=1) from None
     columns = {_READ[name]: index for index, name in enumerate(header) if name in _READ}
+    report.columns = len(header)
     report.unused_columns = [name for name in header if name and name not in _READ]
     if "email" in columns:
         return columns
     if any(_NOT_UTF8.search(name) for name in header):
         raise InputError("is not UTF-8; save it as UTF-8", file=file, line=1)
     hint = next((nearest(name, ["email"]) for name in header if nearest(name, ["email"])), "")
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        hint = ", with commas between them"
     raise InputError(f"the first line must name the columns, one of them email{hint}", file=file, line=1)
-
-
-def _not_csv(error: csv.Error, file: str, line: int) -> InputError:
-    problem = f"is not CSV: {error}"
-    if "end of data" in str(error):
-        problem = "a quotation mark opens here and never closes, so the rest of the file cannot be read"
-    return InputError(problem, file=file, line=line)
 
 
 def _row(file: str, line: int, columns: dict[str, int], cells: list[str], report: ImportReport) -> Row:
@@ -165,6 +160,12 @@ def _row(file: str, line: int, columns: dict[str, int], cells: list[str], report
         value = cells[index].strip() if index is not None and index < len(cells) else ""
         return value[1:] if value.startswith("'") and _FORMULA.match(value) else value
 
+    if any(cells[report.columns :]):
+        raise InputError(
+            f"has {len(cells)} cells where the header has {report.columns}; text with a separator in it goes in quotes",
+            file=file,
+            line=line,
+        )
     if any(_NOT_UTF8.search(value) for value in cells):
         raise InputError("is not UTF-8; save the file as UTF-8", file=file, line=line)
     try:

@@ -10,11 +10,14 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from digest.catalogue.page import read_page
-from digest.catalogue.records import KINDS, Kind, Record, Source, schema, validate, whole_number
+from digest.catalogue.records import KINDS, Kind, Record, Source, problem_of, schema, whole_number
 from digest.errors import InputError, nearest
+from digest.tables import delimiter_of, encoding_of, not_a_table, read_table
 
 Format = Literal["json", "jsonl", "csv", "page"]
 FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv", "page")
+LONGEST_CELL = 1_000_000
+"""Characters in a cell of a table: far more than any field may have, so that the field's own limit is named."""
 SUFFIXES: dict[str, Format] = {
     ".json": "json",
     ".jsonl": "jsonl",
@@ -31,27 +34,29 @@ def read(file: str, content: bytes, format: Format | None = None) -> list[Record
 
     Args:
         file: its name, for errors and for telling the format by its ending.
-        content: its bytes, UTF-8 with or without a byte order mark.
+        content: its bytes, UTF-8 with or without a byte order mark, or UTF-16 with one.
         format: what it is, where its name does not say so.
 
     Raises:
-        InputError: at the first thing that cannot be read, with file, line and field.
+        InputError: the first thing that is wrong, with file, line and field; in `more` what else is.
     """
     source = Source(file, _decoded(file, content))
     found = format or SUFFIXES.get(PurePath(file).suffix.lower()) or _sniffed(source.text)
     reader = {"json": _json, "jsonl": _json_lines, "csv": _csv, "page": read_page}[found]
     try:
         records = list(reader(source))
-        for record in records:
-            validate(record)
+        errors = [error for record in records if (error := problem_of(record))]
     except RecursionError:
         raise InputError("is nested too deeply to be a catalogue", file=file) from None
+    if errors:
+        errors[0].more = tuple(errors[1:])
+        raise errors[0]
     return records
 
 
 def _decoded(file: str, content: bytes) -> str:
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(encoding_of(content))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
@@ -73,7 +78,7 @@ def _sniffed(text: str) -> Format:
             return "json"
     if start.startswith("["):
         return "json"
-    header = {cell.strip(' "').casefold() for cell in start.splitlines()[0].split(",")}
+    header = {cell.strip(' "').casefold() for cell in start.splitlines()[0].split(delimiter_of(start.splitlines()[0]))}
     return "csv" if header & {"name", "tool", "left"} and len(header) > 1 else "page"
 
 
@@ -145,7 +150,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _csv(source: Source) -> Iterator[Record]:
-    reader = csv.reader(io.StringIO(source.text, newline=""), strict=True)
+    reader = read_table(io.StringIO(source.text, newline=""), longest=LONGEST_CELL)
     start = 1
     try:
         header = [cell.strip().casefold().replace(" ", "_") for cell in next(reader)]
@@ -157,8 +162,8 @@ def _csv(source: Source) -> Iterator[Record]:
             start = reader.line_num + 1
     except csv.Error as error:
         # A quote that is not closed runs to the end of the file; what is wrong is the row it opens in.
-        line = start if str(error) == "unexpected end of data" else reader.line_num
-        raise InputError(f"is not CSV: {error}", file=source.file, line=line) from None
+        line = reader.line_num if "expected after" in str(error) else start
+        raise InputError(not_a_table(error), file=source.file, line=line) from None
 
 
 def _kind_of_table(header: list[str], source: Source) -> Kind:

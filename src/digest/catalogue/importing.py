@@ -167,6 +167,7 @@ class _Import:
     ) -> None:
         self.connection, self.report, self.now, self.zone = connection, report, now, zone
         self.progress = progress
+        self.stated: dict[tuple[Kind, object, str], tuple[object, Record]] = {}
         self.stamp = times.to_text(now)
 
     def apply(self, records: Iterable[Record]) -> None:
@@ -189,12 +190,25 @@ class _Import:
         if len(self.report.changes) % TOLD_EVERY == 0:
             self.progress(TOLD_EVERY)
 
+    def _agree(self, record: Record, identity: object, fields: Mapping[str, Any]) -> None:
+        """Refuse a file that says two things of one: whichever came last would win, again at every import.
+
+        Raises:
+            InputError: naming both lines.
+        """
+        for name, value in fields.items():
+            said, before = self.stated.setdefault((record.kind, identity, name), (value, record))
+            if said != value:
+                line = before.error("").line
+                raise record.error(f"line {line} says {said!r} of the same {record.kind}; a file says one thing", name)
+
     # One of each kind -------------------------------------------------------------------------------------------
 
     def reviewer(self, record: Record) -> None:
         name = " ".join(record.data["name"].split())
         known, by_name = self._reviewer_row(record.data.get("slug"), name), self._reviewer_row(None, name)
         fields = {**_stated(record, "stance", "position"), "name": name}
+        self._agree(record, spelling_key(name), _stated(record, "stance", "position"))
         if known is None:
             self._add_reviewer({**fields, "slug": record.data.get("slug")})
             return
@@ -212,9 +226,11 @@ class _Import:
         fields = _stated(record, "tagline", "category", "description", "entry", "url", "panel_ship", "community")
         if known is None:
             slug = slug or slug_for(name, _Slugs(self.connection, "tools"))
+            self._agree(record, slug, fields)
             self._insert("tools", {"slug": slug, "name": name, "name_key": key, **fields})
             self._note(Change("tool", name, "added"))
             return str(slug)
+        self._agree(record, known["slug"], fields)
         if by_slug and by_name and by_slug["id"] != by_name["id"]:
             raise record.error(f"{name!r} is a spelling of another tool, {by_name['slug']!r}", "name")
         if by_slug:
@@ -229,6 +245,7 @@ class _Import:
         reviewer = self._reviewer(record)
         name = f"{reviewer['name']} on {tool['name']}"
         fields = _stated(record, "verdict", "quote")
+        self._agree(record, (tool["id"], reviewer["id"]), fields)
         known = self._row("SELECT * FROM reviews WHERE tool = ? AND reviewer = ?", tool["id"], reviewer["id"])
         if known:
             self._update("review", "reviews", known, fields, name, keys=("tool", "reviewer"))
@@ -244,6 +261,7 @@ class _Import:
         name = f"{left['name']} vs {right['name']}"
         fields: dict[str, Any] = {"left_tool": left["id"], "right_tool": right["id"]}
         stated = record.data.get("published_at")
+        self._agree(record, slug, {**fields, **({"published_at": stated} if stated else {})})
         known = self._row("SELECT * FROM comparisons WHERE slug = ?", slug)
         if known:
             # An age counts from the first import: read again, it would move with every run.
@@ -265,6 +283,7 @@ class _Import:
     def vote(self, record: Record) -> None:
         tool = self._tool(record, "tool")
         voter, verdict = record.data["voter"], record.data["verdict"]
+        self._agree(record, (tool["id"], voter), {"verdict": verdict})
         known = self._row("SELECT * FROM votes WHERE tool = ? AND voter = ?", tool["id"], voter)
         outcome: Outcome = "unchanged"
         if known is None or known["verdict"] != verdict:

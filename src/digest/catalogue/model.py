@@ -71,9 +71,21 @@ class Tool:
         return sum(review.verdict == "skip" for review in self.reviews)
 
     @property
+    def is_judged(self) -> bool:
+        """Whether the panel's split is known: verdicts are stated, and no source states a figure for want of some."""
+        stated = self.ships + self.skips
+        return stated == len(self.reviews) > 0 or (stated > 0 and self.stated_panel_ship is None)
+
+    @property
     def panel_ship(self) -> int | None:
-        """The share of stated verdicts that are ship, in percent; else the figure the source states."""
-        return percent(self.ships, self.ships + self.skips, otherwise=self.stated_panel_ship)
+        """The share of stated verdicts that are ship, in percent.
+
+        Where some are not stated and a source states the figure, it is that: one reviewer known to skip does not
+        make a panel of four that ships 75% one that ships none.
+        """
+        if not self.is_judged:
+            return self.stated_panel_ship
+        return percent(self.ships, self.ships + self.skips)
 
     @property
     def community(self) -> int | None:

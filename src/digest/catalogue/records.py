@@ -21,6 +21,9 @@ Kind = Literal["reviewer", "tool", "review", "comparison", "vote"]
 KINDS: tuple[Kind, ...] = ("reviewer", "tool", "review", "comparison", "vote")
 SCHEMA_FILE = files("digest.catalogue") / "catalogue.schema.json"
 
+# Control characters (a terminal obeys some), half surrogate pairs, and the two that turn what follows around.
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]")
+
 
 @dataclass
 class Source:
@@ -114,19 +117,16 @@ def _validator(kind: Kind) -> Any:
     return _Validator({"$ref": f"#/$defs/{kind}", "$defs": schema()["$defs"]})
 
 
-def validate(record: Record) -> None:
-    """Hold a record against the JSON Schema.
-
-    Raises:
-        InputError: naming file, line and field.
-    """
+def problem_of(record: Record) -> InputError | None:
+    """Hold a record against the JSON Schema; give the first thing that is wrong, with file, line and field."""
     error = best_match(_validator(record.kind).iter_errors(record.data))
     if error is not None:
         field, message = _in_words(error)
-        raise record.error(message, field)
+        return record.error(message, field)
     for name, text in _texts(record.data):
-        if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-            raise record.error("has a null character or half a surrogate pair, which no text has", name)
+        if found := _NO_TEXT.search(text):
+            return record.error(f"has the character U+{ord(found[0]):04X}, which belongs in no text", name)
+    return None
 
 
 def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
@@ -173,9 +173,8 @@ def _in_words(error: ValidationError) -> tuple[str | None, str]:
                 f"{value} is out of range; it goes from {_bound(error, 'minimum')} to {_bound(error, 'maximum')}",
             )
         case "pattern":
-            description = error.schema.get("description") if isinstance(error.schema, dict) else None
-            wanted_text = description or "it must look like https://example.com/page"
-            return field, f"{value!r} does not fit: {wanted_text}"
+            examples: list[str] = error.schema.get("examples", []) if isinstance(error.schema, dict) else []
+            return field, f"{value!r} does not fit; write it like {' or '.join(examples)}"
         case _:
             return field or None, error.message
 

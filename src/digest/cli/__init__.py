@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import sys
+from typing import NoReturn
 
 import click
 from click.shell_completion import get_completion_class
@@ -14,11 +16,11 @@ from digest.cli.app import FAILED, INTERRUPTED, App, Group, with_app
 from digest.cli.catalogue import import_
 from digest.cli.db import db
 from digest.cli.demo import demo
-from digest.cli.issue import approve, cancel, draft, edit, render, show
+from digest.cli.issue import approve, cancel, draft, edit, pause, render, resume, show
 from digest.cli.sending import send, status
 from digest.cli.settings import settings
 from digest.cli.subscribers import subscribers
-from digest.errors import DigestError
+from digest.errors import DigestError, InputError
 from digest.store import explain
 
 
@@ -56,7 +58,7 @@ def completion(app: App, shell: str) -> None:
 
 
 for command in (
-    import_, draft, edit, show, render, approve, cancel, send, status, subscribers, settings, db, demo
+    import_, draft, edit, show, render, approve, send, pause, resume, cancel, status, subscribers, settings, db, demo
 ):  # fmt: skip
     cli.add_command(command)
 
@@ -76,17 +78,25 @@ def main() -> None:
         # The reader of our output has enough (`digest … | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
-    except (DigestError, OSError, sqlite3.Error) as error:
+    except DigestError as error:
+        _fail(str(error), error)
+    except (OSError, sqlite3.Error) as error:
         if {"-v", "--verbose"} & set(sys.argv):
             raise
-        click.echo(f"digest: {_told(error)}", err=True)
-        sys.exit(FAILED)
+        _fail(_told(error), error)
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def _told(error: DigestError | OSError | sqlite3.Error) -> str:
+def _fail(message: str, error: Exception) -> NoReturn:
+    """Say what went wrong on standard error, and as JSON too where that was asked for, and stop."""
+    click.echo(f"digest: {message}", err=True)
+    if "--json" in sys.argv:
+        place = {"file": error.file, "line": error.line, "field": error.field} if isinstance(error, InputError) else {}
+        click.echo(json.dumps({"error": {"message": message, **place}}, ensure_ascii=False, indent=2))
+    sys.exit(FAILED)
+
+
+def _told(error: OSError | sqlite3.Error) -> str:
     if isinstance(error, sqlite3.Error):
         return str(explain(error, "the store"))
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'the disk'}: {error.strerror}"
-    return str(error)
+    return f"{error.filename or 'the disk'}: {error.strerror}" if error.strerror else str(error)

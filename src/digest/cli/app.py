@@ -171,7 +171,7 @@ def shared_options() -> list[click.Option]:
         click.Option(
             ["-v", "--verbose"],
             is_flag=True,
-            help="Print more: every change, and where an error came from.",
+            help="Print more: every change; the trace of an error that is not yours.",
             callback=_keep("verbose"),
             expose_value=False,
         ),

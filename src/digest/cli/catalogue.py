@@ -13,6 +13,9 @@ from digest.catalogue.importing import FileReport, gather, import_files
 from digest.catalogue.records import SCHEMA_FILE
 from digest.cli.app import FAILED, App, Command, counted, with_app
 
+SHOWN = 20
+"""Errors of one file that are printed; `--json` has them all."""
+
 
 def _print_schema(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
@@ -65,7 +68,11 @@ def import_(app: App, sources: tuple[str, ...], format_: Format | None, dry_run:
 
 def _tell(app: App, report: FileReport) -> None:
     if report.error:
-        app.note(f"{report.error}; nothing of this file went in")
+        shown = (report.error, *report.error.more)
+        for error in shown[:SHOWN]:
+            app.note(str(error))
+        rest = f" ({len(shown) - SHOWN} more errors)" if len(shown) > SHOWN else ""
+        app.note(f"nothing of {report.file} went in{rest}")
         return
     parts = [
         f"{counted(report.count(outcome))} {outcome}" for outcome in ("added", "updated", "unchanged")
@@ -91,5 +98,8 @@ def _as_dict(report: FileReport) -> dict[str, Any]:
             if change.outcome != "unchanged"
         ],
         "notes": report.notes,
-        "error": error and {"line": error.line, "field": error.field, "message": error.message},
+        "errors": [
+            {"line": each.line, "field": each.field, "message": each.message}
+            for each in ((error, *error.more) if error else ())
+        ],
     }

@@ -15,6 +15,7 @@ from digest.issue import issues
 from digest.issue.model import Draft, Issue
 from digest.sending import copies
 
+GMAIL_CLIPS_KB = 102
 number_argument = click.argument("number", type=click.IntRange(min=1))
 
 
@@ -46,10 +47,10 @@ def draft(app: App, since: str | None, refresh: bool) -> None:
     else:
         app.say(f"Issue {source.number} is a draft already: {source.subject}")
         if done.waiting:
-            app.say(
-                f"  {done.waiting} new comparison(s) came in since; they wait for the next issue, or take them in "
-                "with digest draft --refresh"
-            )
+            came = "1 new comparison came" if done.waiting == 1 else f"{done.waiting} new comparisons came"
+            app.say(f"  {came} in since; the next issue has them, or this one with digest draft --refresh")
+        if since:
+            app.note("--since was not used: it is for a new draft, or for --refresh")
     app.give(
         {
             "issue": _as_dict(done.issue, source) if done.issue and source else None,
@@ -65,7 +66,7 @@ def draft(app: App, since: str | None, refresh: bool) -> None:
 @click.option("--subject", help="The subject line.")
 @click.option("--preheader", help="What the inbox shows after the subject.")
 @click.option("--intro", help="The opening text; a line break begins a paragraph.")
-@click.option("--lead", metavar="SLUG", help="The comparison to put first.")
+@click.option("--lead", metavar="SLUG", help="The comparison to put first; one that was left out comes back.")
 @click.option("--out", "out", metavar="SLUG", multiple=True, help="A comparison to leave out for good; may repeat.")
 @with_app
 def edit(
@@ -78,6 +79,8 @@ def edit(
     out: tuple[str, ...],
 ) -> None:
     """Change a draft. An approved issue goes back to draft."""
+    if not (out or any(value is not None for value in (subject, preheader, intro, lead))):
+        raise click.UsageError("Say what to change: --subject, --preheader, --intro, --lead or --out.")
     with app.store() as db:
         was = issues.find_issue(db, number).state
         issues.edit(
@@ -105,7 +108,7 @@ def show(app: App, number: int, text: bool) -> None:
     with app.store() as db:
         if text:
             source, content = issues.load_draft(db, number), issues.rendered(db, app.settings, number)
-            mail = copies.preview(source, content, app.settings)["issue.txt"].decode()
+            mail = copies.preview(source, content)["issue.txt"].decode()
             app.say(mail.rstrip("\n"))
             app.give({"number": number, "subject": content.subject, "text": mail})
         else:
@@ -126,7 +129,7 @@ def render(app: App, number: int, out: Path) -> None:
     with app.store() as db:
         source, content = issues.load_draft(db, number), issues.rendered(db, app.settings, number)
     out.mkdir(parents=True, exist_ok=True)
-    files = copies.preview(source, content, app.settings)
+    files = copies.preview(source, content)
     for name, data in files.items():
         (out / name).write_bytes(data)
         app.say(f"{out / name}  {len(data) / 1024:.0f} KB")
@@ -148,6 +151,10 @@ def approve(app: App, number: int, at: str | None) -> None:
         source = issues.load_draft(db, number)
     if not app.settings.base_url.startswith("https://"):
         app.note(f"base_url is {app.settings.base_url}: one-click unsubscribing needs an https:// address")
+    if app.settings.sender_address.endswith(("@example.com", "@example.org", "@example.net")):
+        app.note(f"sender_address is {app.settings.sender_address}: set it to an address of your own domain")
+    if (kilobytes := len((issue.html or "").encode()) // 1024) > GMAIL_CLIPS_KB:
+        app.note(f"the HTML has {kilobytes} KB: Gmail cuts a mail off after {GMAIL_CLIPS_KB} KB")
     if not app.settings.postal_address:
         app.note("postal_address is not set: bulk mail must carry one by law in the US, Canada and the EU")
     when = f" for {times.for_people(start, app.settings.zone)}" if start else ""
@@ -160,11 +167,38 @@ def approve(app: App, number: int, at: str | None) -> None:
 @number_argument
 @with_app
 def cancel(app: App, number: int) -> None:
-    """Cancel an issue. If nobody was mailed it, its comparisons are new again for the next one."""
+    """Cancel an issue for good; one that is being sent is paused first.
+
+    If nobody was mailed it, its comparisons are new again for the next one.
+    """
     with app.store() as db:
         issue = issues.cancel(db, number, now=times.now())
         source = issues.load_draft(db, number)
     app.say(f"Issue {number} is cancelled.")
+    app.give(_as_dict(issue, source))
+
+
+@click.command(cls=Command)
+@number_argument
+@with_app
+def pause(app: App, number: int) -> None:
+    """Stop an issue that is being sent, in whatever process: no further batch is begun."""
+    with app.store() as db:
+        issue = issues.pause(db, number, now=times.now())
+        source = issues.load_draft(db, number)
+    app.say(f"Issue {number} is paused: `digest resume {number}` lets it go on, `digest cancel {number}` ends it.")
+    app.give(_as_dict(issue, source))
+
+
+@click.command(cls=Command)
+@number_argument
+@with_app
+def resume(app: App, number: int) -> None:
+    """Let a paused issue be sent again."""
+    with app.store() as db:
+        issue = issues.resume(db, number, now=times.now())
+        source = issues.load_draft(db, number)
+    app.say(f"Issue {number} can be sent again: digest send {number}")
     app.give(_as_dict(issue, source))
 
 

@@ -17,11 +17,10 @@ from digest.cli.issue import number_argument
 from digest.issue.issues import find_issue
 from digest.providers import connect
 from digest.sending import ledger
+from digest.sending.copies import Signers
 from digest.sending.engine import Engine
 from digest.sending.workers import Worker
 from digest.status import status as status_of
-from digest.store import store_key
-from digest.tokens import Signer
 
 TALLY_EVERY_S = 0.5
 
@@ -50,8 +49,7 @@ def send(app: App, number: int, early: bool) -> int:
     with app.store() as db, Worker(settings.db) as worker:
         if find_issue(db, number).state == "sent":
             return _done(app, number, "sent", ledger.tally(db, number))
-        secret = settings.secret_key
-        key = secret.get_secret_value().encode() if secret else store_key(db, "links", now=times.now())
+        signers = Signers.of(db, settings, now=times.now())
         with app.progress(f"Sending issue {number}", None) as advance:
             shown, looked = 0, 0.0
 
@@ -66,7 +64,7 @@ def send(app: App, number: int, early: bool) -> int:
                     shown = settled
 
             provider = connect(settings.provider, settings.model_dump())
-            engine = Engine(db, settings, provider, Signer(key), worker, progress=progress, stopping=lambda: stopped)
+            engine = Engine(db, settings, provider, signers, worker, progress=progress, stopping=lambda: stopped)
             tally = asyncio.run(engine.send(number, early=early))
         state = find_issue(db, number).state
     if stopped and state == "sending":

@@ -14,6 +14,7 @@ from digest.audience import files
 from digest.audience import subscribers as audience
 from digest.cli.app import IN_PART, App, Group, with_app
 from digest.errors import InputError
+from digest.tables import encoding_of
 
 state_option = click.option("--state", type=click.Choice(audience.STATES), help="Only those in this state.")
 
@@ -37,8 +38,9 @@ def import_(app: App, file: str, dry_run: bool) -> int:
         source = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=file) from None
+    binary = io.BufferedReader(source)  # type: ignore[type-var,arg-type,unused-ignore]
     # A byte that is not UTF-8 costs its row, not the file.
-    text = io.TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    text = io.TextIOWrapper(binary, encoding=encoding_of(binary.peek(2)), errors="surrogateescape", newline="")
     with text, app.store(create=True, dry_run=dry_run) as db, app.progress("Importing rows") as advance:
         report = files.import_subscribers(db, file, text, now=times.now(), dry_run=dry_run, progress=advance)
     for name in report.unused_columns:

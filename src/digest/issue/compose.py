@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from digest.catalogue.model import Comparison, Tool
@@ -49,34 +50,32 @@ def subject_for(placed: Sequence[Placed]) -> str:
     more = len(shown) - 1
     tail = f", and {more} more verdict{'s' if more > 1 else ''}" if more else ": ship or skip?"
     lead = shown[0].comparison
-    room = SUBJECT_LENGTH - len(tail) - len(" vs ")
-    left, right = _one_line(lead.left.name), _one_line(lead.right.name)
+    room = SUBJECT_LENGTH - len(tail) - len(" vs ") - sum(2 for tool in (lead.left, lead.right) if _is_rtl(tool.name))
+    left, right = lead.left.name, lead.right.name
     # Each name has half the room, and what the other leaves of its half.
     left_cut = shorten(left, max(room // 2, room - len(right)))
     right_cut = shorten(right, max(room // 2, room - len(left_cut)))
-    return f"{left_cut} vs {right_cut}{tail}"
+    return f"{isolated(left_cut)} vs {isolated(right_cut)}{tail}"
 
 
 def preheader_for(placed: Sequence[Placed]) -> str:
     """Write what the inbox shows after the subject: the verdict on the lead, then what else is in."""
     shown = [item.comparison for item in placed if item.form != "out"]
-    others = ", ".join(comparison.title for comparison in shown[1:])
-    line = verdict_line(shown[0]) + (f" Also: {others}." if others else "")
-    return shorten(_one_line(line), PREHEADER_LENGTH)
+    others = ", ".join(title(comparison) for comparison in shown[1:])
+    return shorten(verdict_line(shown[0]) + (f" Also: {others}." if others else ""), PREHEADER_LENGTH)
 
 
 def intro_for(placed: Sequence[Placed]) -> str:
     """Write the opening paragraph, for the editor to better."""
     new = sum(item.form != "out" and not item.updated for item in placed)
-    updated = sum(item.updated for item in placed)
+    updated = sum(item.form != "out" and item.updated for item in placed)
     pairs = "One new pair of tools" if new == 1 else f"{_in_words(new).capitalize()} new pairs of tools"
-    text = f"{pairs} went before the panel. What they would ship, what they would skip, and why:"
-    if updated:
-        again = (
-            "One earlier verdict has" if updated == 1 else f"{_in_words(updated).capitalize()} earlier verdicts have"
-        )
-        text += f" {again} changed; you find {'it' if updated == 1 else 'them'} marked “Updated”."
-    return text
+    opening = f"{pairs} went before the panel. " if new else ""
+    if updated == 1:
+        opening += "One earlier verdict has changed and is marked “Updated”. "
+    elif updated:
+        opening += f"{_in_words(updated).capitalize()} earlier verdicts have changed and are marked “Updated”. "
+    return f"{opening}What they would ship, what they would skip, and why:"
 
 
 def _in_words(count: int) -> str:
@@ -90,15 +89,30 @@ def verdict_line(comparison: Comparison) -> str:
     Where no verdict is stated it gives the figures: ``Panel ship: A 100%, B 75%.``
     """
     left, right = comparison.left, comparison.right
-    if not (_is_split(left) and _is_split(right)):
-        return f"Panel ship: {left.name} {figure(left.panel_ship)}, {right.name} {figure(right.panel_ship)}."
+    one, other = isolated(left.name), isolated(right.name)
+    if not (left.is_judged and right.is_judged):
+        return f"Panel ship: {one} {figure(left.panel_ship)}, {other} {figure(right.panel_ship)}."
     if _verb(left) == _verb(right):
-        return f"Panel {_verb(left)} {left.name} {_split(left)} and {right.name} {_split(right)}."
-    return f"Panel {_verb(left)} {left.name} {_split(left)}, {_verb(right)} {right.name} {_split(right)}."
+        return f"Panel {_verb(left)} {one} {_split(left)} and {other} {_split(right)}."
+    return f"Panel {_verb(left)} {one} {_split(left)}, {_verb(right)} {other} {_split(right)}."
 
 
-def _is_split(tool: Tool) -> bool:
-    return tool.ships + tool.skips > 0
+def title(comparison: Comparison) -> str:
+    """Write ``A vs B``."""
+    return f"{isolated(comparison.left.name)} vs {isolated(comparison.right.name)}"
+
+
+def isolated(text: str) -> str:
+    """Give a text in one line; one that runs from right to left keeps to itself.
+
+    Else it would turn round what follows: 1–0 would read 0–1.
+    """
+    line = " ".join(text.split())
+    return f"\N{FIRST STRONG ISOLATE}{line}\N{POP DIRECTIONAL ISOLATE}" if _is_rtl(line) else line
+
+
+def _is_rtl(text: str) -> bool:
+    return not text.isascii() and any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
 
 
 def _verb(tool: Tool) -> str:
@@ -121,7 +135,3 @@ def shorten(text: str, length: int) -> str:
     cut = text[: length - 1]
     at_word = cut.rpartition(" ")[0]
     return (at_word if len(at_word) > length // 2 else cut).rstrip(" ,.;:–-") + "…"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,13 +16,13 @@ from digest.errors import InputError, NotFoundError, StateError, nearest
 from digest.issue import personalise
 from digest.issue.collect import came_in_since, collect
 from digest.issue.compose import compose, form_at, intro_for, preheader_for, subject_for
-from digest.issue.model import Draft, Issue, Placed, Rendered, State
+from digest.issue.model import Draft, Envelope, Issue, Placed, Rendered, State
 from digest.issue.render import render
 from digest.settings import Settings
 from digest.store import Database, writing
 
 _COLUMNS = (
-    "number, state, subject, preheader, intro, cutoff, content_hash, html, text,"
+    "number, state, subject, preheader, intro, cutoff, content_hash, html, text, envelope,"
     " scheduled_at, approved_at, sending_at, sent_at"
 )
 _MOMENTS = ("cutoff", "scheduled_at", "approved_at", "sending_at", "sent_at")
@@ -112,6 +112,7 @@ def find_issue(db: Database, number: int) -> Issue:
     values: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
     for name in _MOMENTS:
         values[name] = times.from_text(values[name]) if values[name] else None
+    values["envelope"] = Envelope(**json.loads(values["envelope"])) if values["envelope"] else None
     return Issue(**values)
 
 
@@ -134,11 +135,26 @@ def rendered(db: Database, settings: Settings, number: int) -> Rendered:
 
     The MJML of a frozen issue is rendered again, for looking at.
     """
-    issue = find_issue(db, number)
     fresh = render(load_draft(db, number), settings)
-    if issue.html is None or issue.text is None:
-        return fresh
-    return replace(fresh, subject=issue.subject, preheader=issue.preheader, html=issue.html, text=issue.text)
+    kept = frozen(db, number)
+    return replace(kept, mjml=fresh.mjml) if kept else fresh
+
+
+def frozen(db: Database, number: int) -> Rendered | None:
+    """Give what approval froze of an issue, all but its MJML; None where it is not approved."""
+    issue = find_issue(db, number)
+    if issue.html is None or issue.text is None or issue.envelope is None:
+        return None
+    links = db.conn.execute("SELECT links FROM issues WHERE number = ?", (number,)).fetchone()[0]
+    return Rendered(
+        envelope=issue.envelope,
+        subject=issue.subject,
+        preheader=issue.preheader,
+        mjml="",
+        html=issue.html,
+        text=issue.text,
+        links=tuple(json.loads(links)),
+    )
 
 
 def edit(
@@ -155,14 +171,16 @@ def edit(
 ) -> Issue:
     """Change a draft's words, its lead, or what is left out of it. An approved issue goes back to draft.
 
+    Words that nobody changed follow the comparisons: with another lead they are composed anew.
+
     Args:
         db: the store.
         number: the issue.
         now: the moment of the change.
         subject: the new subject line.
         preheader: the new preheader.
-        intro: the new opening text; a blank line parts paragraphs.
-        lead: the slug of the comparison to put first.
+        intro: the new opening text; a line break begins a paragraph.
+        lead: the slug of the comparison to put first; one that was left out comes back in.
         out: slugs of comparisons to leave out for good.
         settings: how many comparisons are full and brief.
 
@@ -176,17 +194,31 @@ def edit(
         words = {"subject": _one_line(subject), "preheader": _one_line(preheader), "intro": intro}
         if words["subject"] == "":
             raise InputError("is empty; an issue needs a subject", field="subject")
+        if lead is not None or out:
+            before = load_draft(db, number).placed
+            after = _rearranged(before, lead, out, settings)
+            _place(connection, number, after)
+            for name, (was, will_be) in _composed_words(before, after).items():
+                if words[name] is None and getattr(issue, name) == was:
+                    words[name] = will_be
         for name, value in words.items():
             if value is not None:
                 connection.execute(f"UPDATE issues SET {name} = ? WHERE number = ?", (value, number))  # noqa: S608
-        if lead is not None or out:
-            _place(connection, number, _rearranged(load_draft(db, number).placed, lead, out, settings))
         connection.execute(
             "UPDATE issues SET state = 'draft', content_hash = NULL, html = NULL, text = NULL, links = NULL,"
-            " approved_at = NULL, scheduled_at = NULL, updated_at = ? WHERE number = ?",
+            " envelope = NULL, approved_at = NULL, scheduled_at = NULL, updated_at = ? WHERE number = ?",
             (times.to_text(now), number),
         )
         return find_issue(db, number)
+
+
+def _composed_words(before: Sequence[Placed], after: Sequence[Placed]) -> dict[str, tuple[str, str]]:
+    """Give the words that the composer writes for one order of comparisons, and for another."""
+    return {
+        "subject": (subject_for(before), subject_for(after)),
+        "preheader": (preheader_for(before), preheader_for(after)),
+        "intro": (intro_for(before), intro_for(after)),
+    }
 
 
 def _rearranged(placed: Sequence[Placed], lead: str | None, out: Sequence[str], settings: Settings) -> list[Placed]:
@@ -194,7 +226,13 @@ def _rearranged(placed: Sequence[Placed], lead: str | None, out: Sequence[str], 
     for slug in (*out, *([lead] if lead else [])):
         if slug not in slugs:
             raise InputError(f"the issue has no comparison {slug!r}{nearest(slug, slugs)}", field="slug")
-    shown = [item for item in placed if item.comparison.slug not in out and item.form != "out"]
+    if lead in out:
+        raise InputError(f"{lead!r} cannot both lead and be left out", field="lead")
+    shown = [
+        item
+        for item in placed
+        if item.comparison.slug == lead or (item.form != "out" and item.comparison.slug not in out)
+    ]
     if lead is not None:
         shown.sort(key=lambda item: item.comparison.slug != lead)
     if not shown:
@@ -219,32 +257,36 @@ def approve(db: Database, settings: Settings, number: int, *, now: datetime, at:
         settings: what it is rendered with.
         number: the issue.
         now: the moment of approval.
-        at: when it may be sent; at once where it is None.
+        at: when it may be sent; at once where it is None. An approved issue may be given another time.
 
     Raises:
         StateError: it is not a draft, or `at` has passed.
     """
     with writing(db) as connection:
         issue = find_issue(db, number)
-        _expect(issue, "approved", "draft")
         if at is not None and at < now:
             raise StateError(f"{times.for_people(at, settings.zone)} has passed; give a time to come, or none for now")
+        if issue.state == "approved" and at is not None:
+            connection.execute("UPDATE issues SET scheduled_at = ? WHERE number = ?", (times.to_text(at), number))
+            return find_issue(db, number)
+        _expect(issue, "approved", "draft")
         source = load_draft(db, number)
-        frozen = render(source, settings)
-        for part in (frozen.html, frozen.text):
+        content = render(source, settings)
+        for part in (content.html, content.text, *content.envelope.headers.values()):
             try:
                 personalise.split(part)
             except ValueError as error:
                 raise StateError(f"issue {number} cannot be approved: {error}") from None
         _place(connection, number, source.placed)
         connection.execute(
-            "UPDATE issues SET state = 'approved', html = ?, text = ?, links = ?, content_hash = ?,"
+            "UPDATE issues SET state = 'approved', html = ?, text = ?, links = ?, envelope = ?, content_hash = ?,"
             " approved_at = ?, scheduled_at = ?, updated_at = ? WHERE number = ?",
             (
-                frozen.html,
-                frozen.text,
-                json.dumps(frozen.links),
-                content_hash(frozen),
+                content.html,
+                content.text,
+                json.dumps(content.links),
+                json.dumps(asdict(content.envelope)),
+                content_hash(content),
                 times.to_text(now),
                 times.to_text(at) if at else None,
                 times.to_text(now),
@@ -256,24 +298,25 @@ def approve(db: Database, settings: Settings, number: int, *, now: datetime, at:
 
 def content_hash(content: Rendered) -> str:
     """Give the SHA-256, in hex, of all that a subscriber gets."""
-    parts = [content.subject, content.preheader, content.html, content.text, *content.links]
+    parts = [asdict(content.envelope), content.subject, content.preheader, content.html, content.text, content.links]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def check_issues(db: Database) -> list[str]:
     """Look for frozen issues whose content is not what was approved; a line each."""
-    rows = db.conn.execute(
-        "SELECT number, content_hash, subject, preheader, html, text, links FROM issues WHERE html IS NOT NULL"
-    )
+    approved = db.conn.execute("SELECT number, content_hash FROM issues WHERE html IS NOT NULL").fetchall()
     return [
         f"issue {number} is not what was approved: its content does not match its hash"
-        for number, approved, subject, preheader, html, text, links in rows
-        if approved != content_hash(Rendered(subject, preheader, "", html, text, tuple(json.loads(links))))
+        for number, known in approved
+        if (content := frozen(db, number)) is None or content_hash(content) != known
     ]
 
 
 def cancel(db: Database, number: int, *, now: datetime) -> Issue:
-    """Cancel an issue that nobody is being mailed now. One that nobody was mailed gives its comparisons back."""
+    """Cancel an issue for good; one that is being sent is paused first.
+
+    One that nobody was mailed gives its comparisons back.
+    """
     with writing(db) as connection:
         issue = find_issue(db, number)
         _expect(issue, "cancelled", "draft", "approved", "paused")
@@ -284,8 +327,28 @@ def cancel(db: Database, number: int, *, now: datetime) -> Issue:
         return find_issue(db, number)
 
 
+def pause(db: Database, number: int, *, now: datetime) -> Issue:
+    """Stop an issue that is being sent: no further batch of it is claimed, by any process."""
+    return _move(db, number, "paused", "sending", "paused", now=now)
+
+
+def resume(db: Database, number: int, *, now: datetime) -> Issue:
+    """Let a paused issue be sent again."""
+    return _move(db, number, "resumed", "paused", "sending", now=now)
+
+
+def _move(db: Database, number: int, wanted: str, before: State, after: State, *, now: datetime) -> Issue:
+    with writing(db) as connection:
+        _expect(find_issue(db, number), wanted, before)
+        connection.execute(
+            "UPDATE issues SET state = ?, updated_at = ? WHERE number = ?", (after, times.to_text(now), number)
+        )
+        return find_issue(db, number)
+
+
 def _expect(issue: Issue, wanted: str, *states: State) -> None:
     if issue.state not in states:
+        hint = f"; `digest pause {issue.number}` stops it" if "paused" in states and issue.state == "sending" else ""
         raise StateError(
-            f"issue {issue.number} is {issue.state}; only one that is {' or '.join(states)} can be {wanted}"
+            f"issue {issue.number} is {issue.state}; only one that is {' or '.join(states)} can be {wanted}{hint}"
         )

@@ -34,12 +34,24 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class Envelope:
+    """Who an issue is from, and the headers beside From, To, Subject and Date, with their places still open."""
+
+    sender_name: str
+    sender_address: str
+    reply_to: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Rendered:
     """An issue as it is mailed, with the places that differ per copy still open (see `personalise`).
 
     `links` are the addresses in the HTML, each once, in their order; those with a token in them are not
     among them.
     """
+
+    envelope: Envelope
 
     subject: str
     preheader: str
@@ -62,6 +74,7 @@ class Issue:
     content_hash: str | None
     html: str | None
     text: str | None
+    envelope: Envelope | None
     scheduled_at: datetime | None
     approved_at: datetime | None
     sending_at: datetime | None

@@ -10,16 +10,18 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 from mjml import mjml2html
 
-from digest.catalogue.model import Tool
 from digest.issue import compose, personalise
+from digest.issue.envelope import envelope
 from digest.issue.model import Draft, Rendered
 from digest.resources import resource
 from digest.settings import Settings
 
 TEXT_WIDTH = 72
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+_SCORE = re.compile(r"(\d+–\d+)")
 _HREF = re.compile(r'<a\b[^>]*?\shref="([^"]*)"')
 _ENTRY = {"free": "Free", "freemium": "Freemium", "paid": "Paid", None: "—"}
 
@@ -44,7 +46,15 @@ def render(draft: Draft, settings: Settings) -> Rendered:
     mjml = environment.get_template("issue.mjml").render(context)
     html = mjml2html(mjml, disable_comments=False, fonts={})
     text = environment.get_template("issue.txt").render(context)
-    return Rendered(draft.subject, draft.preheader, mjml, html, _tidy(text), tuple(_links(html)))
+    return Rendered(
+        envelope=envelope(draft.number, settings),
+        subject=draft.subject,
+        preheader=draft.preheader,
+        mjml=mjml,
+        html=html,
+        text=_tidy(text),
+        links=tuple(_links(html)),
+    )
 
 
 @cache
@@ -65,7 +75,8 @@ def _environment() -> Environment:
         "paragraphs": _paragraphs,
         "wrap": _wrap,
         "segment": lambda text: quote(text, safe=""),
-        "marks": _marks,
+        "title": compose.title,
+        "unbroken": _unbroken,
     }
     return environment
 
@@ -86,10 +97,9 @@ def _paragraphs(text: str | None) -> list[str]:
     return [line.strip() for line in (text or "").split("\n") if line.strip()]
 
 
-def _marks(tool: Tool) -> str:
-    """Give the panel's split as marks that read without colour: ``✓ ✓ ✗ ✓``."""
-    signs = {"ship": "✓", "skip": "✗", None: "·"}
-    return " ".join(signs[review.verdict] for review in tool.reviews)
+def _unbroken(text: str) -> Markup:
+    """Keep scores such as 3–1 on one line of HTML."""
+    return Markup(_SCORE.sub(r'<span style="white-space:nowrap">\1</span>', str(escape(text))))  # noqa: S704 (escaped)
 
 
 def _wrap(text: str, indent: int = 0, first: int | None = None) -> str:

@@ -73,9 +73,14 @@ class Outcome:
 
 
 class Provider(Protocol):
-    """Takes batches. `limit` is the most deliveries it takes in a call."""
+    """Takes batches. `limit` is the most deliveries it takes in a call.
+
+    `account` says where at the provider they go, such as a domain or a folder: an uncertain batch can be asked
+    for only there.
+    """
 
     name: str
+    account: str
     limit: int
 
     async def hand_over(self, batch: Batch) -> list[Outcome]:

@@ -27,8 +27,8 @@ WRITERS = 4
 
 
 def connect(options: Mapping[str, Any]) -> Outbox:
-    """Make the provider from its options: `outbox`, the folder."""
-    return Outbox(Path(options["outbox"]))
+    """Make the provider from its options: `outbox`, the folder; a relative one is beside the store, `db`."""
+    return Outbox(Path(options["db"]).parent / options["outbox"])
 
 
 class Outbox:
@@ -38,7 +38,8 @@ class Outbox:
     limit = 10_000
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()
+        self.account = str(self._folder)
         self._encoded: tuple[Message, MimeMessage] | None = None
 
     async def hand_over(self, batch: Batch) -> list[Outcome]:

@@ -8,15 +8,14 @@ from datetime import datetime
 
 from digest import times
 from digest.errors import DigestError, StateError
-from digest.issue.issues import find_issue
+from digest.issue.issues import find_issue, frozen
 from digest.providers.interface import Batch, Message, Provider
 from digest.sending import ledger
-from digest.sending.copies import message_of, recipient_of
+from digest.sending.copies import Signers, message_of, recipient_of
 from digest.sending.ledger import Claimed, OpenBatch
 from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.store import Database
-from digest.tokens import Signer
 
 
 class SendingError(DigestError):
@@ -30,7 +29,7 @@ class Engine:
     db: Database
     settings: Settings
     provider: Provider
-    signer: Signer
+    signers: Signers
     worker: Worker
     clock: Callable[[], datetime] = times.now
     progress: Callable[[], None] = lambda: None
@@ -54,10 +53,12 @@ class Engine:
             ledger.freeze_audience(self.db, number, now=self.clock())
             issue = find_issue(self.db, number)
         if issue.state != "sending":
-            hint = f"; `digest approve {number}` comes first" if issue.state == "draft" else ""
+            before = {"draft": "approve", "paused": "resume"}.get(issue.state)
+            hint = f"; `digest {before} {number}` comes first" if before else ""
             raise StateError(f"issue {number} is {issue.state}, so it cannot be sent{hint}")
-        assert issue.html is not None and issue.text is not None  # noqa: S101, PT018 (the store's own CHECK)
-        message = message_of(number, issue.subject, issue.html, issue.text, self.settings)
+        content = frozen(self.db, number)
+        assert content is not None  # noqa: S101 (the store's own CHECK)
+        message = message_of(content)
         self.progress()
         while not self.stopping():
             await self._settle_orphans(number, message)
@@ -75,6 +76,7 @@ class Engine:
                 self.db,
                 number,
                 provider=self.provider.name,
+                account=self.provider.account,
                 worker=self.worker.number,
                 size=min(self.settings.batch_size, self.provider.limit),
                 after=after,
@@ -93,7 +95,7 @@ class Engine:
             outcomes = await self.provider.hand_over(self._batch(claimed, message))
             ledger.record_outcomes(self.db, claimed, outcomes, now=self.clock())
         except Exception as error:
-            own = OpenBatch(claimed.number, self.worker.number)
+            own = OpenBatch(claimed.number, self.worker.number, claimed.provider, claimed.account)
             ledger.adopt(self.db, own, worker=self.worker.number, trouble=f"{type(error).__name__}: {error}")
             raise SendingError(
                 f"the {self.provider.name} failed with batch {claimed.number}: {error}; whether its"
@@ -101,10 +103,20 @@ class Engine:
             ) from error
 
     async def _settle_orphans(self, number: int, message: Message) -> None:
-        """Settle the batches whose workers died, by asking the provider what it has."""
+        """Settle the batches whose workers died, by asking the provider what it has.
+
+        Raises:
+            SendingError: one went to another provider, or to another account of this one.
+        """
         for batch in ledger.open_batches(self.db, number):
             if batch.worker != self.worker.number and self.worker.lives(batch.worker):
                 continue
+            if (batch.provider, batch.account) != (self.provider.name, self.provider.account):
+                raise SendingError(
+                    f"batch {batch.number} was being handed to the {batch.provider} at {batch.account} when its process"
+                    f" died, and only that can say what it has; send with those settings first (now it is the"
+                    f" {self.provider.name} at {self.provider.account})"
+                )
             claimed = ledger.adopt(self.db, batch, worker=self.worker.number, trouble="its process died")
             if claimed is None:
                 continue
@@ -115,7 +127,7 @@ class Engine:
 
     def _batch(self, claimed: Claimed, message: Message) -> Batch:
         recipients = tuple(
-            recipient_of(claimed.issue, subscriber, email, name, self.signer)
+            recipient_of(claimed.issue, subscriber, email, name, self.signers)
             for subscriber, email, name in claimed.copies
         )
         return Batch(claimed.number, claimed.idempotency_key, message, recipients, claimed.claimed_at)

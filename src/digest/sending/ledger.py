@@ -40,6 +40,7 @@ class Claimed:
     number: int
     issue: int
     provider: str
+    account: str
     idempotency_key: str
     claimed_at: datetime
     first: int
@@ -53,6 +54,8 @@ class OpenBatch:
 
     number: int
     worker: int
+    provider: str
+    account: str
 
 
 def freeze_audience(db: Database, issue: int, *, now: datetime) -> int:
@@ -87,7 +90,7 @@ def freeze_audience(db: Database, issue: int, *, now: datetime) -> int:
 
 
 def claim_batch(
-    db: Database, issue: int, *, provider: str, worker: int, size: int, after: int, now: datetime
+    db: Database, issue: int, *, provider: str, account: str, worker: int, size: int, after: int, now: datetime
 ) -> Claimed | None:
     """Claim the next queued deliveries, in the order of subscribers after the one given.
 
@@ -118,18 +121,19 @@ def claim_batch(
                 [(x or s, issue, id_) for id_, _, _, s, x in rows if s != "active" or x],
             )
         if not copies:
-            return Claimed(0, issue, provider, "", now, first, last, ())
+            return Claimed(0, issue, provider, account, "", now, first, last, ())
         key = secrets.token_hex(16)
         number = connection.execute(
-            "INSERT INTO batches (issue, provider, idempotency_key, worker, state, first, last, size, claimed_at)"
-            " VALUES (?, ?, ?, ?, 'claimed', ?, ?, ?, ?) RETURNING number",
-            (issue, provider, key, worker, first, last, len(copies), times.to_text(now)),
+            "INSERT INTO batches"
+            " (issue, provider, account, idempotency_key, worker, state, first, last, size, claimed_at)"
+            " VALUES (?, ?, ?, ?, ?, 'claimed', ?, ?, ?, ?) RETURNING number",
+            (issue, provider, account, key, worker, first, last, len(copies), times.to_text(now)),
         ).fetchone()[0]
         connection.execute(
             "UPDATE deliveries SET state = 1, batch = ? WHERE issue = ? AND subscriber BETWEEN ? AND ? AND state = 0",
             (number, issue, first, last),
         )
-        return Claimed(number, issue, provider, key, now, first, last, copies)
+        return Claimed(number, issue, provider, account, key, now, first, last, copies)
 
 
 def record_outcomes(db: Database, batch: Claimed, outcomes: Sequence[Outcome], *, now: datetime) -> None:
@@ -192,7 +196,8 @@ def _resolve(
 def open_batches(db: Database, issue: int) -> list[OpenBatch]:
     """Give the batches of an issue that are not settled, oldest first."""
     rows = db.conn.execute(
-        "SELECT number, worker FROM batches WHERE issue = ? AND state <> 'settled' ORDER BY number", (issue,)
+        "SELECT number, worker, provider, account FROM batches WHERE issue = ? AND state <> 'settled' ORDER BY number",
+        (issue,),
     )
     return [OpenBatch(*row) for row in rows]
 
@@ -206,12 +211,12 @@ def adopt(db: Database, batch: OpenBatch, *, worker: int, trouble: str) -> Claim
         taken = connection.execute(
             "UPDATE batches SET worker = ?, state = 'uncertain', trouble = coalesce(trouble, ?)"
             " WHERE number = ? AND worker = ? AND state <> 'settled'"
-            " RETURNING issue, provider, idempotency_key, claimed_at, first, last",
+            " RETURNING issue, provider, account, idempotency_key, claimed_at, first, last",
             (worker, trouble, batch.number, batch.worker),
         ).fetchone()
         if taken is None:
             return None
-        issue, provider, key, claimed_at, first, last = taken
+        issue, provider, account, key, claimed_at, first, last = taken
         connection.execute(
             "UPDATE deliveries SET state = 4 WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ?",
             (issue, first, last, batch.number),
@@ -221,7 +226,9 @@ def adopt(db: Database, batch: OpenBatch, *, worker: int, trouble: str) -> Claim
             " WHERE d.issue = ? AND d.subscriber BETWEEN ? AND ? AND d.batch = ? ORDER BY d.subscriber",
             (issue, first, last, batch.number),
         ).fetchall()
-        return Claimed(batch.number, issue, provider, key, times.from_text(claimed_at), first, last, tuple(copies))
+        return Claimed(
+            batch.number, issue, provider, account, key, times.from_text(claimed_at), first, last, tuple(copies)
+        )
 
 
 def finish(db: Database, issue: int, *, now: datetime) -> bool:

@@ -103,7 +103,9 @@ def explain(error: sqlite3.Error, path: Path | str) -> StoreError:
         case name if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             advice = f"stayed locked by another process for {BUSY_TIMEOUT_S:.0f} s; try again when it is done"
         case name if name.startswith("SQLITE_CORRUPT"):
-            advice = "is damaged; a backup brings it back, and `digest db check` may say where"
+            advice = (
+                f"is damaged ({text}); bring back a backup, and keep this file: sqlite3's .recover may save more of it"
+            )
         case _:
             advice = f"answered with an error: {text}"
     return StoreError(f"{path} {advice}")
