@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.catalogue.importing import FileReport, gather, import_files
+from digest.catalogue.file_import import FileReport
+from digest.catalogue.importing import gather, import_files
 from digest.errors import InputError, UnknownReferenceError
 from digest.store import Database, open_store
 

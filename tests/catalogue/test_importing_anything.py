@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.catalogue.importing import FileReport, gather, import_files
+from digest.catalogue.file_import import FileReport
+from digest.catalogue.importing import gather, import_files
 from digest.catalogue.model import Comparison
 from digest.catalogue.names import slug_for, spelling_key
 from digest.catalogue.queries import count_catalogue, load_comparisons

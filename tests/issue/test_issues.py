@@ -9,7 +9,7 @@ from sqlite_utils import Database
 
 from conftest import NOW
 from digest.errors import InputError, NotFoundError, StateError
-from digest.issue import issues
+from digest.issue import editing, issues
 from digest.issue.render import render
 from digest.settings import Settings
 
@@ -38,14 +38,14 @@ def test_a_frozen_issue_that_was_tampered_with_is_found(draft: Database, setting
 
 def test_editing_an_approved_issue_puts_it_back_to_draft(draft: Database, settings: Settings) -> None:
     issues.approve(draft, settings, 1, now=NOW, at=NOW + timedelta(hours=1))
-    issue = issues.edit(draft, 1, now=NOW, subject="  A better\nsubject ", settings=settings)
+    issue = editing.edit(draft, 1, now=NOW, subject="  A better\nsubject ", settings=settings)
     assert (issue.state, issue.subject) == ("draft", "A better subject")
     assert (issue.html, issue.content_hash, issue.scheduled_at, issue.approved_at) == (None, None, None, None)
 
 
 def test_words_can_be_edited_one_by_one(draft: Database, settings: Settings) -> None:
     before = issues.find_issue(draft, 1)
-    issue = issues.edit(draft, 1, now=NOW, preheader="Look", intro="One.\n\nTwo.", settings=settings)
+    issue = editing.edit(draft, 1, now=NOW, preheader="Look", intro="One.\n\nTwo.", settings=settings)
     assert (issue.subject, issue.preheader, issue.intro) == (before.subject, "Look", "One.\n\nTwo.")
     text = render(issues.load_draft(draft, 1), settings).text
     assert "One.\n\nTwo.\n" in text
@@ -53,12 +53,12 @@ def test_words_can_be_edited_one_by_one(draft: Database, settings: Settings) -> 
 
 def test_an_empty_subject_is_refused(draft: Database, settings: Settings) -> None:
     with pytest.raises(InputError, match="subject: is empty"):
-        issues.edit(draft, 1, now=NOW, subject="  ", settings=settings)
+        editing.edit(draft, 1, now=NOW, subject="  ", settings=settings)
 
 
 def test_another_lead_and_some_left_out(draft: Database, settings: Settings) -> None:
     slugs = [item.comparison.slug for item in issues.load_draft(draft, 1).placed]
-    issues.edit(draft, 1, now=NOW, lead=slugs[4], out=[slugs[0], slugs[1]], settings=settings)
+    editing.edit(draft, 1, now=NOW, lead=slugs[4], out=[slugs[0], slugs[1]], settings=settings)
     placed = issues.load_draft(draft, 1).placed
     assert [item.comparison.slug for item in placed[:3]] == [slugs[4], slugs[2], slugs[3]]
     assert placed[0].form == "full"
@@ -69,13 +69,13 @@ def test_another_lead_and_some_left_out(draft: Database, settings: Settings) -> 
 def test_a_slug_that_is_not_in_the_issue_is_named_with_the_nearest(draft: Database, settings: Settings) -> None:
     slug = issues.load_draft(draft, 1).placed[0].comparison.slug
     with pytest.raises(InputError, match=f"did you mean '{slug}'"):
-        issues.edit(draft, 1, now=NOW, lead=slug + "x", settings=settings)
+        editing.edit(draft, 1, now=NOW, lead=slug + "x", settings=settings)
 
 
 def test_an_issue_cannot_lose_its_last_comparison(draft: Database, settings: Settings) -> None:
     slugs = [item.comparison.slug for item in issues.load_draft(draft, 1).placed]
     with pytest.raises(InputError, match="nothing would be left"):
-        issues.edit(draft, 1, now=NOW, out=slugs, settings=settings)
+        editing.edit(draft, 1, now=NOW, out=slugs, settings=settings)
 
 
 def test_only_a_draft_can_be_approved(draft: Database, settings: Settings) -> None:
@@ -96,7 +96,7 @@ def test_a_cancelled_issue_stays_cancelled(draft: Database, settings: Settings) 
     with pytest.raises(StateError, match="issue 1 is cancelled"):
         issues.approve(draft, settings, 1, now=NOW)
     with pytest.raises(StateError, match="issue 1 is cancelled"):
-        issues.edit(draft, 1, now=NOW, subject="Back", settings=settings)
+        editing.edit(draft, 1, now=NOW, subject="Back", settings=settings)
 
 
 def test_a_draft_left_with_nothing_says_what_to_do(draft: Database, settings: Settings) -> None:
@@ -119,7 +119,7 @@ def test_before_the_first_issue(db: Database) -> None:
 def test_words_nobody_wrote_follow_the_comparisons(draft: Database, settings: Settings) -> None:
     slugs = [item.comparison.slug for item in issues.load_draft(draft, 1).placed]
     before = issues.find_issue(draft, 1)
-    after = issues.edit(draft, 1, now=NOW, out=slugs[:1], settings=settings)
+    after = editing.edit(draft, 1, now=NOW, out=slugs[:1], settings=settings)
     lead = issues.load_draft(draft, 1).placed[0].comparison
     assert after.subject.startswith(lead.title)
     assert lead.left.name in after.preheader
@@ -129,8 +129,8 @@ def test_words_nobody_wrote_follow_the_comparisons(draft: Database, settings: Se
 
 def test_words_an_editor_wrote_stay(draft: Database, settings: Settings) -> None:
     slugs = [item.comparison.slug for item in issues.load_draft(draft, 1).placed]
-    issues.edit(draft, 1, now=NOW, subject="Mine", settings=settings)
-    after = issues.edit(draft, 1, now=NOW, lead=slugs[3], settings=settings)
+    editing.edit(draft, 1, now=NOW, subject="Mine", settings=settings)
+    after = editing.edit(draft, 1, now=NOW, lead=slugs[3], settings=settings)
     assert after.subject == "Mine"
     assert issues.load_draft(draft, 1).placed[0].comparison.left.name in after.preheader
 
@@ -138,9 +138,9 @@ def test_words_an_editor_wrote_stay(draft: Database, settings: Settings) -> None
 def test_the_lead_cannot_be_left_out_and_one_left_out_can_come_back(draft: Database, settings: Settings) -> None:
     slug = issues.load_draft(draft, 1).placed[2].comparison.slug
     with pytest.raises(InputError, match="cannot both lead and be left out"):
-        issues.edit(draft, 1, now=NOW, lead=slug, out=[slug], settings=settings)
-    issues.edit(draft, 1, now=NOW, out=[slug], settings=settings)
-    issues.edit(draft, 1, now=NOW, lead=slug, settings=settings)
+        editing.edit(draft, 1, now=NOW, lead=slug, out=[slug], settings=settings)
+    editing.edit(draft, 1, now=NOW, out=[slug], settings=settings)
+    editing.edit(draft, 1, now=NOW, lead=slug, settings=settings)
     placed = issues.load_draft(draft, 1).placed
     assert (placed[0].comparison.slug, placed[0].form) == (slug, "full")
     assert [item for item in placed if item.form == "out"] == []

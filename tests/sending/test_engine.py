@@ -20,7 +20,7 @@ from sqlite_utils import Database
 from conftest import NOW
 from digest.audience import subscribers
 from digest.errors import StateError
-from digest.issue import issues
+from digest.issue import editing, issues
 from digest.providers import connect
 from digest.providers.interface import Batch, Outcome, Provider
 from digest.sending import ledger
@@ -140,7 +140,7 @@ def test_the_headers_bulk_mail_must_carry(send: Callable[..., dict[str, int]], s
 def test_a_mailbox_for_leaving_is_offered_beside_the_link(
     store: Database, settings: Settings, send: Callable[..., dict[str, int]]
 ) -> None:
-    issues.edit(store, 1, now=NOW, subject="Again", settings=settings)
+    editing.edit(store, 1, now=NOW, subject="Again", settings=settings)
     issues.approve(store, settings.model_copy(update={"unsubscribe_mailto": "out@example.com"}), 1, now=NOW)
     send()
     (mail, *_) = mails(settings.outbox)
@@ -270,7 +270,7 @@ def test_a_reader_who_leaves_during_the_send_gets_no_copy(
 
 
 def test_an_issue_waits_for_its_time(store: Database, settings: Settings, send: Callable[..., dict[str, int]]) -> None:
-    issues.edit(store, 1, now=NOW, settings=settings)
+    editing.edit(store, 1, now=NOW, settings=settings)
     issues.approve(store, settings, 1, now=NOW, at=NOW + timedelta(hours=1))
     with pytest.raises(StateError, match="approved for Thu 26 Nov 2026, 10:00 UTC"):
         send()
@@ -279,7 +279,7 @@ def test_an_issue_waits_for_its_time(store: Database, settings: Settings, send: 
 
 
 def test_a_draft_is_not_sent(store: Database, settings: Settings, send: Callable[..., dict[str, int]]) -> None:
-    issues.edit(store, 1, now=NOW, settings=settings)
+    editing.edit(store, 1, now=NOW, settings=settings)
     with pytest.raises(StateError, match="is draft, so it cannot be sent; `digest approve 1` comes first"):
         send()
 

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from digest import times
+from digest.catalogue.file_import import FileReport
 from digest.catalogue.formats import FORMATS, Format
-from digest.catalogue.importing import FileReport, gather, import_files
+from digest.catalogue.importing import gather, import_files
 from digest.catalogue.records import SCHEMA_FILE
 from digest.cli.app import FAILED, App, Command, counted, with_app
 

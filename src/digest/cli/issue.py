@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
 from digest import times
 from digest.cli.app import App, Command, with_app
-from digest.issue import issues
+from digest.issue import editing, issues
 from digest.issue.model import Draft, Issue
 from digest.sending import copies
+from digest.store import Database
 
 GMAIL_CLIPS_KB = 102
 number_argument = click.argument("number", type=click.IntRange(min=1))
@@ -83,7 +84,7 @@ def edit(
         raise click.UsageError("Say what to change: --subject, --preheader, --intro, --lead or --out.")
     with app.store() as db:
         was = issues.find_issue(db, number).state
-        issues.edit(
+        editing.edit(
             db,
             number,
             now=times.now(),
@@ -171,11 +172,7 @@ def cancel(app: App, number: int) -> None:
 
     If nobody was mailed it, its comparisons are new again for the next one.
     """
-    with app.store() as db:
-        issue = issues.cancel(db, number, now=times.now())
-        source = issues.load_draft(db, number)
-    app.say(f"Issue {number} is cancelled.")
-    app.give(_as_dict(issue, source))
+    _move(app, number, issues.cancel, f"Issue {number} is cancelled.")
 
 
 @click.command(cls=Command)
@@ -183,11 +180,8 @@ def cancel(app: App, number: int) -> None:
 @with_app
 def pause(app: App, number: int) -> None:
     """Stop an issue that is being sent, in whatever process: no further batch is begun."""
-    with app.store() as db:
-        issue = issues.pause(db, number, now=times.now())
-        source = issues.load_draft(db, number)
-    app.say(f"Issue {number} is paused: `digest resume {number}` lets it go on, `digest cancel {number}` ends it.")
-    app.give(_as_dict(issue, source))
+    said = f"Issue {number} is paused: `digest resume {number}` lets it go on, `digest cancel {number}` ends it."
+    _move(app, number, issues.pause, said)
 
 
 @click.command(cls=Command)
@@ -195,10 +189,19 @@ def pause(app: App, number: int) -> None:
 @with_app
 def resume(app: App, number: int) -> None:
     """Let a paused issue be sent again."""
+    _move(app, number, issues.resume, f"Issue {number} can be sent again: digest send {number}")
+
+
+class _Step(Protocol):
+    def __call__(self, db: Database, number: int, *, now: datetime) -> Issue: ...
+
+
+def _move(app: App, number: int, step: _Step, said: str) -> None:
+    """Take an issue into another state, and say so."""
     with app.store() as db:
-        issue = issues.resume(db, number, now=times.now())
+        issue = step(db, number, now=times.now())
         source = issues.load_draft(db, number)
-    app.say(f"Issue {number} can be sent again: digest send {number}")
+    app.say(said)
     app.give(_as_dict(issue, source))
 
 

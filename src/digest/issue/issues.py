@@ -12,10 +12,10 @@ from typing import Any
 
 from digest import times
 from digest.catalogue.queries import load_comparisons
-from digest.errors import InputError, NotFoundError, StateError, nearest
+from digest.errors import NotFoundError, StateError
 from digest.issue import personalise
 from digest.issue.collect import came_in_since, collect
-from digest.issue.compose import compose, form_at, intro_for, preheader_for, subject_for
+from digest.issue.compose import compose, intro_for, preheader_for, subject_for
 from digest.issue.model import Draft, Envelope, Issue, Placed, Rendered, State
 from digest.issue.render import render
 from digest.settings import Settings
@@ -83,11 +83,12 @@ def draft(
                 (*words, stamp, stamp, number),
             )
             made = False
-        _place(connection, number, placed)
+        place(connection, number, placed)
         return Drafted(find_issue(db, number), made=made, refreshed=not made)
 
 
-def _place(connection: sqlite3.Connection, number: int, placed: Sequence[Placed]) -> None:
+def place(connection: sqlite3.Connection, number: int, placed: Sequence[Placed]) -> None:
+    """Write down which comparisons an issue has, in which order and form."""
     connection.executemany(
         "INSERT OR REPLACE INTO issue_comparisons (issue, comparison, position, form, updated, substance)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -157,98 +158,6 @@ def frozen(db: Database, number: int) -> Rendered | None:
     )
 
 
-def edit(
-    db: Database,
-    number: int,
-    *,
-    now: datetime,
-    subject: str | None = None,
-    preheader: str | None = None,
-    intro: str | None = None,
-    lead: str | None = None,
-    out: Sequence[str] = (),
-    settings: Settings,
-) -> Issue:
-    """Change a draft's words, its lead, or what is left out of it. An approved issue goes back to draft.
-
-    Words that nobody changed follow the comparisons: with another lead they are composed anew.
-
-    Args:
-        db: the store.
-        number: the issue.
-        now: the moment of the change.
-        subject: the new subject line.
-        preheader: the new preheader.
-        intro: the new opening text; a line break begins a paragraph.
-        lead: the slug of the comparison to put first; one that was left out comes back in.
-        out: slugs of comparisons to leave out for good.
-        settings: how many comparisons are full and brief.
-
-    Raises:
-        InputError: an empty subject, or a slug that is not in the issue; nothing is changed.
-        StateError: the issue is past editing.
-    """
-    with writing(db) as connection:
-        issue = find_issue(db, number)
-        _expect(issue, "edited", "draft", "approved")
-        words = {"subject": _one_line(subject), "preheader": _one_line(preheader), "intro": intro}
-        if words["subject"] == "":
-            raise InputError("is empty; an issue needs a subject", field="subject")
-        if lead is not None or out:
-            before = load_draft(db, number).placed
-            after = _rearranged(before, lead, out, settings)
-            _place(connection, number, after)
-            for name, (was, will_be) in _composed_words(before, after).items():
-                if words[name] is None and getattr(issue, name) == was:
-                    words[name] = will_be
-        for name, value in words.items():
-            if value is not None:
-                connection.execute(f"UPDATE issues SET {name} = ? WHERE number = ?", (value, number))  # noqa: S608
-        connection.execute(
-            "UPDATE issues SET state = 'draft', content_hash = NULL, html = NULL, text = NULL, links = NULL,"
-            " envelope = NULL, approved_at = NULL, scheduled_at = NULL, updated_at = ? WHERE number = ?",
-            (times.to_text(now), number),
-        )
-        return find_issue(db, number)
-
-
-def _composed_words(before: Sequence[Placed], after: Sequence[Placed]) -> dict[str, tuple[str, str]]:
-    """Give the words that the composer writes for one order of comparisons, and for another."""
-    return {
-        "subject": (subject_for(before), subject_for(after)),
-        "preheader": (preheader_for(before), preheader_for(after)),
-        "intro": (intro_for(before), intro_for(after)),
-    }
-
-
-def _rearranged(placed: Sequence[Placed], lead: str | None, out: Sequence[str], settings: Settings) -> list[Placed]:
-    slugs = [item.comparison.slug for item in placed]
-    for slug in (*out, *([lead] if lead else [])):
-        if slug not in slugs:
-            raise InputError(f"the issue has no comparison {slug!r}{nearest(slug, slugs)}", field="slug")
-    if lead in out:
-        raise InputError(f"{lead!r} cannot both lead and be left out", field="lead")
-    shown = [
-        item
-        for item in placed
-        if item.comparison.slug == lead or (item.form != "out" and item.comparison.slug not in out)
-    ]
-    if lead is not None:
-        shown.sort(key=lambda item: item.comparison.slug != lead)
-    if not shown:
-        raise InputError("nothing would be left in the issue; `digest cancel` drops it whole", field="out")
-    again = [
-        replace(item, form=form_at(position, full=settings.full_comparisons, brief=settings.brief_comparisons))
-        for position, item in enumerate(shown)
-    ]
-    kept = {item.comparison.id for item in again}
-    return again + [replace(item, form="out") for item in placed if item.comparison.id not in kept]
-
-
-def _one_line(text: str | None) -> str | None:
-    return None if text is None else " ".join(text.split())
-
-
 def approve(db: Database, settings: Settings, number: int, *, now: datetime, at: datetime | None = None) -> Issue:
     """Freeze a draft: content, subject, HTML, text, links, and a hash of them all.
 
@@ -269,7 +178,7 @@ def approve(db: Database, settings: Settings, number: int, *, now: datetime, at:
         if issue.state == "approved" and at is not None:
             connection.execute("UPDATE issues SET scheduled_at = ? WHERE number = ?", (times.to_text(at), number))
             return find_issue(db, number)
-        _expect(issue, "approved", "draft")
+        expect(issue, "approved", "draft")
         source = load_draft(db, number)
         content = render(source, settings)
         for part in (content.html, content.text, *content.envelope.headers.values()):
@@ -277,7 +186,7 @@ def approve(db: Database, settings: Settings, number: int, *, now: datetime, at:
                 personalise.split(part)
             except ValueError as error:
                 raise StateError(f"issue {number} cannot be approved: {error}") from None
-        _place(connection, number, source.placed)
+        place(connection, number, source.placed)
         connection.execute(
             "UPDATE issues SET state = 'approved', html = ?, text = ?, links = ?, envelope = ?, content_hash = ?,"
             " approved_at = ?, scheduled_at = ?, updated_at = ? WHERE number = ?",
@@ -319,7 +228,7 @@ def cancel(db: Database, number: int, *, now: datetime) -> Issue:
     """
     with writing(db) as connection:
         issue = find_issue(db, number)
-        _expect(issue, "cancelled", "draft", "approved", "paused")
+        expect(issue, "cancelled", "draft", "approved", "paused")
         connection.execute(
             "UPDATE issues SET state = 'cancelled', cancelled_at = ?, updated_at = ? WHERE number = ?",
             (times.to_text(now), times.to_text(now), number),
@@ -339,14 +248,19 @@ def resume(db: Database, number: int, *, now: datetime) -> Issue:
 
 def _move(db: Database, number: int, wanted: str, before: State, after: State, *, now: datetime) -> Issue:
     with writing(db) as connection:
-        _expect(find_issue(db, number), wanted, before)
+        expect(find_issue(db, number), wanted, before)
         connection.execute(
             "UPDATE issues SET state = ?, updated_at = ? WHERE number = ?", (after, times.to_text(now), number)
         )
         return find_issue(db, number)
 
 
-def _expect(issue: Issue, wanted: str, *states: State) -> None:
+def expect(issue: Issue, wanted: str, *states: State) -> None:
+    """Refuse what an issue's state does not allow.
+
+    Raises:
+        StateError: it is in none of `states`, so it cannot be `wanted` ("approved", "paused", …).
+    """
     if issue.state not in states:
         hint = f"; `digest pause {issue.number}` stops it" if "paused" in states and issue.state == "sending" else ""
         raise StateError(

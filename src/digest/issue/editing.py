@@ -1,0 +1,107 @@
+"""Editing a draft: its words, its lead, and what is left out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from digest import times
+from digest.errors import InputError, nearest
+from digest.issue.compose import form_at, intro_for, preheader_for, subject_for
+from digest.issue.issues import expect, find_issue, load_draft, place
+from digest.issue.model import Issue, Placed
+from digest.settings import Settings
+from digest.store import Database, writing
+
+
+def edit(
+    db: Database,
+    number: int,
+    *,
+    now: datetime,
+    subject: str | None = None,
+    preheader: str | None = None,
+    intro: str | None = None,
+    lead: str | None = None,
+    out: Sequence[str] = (),
+    settings: Settings,
+) -> Issue:
+    """Change a draft's words, its lead, or what is left out of it. An approved issue goes back to draft.
+
+    Words that nobody changed follow the comparisons: with another lead they are composed anew.
+
+    Args:
+        db: the store.
+        number: the issue.
+        now: the moment of the change.
+        subject: the new subject line.
+        preheader: the new preheader.
+        intro: the new opening text; a line break begins a paragraph.
+        lead: the slug of the comparison to put first; one that was left out comes back in.
+        out: slugs of comparisons to leave out for good.
+        settings: how many comparisons are full and brief.
+
+    Raises:
+        InputError: an empty subject, or a slug that is not in the issue; nothing is changed.
+        StateError: the issue is past editing.
+    """
+    with writing(db) as connection:
+        issue = find_issue(db, number)
+        expect(issue, "edited", "draft", "approved")
+        words = {"subject": _one_line(subject), "preheader": _one_line(preheader), "intro": intro}
+        if words["subject"] == "":
+            raise InputError("is empty; an issue needs a subject", field="subject")
+        if lead is not None or out:
+            before = load_draft(db, number).placed
+            after = _rearranged(before, lead, out, settings)
+            place(connection, number, after)
+            for name, (was, will_be) in _composed_words(before, after).items():
+                if words[name] is None and getattr(issue, name) == was:
+                    words[name] = will_be
+        for name, value in words.items():
+            if value is not None:
+                connection.execute(f"UPDATE issues SET {name} = ? WHERE number = ?", (value, number))  # noqa: S608
+        connection.execute(
+            "UPDATE issues SET state = 'draft', content_hash = NULL, html = NULL, text = NULL, links = NULL,"
+            " envelope = NULL, approved_at = NULL, scheduled_at = NULL, updated_at = ? WHERE number = ?",
+            (times.to_text(now), number),
+        )
+        return find_issue(db, number)
+
+
+def _composed_words(before: Sequence[Placed], after: Sequence[Placed]) -> dict[str, tuple[str, str]]:
+    """Give the words that the composer writes for one order of comparisons, and for another."""
+    return {
+        "subject": (subject_for(before), subject_for(after)),
+        "preheader": (preheader_for(before), preheader_for(after)),
+        "intro": (intro_for(before), intro_for(after)),
+    }
+
+
+def _rearranged(placed: Sequence[Placed], lead: str | None, out: Sequence[str], settings: Settings) -> list[Placed]:
+    slugs = [item.comparison.slug for item in placed]
+    for slug in (*out, *([lead] if lead else [])):
+        if slug not in slugs:
+            raise InputError(f"the issue has no comparison {slug!r}{nearest(slug, slugs)}", field="slug")
+    if lead in out:
+        raise InputError(f"{lead!r} cannot both lead and be left out", field="lead")
+    shown = [
+        item
+        for item in placed
+        if item.comparison.slug == lead or (item.form != "out" and item.comparison.slug not in out)
+    ]
+    if lead is not None:
+        shown.sort(key=lambda item: item.comparison.slug != lead)
+    if not shown:
+        raise InputError("nothing would be left in the issue; `digest cancel` drops it whole", field="out")
+    again = [
+        replace(item, form=form_at(position, full=settings.full_comparisons, brief=settings.brief_comparisons))
+        for position, item in enumerate(shown)
+    ]
+    kept = {item.comparison.id for item in again}
+    return again + [replace(item, form="out") for item in placed if item.comparison.id not in kept]
+
+
+def _one_line(text: str | None) -> str | None:
+    return None if text is None else " ".join(text.split())
