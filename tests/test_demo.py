@@ -145,7 +145,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     thesis.write_text("years of work")
     done = demo(tmp_path, "--force")
     assert done.returncode == 1
-    assert "thesis.txt" in done.stderr
+    assert "was not made by a demo" in done.stderr
     assert thesis.read_text() == "years of work"
 
 
@@ -176,3 +176,11 @@ def test_the_wheel_works_in_an_empty_environment(tmp_path: Path) -> None:
     store = Database(elsewhere / "digest-demo" / "digest.db")
     assert store["comparisons"].count == 30
     store.close()
+
+
+def test_a_real_newsletter_is_no_demo_though_its_files_have_the_same_names(tmp_path: Path) -> None:
+    subscribed = run([sys.executable, "-m", "digest", "subscribers", "add", "ada@example.com"], tmp_path)
+    assert subscribed.returncode == 0
+    done = demo(tmp_path, "--dir", ".", "--force")
+    assert done.returncode == 1
+    assert "ada@example.com" in run([sys.executable, "-m", "digest", "subscribers", "list"], tmp_path).stdout

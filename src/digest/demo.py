@@ -28,6 +28,8 @@ from digest.store import Database, open_store
 
 FOLDER = Path("digest-demo")
 SUBSCRIBERS = 1_000
+MARKER = ".digest-demo"
+"""The file by which a folder is known as a demo's: a real newsletter's has the same names in it."""
 _OURS = {"digest.db", "digest.db-wal", "digest.db-shm", "digest.db-workers", "outbox", "issue"}
 _WEEK = timedelta(days=7)
 
@@ -70,14 +72,16 @@ class Demo:
 
     def _clear(self) -> None:
         """Remove what an earlier demo left, and nothing else."""
-        if self.folder.exists():
-            if strangers := sorted(path.name for path in self.folder.iterdir() if path.name not in _OURS):
+        if self.exists():
+            if not (self.folder / MARKER).is_file():
                 raise StateError(
-                    f"{self.folder} has something in it that no demo made ({strangers[0]}); "
-                    "give another folder with --dir, or move it away"
+                    f"{self.folder} has something in it and was not made by a demo; give another folder with --dir"
                 )
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True)
+            for path in self.folder.iterdir():
+                if path.name in _OURS:
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / MARKER).touch()
 
     def _catalogue(self, db: Database, now: datetime, say: Callable[[str], None]) -> None:
         sample = gather([str(resource("db", "sample"))], bytes)

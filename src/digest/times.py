@@ -8,6 +8,10 @@ from zoneinfo import ZoneInfo
 
 from digest.errors import InputError
 
+FIRST, LAST = (
+    datetime.min.replace(tzinfo=UTC) + timedelta(days=2),
+    datetime.max.replace(tzinfo=UTC) - timedelta(days=2),
+)
 AGE = re.compile(r"-(\d{1,5})([dh])")
 
 
@@ -59,9 +63,13 @@ def parse(text: str, zone: ZoneInfo, now: datetime) -> datetime:
 
 def _in_utc(moment: datetime, text: str) -> datetime:
     try:
-        return moment.astimezone(UTC)
+        utc = moment.astimezone(UTC)
     except OverflowError:
-        raise InputError(f"{text!r} is outside the years that can be counted") from None
+        utc = LAST
+    # It must be shown in any zone, and those are up to 14 hours away.
+    if not FIRST < utc < LAST:
+        raise InputError(f"{text!r} is outside the years that can be counted")
+    return utc
 
 
 def for_people(moment: datetime, zone: ZoneInfo) -> str:

@@ -277,7 +277,7 @@ def test_an_error_is_one_line_that_says_what_to_do(digest: Run, command: str, sa
         ("subscribers remove nobody@example.org", "no subscriber has the address nobody@example.org"),
         ("subscribers export --out no/list.csv", "no/list.csv: No such file or directory"),
         ("db backup tools.json", "tools.json exists already; a backup never overwrites, give another name"),
-        ("demo --dir .", ". has something in it that no demo made"),
+        ("demo --dir .", ". has something in it and was not made by a demo"),
     ],
 )
 def test_an_error_in_a_store_is_one_line_too(drafted: Run, command: str, said: str) -> None:

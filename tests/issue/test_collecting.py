@@ -249,3 +249,12 @@ class Weeks(RuleBasedStateMachine):
 
 TestWeeks = Weeks.TestCase
 TestWeeks.settings = hypothesis_settings(max_examples=60, stateful_step_count=20, deadline=None)
+
+
+def test_an_issue_cancelled_before_anybody_was_mailed_gives_its_comparisons_back(db: Database) -> None:
+    pair(db, "one", NOW)
+    issues.draft(db, SETTINGS, now=NOW)
+    send(db, 1, NOW)
+    issues.pause(db, 1, now=NOW)
+    issues.cancel(db, 1, now=NOW)
+    assert slugs(db, issues.draft(db, SETTINGS, now=NOW).issue) == ["one"]

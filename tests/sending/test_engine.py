@@ -43,6 +43,9 @@ class Faulty:
         self.fail_at, self.written, self.answer = fail_at, written, answer
         self.calls = 0
 
+    def open(self) -> None:
+        self.outbox.open()
+
     async def hand_over(self, batch: Batch) -> list[Outcome]:
         self.calls += 1
         if self.calls == self.fail_at:
@@ -172,6 +175,19 @@ def test_an_uncertain_batch_is_asked_for_only_where_it_went(
     assert readers(settings.outbox) == EVERYONE
 
 
+def test_a_mailbox_that_is_not_there_does_not_count_as_empty(
+    send: Callable[..., dict[str, int]], store: Database, settings: Settings
+) -> None:
+    with pytest.raises(SendingError):
+        send(Faulty(settings.outbox, fail_at=2, written=2))
+    settings.outbox.rename(settings.outbox.with_name("unmounted"))
+    with pytest.raises(SendingError, match="cannot say what it has of batch 2"):
+        send()
+    settings.outbox.with_name("unmounted").rename(settings.outbox)
+    assert send()["accepted"] == 10
+    assert readers(settings.outbox) == EVERYONE
+
+
 def test_another_key_for_links_does_not_hide_what_arrived(
     send: Callable[..., dict[str, int]], store: Database, settings: Settings, worker: Worker
 ) -> None:
@@ -287,6 +303,7 @@ def test_a_draft_is_not_sent(store: Database, settings: Settings, send: Callable
 def test_a_batch_of_a_living_worker_is_left_to_it(
     send: Callable[..., dict[str, int]], store: Database, settings: Settings
 ) -> None:
+    connect("outbox", settings.model_dump()).open()
     ledger.freeze_audience(store, 1, now=NOW)
     number = _other_process_claims(settings.db)
     try:

@@ -40,7 +40,10 @@ def put_pair(db: Database, number: int) -> None:
 
 def pairs(db: Database) -> int:
     """Count the pairs, and see that they are whole and none is left out."""
-    names = [name for (name,) in db.conn.execute("SELECT name FROM keys ORDER BY name")]
+    names = [
+        name
+        for (name,) in db.conn.execute("SELECT name FROM keys WHERE name NOT IN ('links', 'messages') ORDER BY name")
+    ]
     assert names == [f"{number:06}{half}" for number in range(len(names) // 2) for half in "ab"]
     return len(names) // 2
 

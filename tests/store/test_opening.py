@@ -70,7 +70,10 @@ def problem(path: Path, *, create: bool = False) -> str:
 
 
 def keys(db: Database) -> list[str]:
-    return [name for (name,) in db.conn.execute("SELECT name FROM keys ORDER BY name")]
+    return [
+        name
+        for (name,) in db.conn.execute("SELECT name FROM keys WHERE name NOT IN ('links', 'messages') ORDER BY name")
+    ]
 
 
 def put(db: Database, name: str) -> None:

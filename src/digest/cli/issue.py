@@ -17,7 +17,7 @@ from digest.sending import copies
 from digest.store import Database
 
 GMAIL_CLIPS_KB = 102
-number_argument = click.argument("number", type=click.IntRange(min=1))
+number_argument = click.argument("number", type=click.IntRange(min=1, max=2**31 - 1))
 
 
 @click.command(cls=Command)

@@ -116,7 +116,9 @@ def remove(app: App, email: str) -> None:
 @subscribers.command("list")
 @state_option
 @click.option("--search", default="", help="Only those with this in the address or the name.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many at the most.")
+@click.option(
+    "--limit", type=click.IntRange(min=1, max=2**31 - 1), default=50, show_default=True, help="How many at the most."
+)
 @with_app
 def list_(app: App, state: audience.State | None, search: str, limit: int) -> None:
     """List subscribers, in the order they came."""

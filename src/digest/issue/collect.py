@@ -15,7 +15,9 @@ from digest.catalogue.model import Comparison
 from digest.catalogue.queries import load_comparisons
 from digest.store import Database
 
-_STANDS = "(i.state <> 'cancelled' OR i.sending_at IS NOT NULL)"
+# A cancelled issue counts where somebody was, or may have been, mailed it: claimed, accepted, uncertain.
+_MAILED = "EXISTS (SELECT 1 FROM deliveries d WHERE d.issue = i.number AND d.state IN (1, 2, 4))"
+_STANDS = f"(i.state <> 'cancelled' OR {_MAILED})"
 _IS_NEW = (
     "c.published_at <= ? AND NOT EXISTS (SELECT 1 FROM issue_comparisons ic JOIN issues i ON i.number = ic.issue"  # noqa: S608
     f" WHERE ic.comparison = c.id AND {_STANDS})"

@@ -262,7 +262,7 @@ def expect(issue: Issue, wanted: str, *states: State) -> None:
         StateError: it is in none of `states`, so it cannot be `wanted` ("approved", "paused", …).
     """
     if issue.state not in states:
-        hint = f"; `digest pause {issue.number}` stops it" if "paused" in states and issue.state == "sending" else ""
+        hint = f"; `digest pause {issue.number}` stops it" if wanted == "cancelled" and issue.state == "sending" else ""
         raise StateError(
             f"issue {issue.number} is {issue.state}; only one that is {' or '.join(states)} can be {wanted}{hint}"
         )

@@ -83,6 +83,9 @@ class Provider(Protocol):
     account: str
     limit: int
 
+    def open(self) -> None:
+        """Make ready to send an issue from its beginning, before its first batch is claimed."""
+
     async def hand_over(self, batch: Batch) -> list[Outcome]:
         """Hand a batch over and give an outcome for each recipient.
 

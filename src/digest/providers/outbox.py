@@ -42,17 +42,24 @@ class Outbox:
         self.account = str(self._folder)
         self._encoded: tuple[Message, MimeMessage] | None = None
 
+    def open(self) -> None:
+        """Make the folder where there is none, before anything is handed over."""
+        for name in ("tmp", "new", "cur"):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+
     async def hand_over(self, batch: Batch) -> list[Outcome]:
         """Write the batch's messages; all are on the disk when this returns."""
         return await asyncio.to_thread(self._deliver, batch)
 
     async def ask(self, batch: Batch) -> frozenset[int]:
-        """Look which of the batch's messages are in the folder, read (`cur`) or not (`new`)."""
+        """Look which of the batch's messages are in the folder, read (`cur`) or not (`new`).
+
+        Raises:
+            FileNotFoundError: the folder is not there, so it proves nothing: it may be a disk that is not mounted.
+        """
         return await asyncio.to_thread(self._find, batch)
 
     def _deliver(self, batch: Batch) -> list[Outcome]:
-        for name in ("tmp", "new", "cur"):
-            (self._folder / name).mkdir(parents=True, exist_ok=True)
         message = self._encode(batch.message)
 
         def deliver(recipient: Recipient) -> None:
@@ -77,10 +84,9 @@ class Outbox:
 
     def _delivered(self) -> Iterator[str]:
         for folder in ("new", "cur"):
-            if (self._folder / folder).is_dir():
-                with os.scandir(self._folder / folder) as entries:
-                    # A mail program adds flags after a colon when it moves a message to `cur`.
-                    yield from (entry.name.partition(":")[0] for entry in entries)
+            with os.scandir(self._folder / folder) as entries:
+                # A mail program adds flags after a colon when it moves a message to `cur`.
+                yield from (entry.name.partition(":")[0] for entry in entries)
 
 
 def _name(recipient: Recipient) -> str:

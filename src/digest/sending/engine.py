@@ -50,6 +50,7 @@ class Engine:
             if issue.scheduled_at and issue.scheduled_at > self.clock() and not early:
                 when = times.for_people(issue.scheduled_at, self.settings.zone)
                 raise StateError(f"issue {number} is approved for {when}; send it then, or with --now")
+            self.provider.open()
             ledger.freeze_audience(self.db, number, now=self.clock())
             issue = find_issue(self.db, number)
         if issue.state != "sending":
@@ -120,7 +121,13 @@ class Engine:
             claimed = ledger.adopt(self.db, batch, worker=self.worker.number, trouble="its process died")
             if claimed is None:
                 continue
-            accepted = await self.provider.ask(self._batch(claimed, message))
+            try:
+                accepted = await self.provider.ask(self._batch(claimed, message))
+            except Exception as error:
+                raise SendingError(
+                    f"the {self.provider.name} at {self.provider.account} cannot say what it has of batch"
+                    f" {claimed.number} ({error}); put that right and run `digest send {number}` again"
+                ) from error
             if accepted is not None:
                 ledger.settle_uncertain(self.db, claimed, accepted, now=self.clock())
                 self.progress()

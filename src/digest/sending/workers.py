@@ -21,6 +21,8 @@ class Worker:
     """One process at work on a store, from `__enter__` to `__exit__` or to its death. Make one a process."""
 
     def __init__(self, store: Path) -> None:
+        # Of the file itself, whatever link leads to it: SQLite's own -wal is beside that too.
+        store = store.resolve()
         self._path = store.with_name(store.name + "-workers")
         self._file = -1
         self.number = 0

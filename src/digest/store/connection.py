@@ -8,7 +8,9 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from digest import times
 from digest.errors import StoreError
+from digest.store.keys import make_keys
 from digest.store.migrations import migrate, pending, unknown
 
 BUSY_TIMEOUT_S = 30.0
@@ -50,6 +52,7 @@ def open_store(path: Path, *, create: bool = False, allow_pending: bool = False)
             db = Database(connection, strict=True)
             if create and not db.table_names():
                 migrate(db)
+                make_keys(db, now=times.now())
             _know_its_schema(db, path, allow_pending=allow_pending)
             # Only now: the file of something else must stay as it is.
             _use_wal(connection)

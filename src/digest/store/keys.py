@@ -10,6 +10,14 @@ from sqlite_utils import Database
 from digest import times
 from digest.store.transactions import writing
 
+KEYS = ("links", "messages")
+
+
+def make_keys(db: Database, *, now: datetime) -> None:
+    """Make all keys with the store, so that every backup has them."""
+    for name in KEYS:
+        store_key(db, name, now=now)
+
 
 def store_key(db: Database, name: str, *, now: datetime) -> bytes:
     """Give the store's key of a name, 32 random bytes; made when first asked for, kept for ever.
