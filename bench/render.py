@@ -44,8 +44,7 @@ def drafts(settings: Settings) -> dict[str, Draft]:
     for count in (1, 5, 20):
         for forms, full in (("as an issue", settings.full_comparisons), ("all in full", count)):
             placed = compose.compose(Collected(comparisons[:count], ()), full=full, brief=settings.brief_comparisons)
-            words = (compose.subject_for(placed), compose.preheader_for(placed), compose.intro_for(placed))
-            found[f"{count:>2} {forms}"] = Draft(1, now, *words, placed)
+            found[f"{count:>2} {forms}"] = Draft(1, now, **compose.words_for(placed), placed=placed)
     return found
 
 

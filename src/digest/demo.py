@@ -16,7 +16,7 @@ from digest.audience.addresses import read_address
 from digest.audience.subscribers import Reason, suppress
 from digest.catalogue.importing import gather, import_files
 from digest.errors import StateError
-from digest.issue import issues
+from digest.issue import compose, issues
 from digest.providers import connect
 from digest.resources import resource
 from digest.sending import copies
@@ -112,7 +112,7 @@ class Demo:
         assert drafted is not None  # noqa: S101 (the sample has comparisons of this week)
         number = drafted.number
         source = issues.load_draft(db, number)
-        shown = sum(item.form != "out" for item in source.placed)
+        shown = len(compose.shown(source.placed))
         say(f"  drafted    issue {number} of this week's {shown} comparisons: {drafted.subject}")
         (self.folder / "issue").mkdir()
         content = issues.rendered(db, self.settings, number)

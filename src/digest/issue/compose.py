@@ -44,12 +44,22 @@ def _rank(comparison: Comparison) -> tuple[int, int, float, str]:
     return -comparison.votes, -reviews, -comparison.published_at.timestamp(), comparison.slug
 
 
+def shown(placed: Sequence[Placed]) -> list[Placed]:
+    """Give what readers see of an issue's comparisons: all but those left out."""
+    return [item for item in placed if item.form != "out"]
+
+
+def words_for(placed: Sequence[Placed]) -> dict[str, str]:
+    """Write an issue's words: its subject, its preheader and its intro, by these names."""
+    return {"subject": subject_for(placed), "preheader": preheader_for(placed), "intro": intro_for(placed)}
+
+
 def subject_for(placed: Sequence[Placed]) -> str:
     """Write ``A vs B, and 5 more verdicts``, with long names cut so that the whole fits."""
-    shown = [item for item in placed if item.form != "out"]
-    more = len(shown) - 1
+    seen = shown(placed)
+    more = len(seen) - 1
     tail = f", and {more} more verdict{'s' if more > 1 else ''}" if more else ": ship or skip?"
-    lead = shown[0].comparison
+    lead = seen[0].comparison
     room = SUBJECT_LENGTH - len(tail) - len(" vs ") - sum(2 for tool in (lead.left, lead.right) if _is_rtl(tool.name))
     left, right = lead.left.name, lead.right.name
     # Each name has half the room, and what the other leaves of its half.
@@ -60,15 +70,15 @@ def subject_for(placed: Sequence[Placed]) -> str:
 
 def preheader_for(placed: Sequence[Placed]) -> str:
     """Write what the inbox shows after the subject: the verdict on the lead, then what else is in."""
-    shown = [item.comparison for item in placed if item.form != "out"]
-    others = ", ".join(title(comparison) for comparison in shown[1:])
-    return shorten(verdict_line(shown[0]) + (f" Also: {others}." if others else ""), PREHEADER_LENGTH)
+    lead, *rest = (item.comparison for item in shown(placed))
+    others = ", ".join(title(comparison) for comparison in rest)
+    return shorten(verdict_line(lead) + (f" Also: {others}." if others else ""), PREHEADER_LENGTH)
 
 
 def intro_for(placed: Sequence[Placed]) -> str:
     """Write the opening paragraph, for the editor to better."""
-    new = sum(item.form != "out" and not item.updated for item in placed)
-    updated = sum(item.form != "out" and item.updated for item in placed)
+    updated = sum(item.updated for item in shown(placed))
+    new = len(shown(placed)) - updated
     pairs = "One new pair of tools" if new == 1 else f"{_in_words(new).capitalize()} new pairs of tools"
     opening = f"{pairs} went before the panel. " if new else ""
     if updated == 1:

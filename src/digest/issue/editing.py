@@ -8,7 +8,7 @@ from datetime import datetime
 
 from digest import times
 from digest.errors import InputError, nearest
-from digest.issue.compose import form_at, intro_for, preheader_for, subject_for
+from digest.issue.compose import form_at, words_for
 from digest.issue.issues import expect, find_issue, load_draft, place
 from digest.issue.model import Issue, Placed
 from digest.settings import Settings
@@ -56,9 +56,10 @@ def edit(
             before = load_draft(db, number).placed
             after = _rearranged(before, lead, out, settings)
             place(connection, number, after)
-            for name, (was, will_be) in _composed_words(before, after).items():
-                if words[name] is None and getattr(issue, name) == was:
-                    words[name] = will_be
+            composed_before, composed = words_for(before), words_for(after)
+            for name, word in words.items():
+                if word is None and getattr(issue, name) == composed_before[name]:
+                    words[name] = composed[name]
         for name, value in words.items():
             if value is not None:
                 connection.execute(f"UPDATE issues SET {name} = ? WHERE number = ?", (value, number))  # noqa: S608
@@ -68,15 +69,6 @@ def edit(
             (times.to_text(now), number),
         )
         return find_issue(db, number)
-
-
-def _composed_words(before: Sequence[Placed], after: Sequence[Placed]) -> dict[str, tuple[str, str]]:
-    """Give the words that the composer writes for one order of comparisons, and for another."""
-    return {
-        "subject": (subject_for(before), subject_for(after)),
-        "preheader": (preheader_for(before), preheader_for(after)),
-        "intro": (intro_for(before), intro_for(after)),
-    }
 
 
 def _rearranged(placed: Sequence[Placed], lead: str | None, out: Sequence[str], settings: Settings) -> list[Placed]:

@@ -15,7 +15,7 @@ from digest.catalogue.queries import load_comparisons
 from digest.errors import NotFoundError, StateError
 from digest.issue import personalise
 from digest.issue.collect import came_in_since, collect
-from digest.issue.compose import compose, intro_for, preheader_for, subject_for
+from digest.issue.compose import compose, words_for
 from digest.issue.model import Draft, Envelope, Issue, Placed, Rendered, State
 from digest.issue.render import render
 from digest.settings import Settings
@@ -67,7 +67,7 @@ def draft(
                 raise StateError(f"nothing is left for issue {number}; `digest cancel {number}` drops the draft")
             return Drafted(None, made=False)
         placed = compose(collected, full=settings.full_comparisons, brief=settings.brief_comparisons)
-        words = (subject_for(placed), preheader_for(placed), intro_for(placed))
+        words = tuple(words_for(placed).values())
         stamp = times.to_text(now)
         if number is None:
             number = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM issues").fetchone()[0]

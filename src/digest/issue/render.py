@@ -31,7 +31,7 @@ def render(draft: Draft, settings: Settings) -> Rendered:
 
     Comparisons whose form is `out` are not in it. The date it carries is its cut-off, not today.
     """
-    shown = [item for item in draft.placed if item.form != "out"]
+    shown = compose.shown(draft.placed)
     context: dict[str, Any] = {
         "issue": draft,
         "date": _date(draft, settings),
