@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 from sqlite_utils import Database
 
 from digest.catalogue.importing import gather, import_files
+from digest.issue import issues
+from digest.issue.checks.model import Finding, Mail
+from digest.issue.render import render
 from digest.resources import resource
 from digest.settings import Settings
 from digest.store import migrate, open_store
@@ -61,3 +65,24 @@ def sample(db: Database, settings: Settings) -> Database:
     """A store with the sample catalogue."""
     import_sample(db, settings)
     return db
+
+
+@pytest.fixture
+def mail(sample: Database, settings: Settings) -> Mail:
+    """The issue of the sample catalogue, for the checks to look at."""
+    drafted = issues.draft(sample, settings, now=NOW).issue
+    assert drafted is not None
+    draft = issues.load_draft(sample, drafted.number)
+    return Mail(draft, render(draft, settings), settings)
+
+
+def with_html(mail: Mail, change: Callable[[str], str]) -> Mail:
+    """The same mail with other HTML."""
+    html = change(mail.content.html)
+    assert html != mail.content.html, "the change changed nothing"
+    return replace(mail, content=replace(mail.content, html=html))
+
+
+def troubles(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings that do not pass."""
+    return [finding for finding in findings if finding.level != "pass"]

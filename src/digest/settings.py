@@ -19,13 +19,17 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from digest.contrast import AA, contrast, is_color
 from digest.errors import SettingsError, nearest
 
 ENV_PREFIX = "DIGEST_"
 DEFAULT_FILE = Path("digest.toml")
+COLORS = ("page", "card", "ink", "muted", "accent", "ship", "skip", "line")
+READ_ON = tuple((text, ground) for text in ("ink", "muted", "accent", "ship", "skip") for ground in ("card", "page"))
+"""Which colours are texts, and on which grounds they stand."""
 
 
 class Settings(BaseSettings):
@@ -71,6 +75,39 @@ class Settings(BaseSettings):
     )
     postal_address: str = Field(
         "", max_length=300, description="The postal address in the footer, which bulk mail must carry by law."
+    )
+    color_page: str = Field("#f4f1ea", description="The ground of the mail, around the cards.")
+    color_card: str = Field("#ffffff", description="The ground of a card.")
+    color_ink: str = Field("#1d1b26", description="Text.")
+    color_muted: str = Field("#5c5966", description="Text of less weight, such as labels.")
+    color_accent: str = Field("#2b2380", description="Links, buttons and bars.")
+    color_ship: str = Field("#0b6b43", description="What says ship.")
+    color_skip: str = Field("#a3341f", description="What says skip.")
+    color_line: str = Field("#d9d2c3", description="Lines and the empty part of bars.")
+    color_page_dark: str = Field("#15141a", description="The same in dark mode: the ground.")
+    color_card_dark: str = Field("#211f29", description="The ground of a card in dark mode.")
+    color_ink_dark: str = Field("#f1eef7", description="Text in dark mode.")
+    color_muted_dark: str = Field("#b7b2c2", description="Text of less weight in dark mode.")
+    color_accent_dark: str = Field("#b9afff", description="Links, buttons and bars in dark mode.")
+    color_ship_dark: str = Field("#67d8a2", description="What says ship in dark mode.")
+    color_skip_dark: str = Field("#ffa08a", description="What says skip in dark mode.")
+    color_line_dark: str = Field("#4a4656", description="Lines and the empty part of bars in dark mode.")
+    logo_url: str = Field(
+        "", description="A picture for the masthead (https); the newsletter's name stands for it where pictures are off."
+    )
+    logo_width: int = Field(160, ge=16, le=600, description="How wide the picture is shown, in pixels.")
+    social_links: dict[str, str] = Field(
+        {}, description="Links in the footer, by their words, such as { Mastodon = \"https://…\" }."
+    )
+    templates: Path | None = Field(
+        None, description="A folder of your own mail templates; one in it takes the place of ours of the same name."
+    )
+    dkim_selector: str = Field(
+        "", description="The DKIM selector of your provider, which `digest check` looks up in the DNS."
+    )
+    spam_filter: str = Field(
+        "auto",
+        description="Who scores an issue: spamd://HOST:PORT, rspamd's http:// address, off, or whichever is on this machine.",
     )
     full_comparisons: int = Field(
         1, ge=1, le=20, description="How many comparisons an issue shows in full, the lead first."
@@ -162,6 +199,52 @@ class Settings(BaseSettings):
             raise ValueError("it has fewer than 32 characters; `openssl rand -hex 32` makes a good one")
         return value
 
+    @field_validator("logo_url")
+    @classmethod
+    def _logo(cls, value: str) -> str:
+        return _web_address(value) if value else value
+
+    @field_validator("social_links", mode="before")
+    @classmethod
+    def _social(cls, value: object) -> object:
+        """Take a table, or in one text ``Mastodon=https://…, RSS=https://…``."""
+        if isinstance(value, str):
+            value = {
+                name.strip(): address.strip()
+                for name, _, address in (part.partition("=") for part in re.split(r",\s*(?=[^,=]+=)", value) if part)
+            }
+        if not isinstance(value, dict):
+            raise ValueError("write it like Mastodon=https://example.social/@me, RSS=https://example.com/feed")
+        return {" ".join(str(name).split()): _web_address(str(address)) for name, address in value.items() if name}
+
+    @field_validator("spam_filter")
+    @classmethod
+    def _spam_filter(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value in ("auto", "off") or (parts.scheme in ("spamd", "http", "https") and parts.hostname):
+            return value
+        raise ValueError("write auto, off, or an address such as spamd://127.0.0.1:783 or http://127.0.0.1:11333")
+
+    @field_validator(*(f"color_{name}{dark}" for name in COLORS for dark in ("", "_dark")))
+    @classmethod
+    def _color(cls, value: str) -> str:
+        if not is_color(value):
+            raise ValueError("write it like #2b2380")
+        return value.lower()
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        """Refuse colours in which a text of the mail could not be read."""
+        for dark in ("", "_dark"):
+            for text, ground in READ_ON:
+                one, other = (getattr(self, f"color_{name}{dark}") for name in (text, ground))
+                if (found := contrast(one, other)) < AA:
+                    raise ValueError(
+                        f"color_{text}{dark} {one} on color_{ground}{dark} {other} has a contrast of {found:.1f};"
+                        f" text needs {AA} (https://www.w3.org/TR/WCAG22/#contrast-minimum)"
+                    )
+        return self
+
     @property
     def zone(self) -> ZoneInfo:
         """The newsletter's time zone."""
@@ -171,6 +254,13 @@ class Settings(BaseSettings):
     def host(self) -> str:
         """The host of the public address, without a port."""
         return urlsplit(self.base_url).hostname or "localhost"
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or not value.isascii() or any(map(str.isspace, value)):
+        raise ValueError(f"{value!r} is no https:// address in ASCII")
+    return value
 
 
 @dataclass(frozen=True)
@@ -271,6 +361,8 @@ def load(
         return Loaded(Settings(**values), sources, tuple(warnings))
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise SettingsError(str(first["msg"]).removeprefix("Value error, ")) from None
         name = str(first["loc"][0])
         reason = str(first["msg"]).removeprefix("Value error, ")
         hint = nearest(str(first["input"]), _choices(name))
@@ -288,4 +380,6 @@ def _choices(name: str) -> tuple[str, ...]:
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "********"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={address}" for name, address in value.items())
     return "" if value is None else str(value)

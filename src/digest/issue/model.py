@@ -34,6 +34,15 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """A comparison that was made smaller so that the mail fits; `after` is None where only its number is left."""
+
+    comparison: Comparison
+    before: Form
+    after: Form | None
+
+
+@dataclass(frozen=True)
 class Envelope:
     """Who an issue is from, and the headers beside From, To, Subject and Date, with their places still open."""
 

@@ -1,0 +1,1 @@
+"""The checks: what is looked at before an issue may go out."""
