@@ -17,6 +17,9 @@ from digest.audience.subscribers import Reason, suppress
 from digest.catalogue.importing import gather, import_files
 from digest.errors import StateError
 from digest.issue import compose, issues
+from digest.issue.approval import approve
+from digest.issue.fit import weight
+from digest.issue.preview import preview
 from digest.providers import connect
 from digest.resources import resource
 from digest.sending import copies
@@ -111,15 +114,17 @@ class Demo:
         drafted = issues.draft(db, self.settings, now=now, since=now - _WEEK).issue
         assert drafted is not None  # noqa: S101 (the sample has comparisons of this week)
         number = drafted.number
-        source = issues.load_draft(db, number)
-        shown = len(compose.shown(source.placed))
+        fitted = issues.laid_out(db, self.settings, number)
+        shown = len(compose.shown(fitted.draft.placed))
         say(f"  drafted    issue {number} of this week's {shown} comparisons: {drafted.subject}")
         (self.folder / "issue").mkdir()
-        content = issues.rendered(db, self.settings, number)
-        for name, data in copies.preview(source, content).items():
+        for name, data in preview(fitted.draft, fitted.content).items():
             (self.folder / "issue" / name).write_bytes(data)
-        say(f"  rendered   {self.folder}/issue/: HTML ({len(content.html) / 1024:.0f} KB), text, MJML, a whole mail")
-        issues.approve(db, self.settings, number, now=now)
+        kilobytes = weight(fitted.content) / 1024
+        say(f"  rendered   {self.folder}/issue/: HTML ({kilobytes:.0f} KB), text, MJML, a whole mail")
+        approved = asyncio.run(approve(db, self.settings, number, now=now, network=False))
+        warned = ", ".join(dict.fromkeys(found.check for found in approved.findings if found.level == "warn"))
+        say(f"  checked    nothing blocks it; before real people get it, see to: {warned or 'nothing'}")
         say("  approved   it is frozen now and mailed exactly so")
         return number
 

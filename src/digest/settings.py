@@ -251,6 +251,11 @@ class Settings(BaseSettings):
         return ZoneInfo(self.timezone)
 
     @property
+    def mails_people(self) -> bool:
+        """Whether the provider mails real people; the local outbox mails nobody."""
+        return self.provider != "outbox"
+
+    @property
     def host(self) -> str:
         """The host of the public address, without a port."""
         return urlsplit(self.base_url).hostname or "localhost"

@@ -51,7 +51,7 @@ def slugs(db: Database, issue: Issue | None) -> list[str]:
 def send(db: Database, number: int, now: datetime) -> None:
     """Approve an issue and begin to mail it to one reader."""
     subscribers.add(db, "reader@example.com", now=now)
-    issues.approve(db, SETTINGS, number, now=now)
+    issues.freeze(db, SETTINGS, number, now=now)
     ledger.freeze_audience(db, number, now=now)
 
 
@@ -128,10 +128,10 @@ def test_a_cancelled_issue_gives_its_comparisons_back(sample: Database) -> None:
 def test_an_issue_cancelled_behind_a_newer_one_gives_its_comparisons_back(db: Database) -> None:
     pair(db, "one", NOW)
     issues.draft(db, SETTINGS, now=NOW)
-    issues.approve(db, SETTINGS, 1, now=NOW)
+    issues.freeze(db, SETTINGS, 1, now=NOW)
     pair(db, "two", NOW)
     assert slugs(db, issues.draft(db, SETTINGS, now=NOW + timedelta(days=7)).issue) == ["two"]
-    issues.approve(db, SETTINGS, 2, now=NOW + timedelta(days=7))
+    issues.freeze(db, SETTINGS, 2, now=NOW + timedelta(days=7))
     issues.cancel(db, 1, now=NOW + timedelta(days=8))
     assert slugs(db, issues.draft(db, SETTINGS, now=NOW + timedelta(days=14)).issue) == ["one"]
 

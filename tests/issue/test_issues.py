@@ -23,7 +23,7 @@ def draft(sample: Database, settings: Settings) -> Database:
 
 def test_approval_freezes_content_and_names_its_hash(draft: Database, settings: Settings) -> None:
     content = render(issues.load_draft(draft, 1), settings)
-    issue = issues.approve(draft, settings, 1, now=NOW)
+    issue = issues.freeze(draft, settings, 1, now=NOW)
     assert issue.state == "approved"
     assert (issue.html, issue.text) == (content.html, content.text)
     assert issue.content_hash == issues.content_hash(content)
@@ -31,13 +31,13 @@ def test_approval_freezes_content_and_names_its_hash(draft: Database, settings: 
 
 
 def test_a_frozen_issue_that_was_tampered_with_is_found(draft: Database, settings: Settings) -> None:
-    issues.approve(draft, settings, 1, now=NOW)
+    issues.freeze(draft, settings, 1, now=NOW)
     draft.execute("UPDATE issues SET text = text || 'x'")
     assert issues.check_issues(draft) == ["issue 1 is not what was approved: its content does not match its hash"]
 
 
 def test_editing_an_approved_issue_puts_it_back_to_draft(draft: Database, settings: Settings) -> None:
-    issues.approve(draft, settings, 1, now=NOW, at=NOW + timedelta(hours=1))
+    issues.freeze(draft, settings, 1, now=NOW, at=NOW + timedelta(hours=1))
     issue = editing.edit(draft, 1, now=NOW, subject="  A better\nsubject ", settings=settings)
     assert (issue.state, issue.subject) == ("draft", "A better subject")
     assert (issue.html, issue.content_hash, issue.scheduled_at, issue.approved_at) == (None, None, None, None)
@@ -79,14 +79,14 @@ def test_an_issue_cannot_lose_its_last_comparison(draft: Database, settings: Set
 
 
 def test_only_a_draft_can_be_approved(draft: Database, settings: Settings) -> None:
-    issues.approve(draft, settings, 1, now=NOW)
+    issues.freeze(draft, settings, 1, now=NOW)
     with pytest.raises(StateError, match="issue 1 is approved; only one that is draft can be approved"):
-        issues.approve(draft, settings, 1, now=NOW)
+        issues.freeze(draft, settings, 1, now=NOW)
 
 
 def test_an_issue_is_not_approved_for_the_past(draft: Database, settings: Settings) -> None:
     with pytest.raises(StateError, match=r"Thu 26 Nov 2026, 08:00 UTC has passed"):
-        issues.approve(draft, settings, 1, now=NOW, at=NOW - timedelta(hours=1))
+        issues.freeze(draft, settings, 1, now=NOW, at=NOW - timedelta(hours=1))
 
 
 def test_a_cancelled_issue_stays_cancelled(draft: Database, settings: Settings) -> None:
@@ -94,7 +94,7 @@ def test_a_cancelled_issue_stays_cancelled(draft: Database, settings: Settings) 
     with pytest.raises(StateError, match="issue 1 is cancelled"):
         issues.cancel(draft, 1, now=NOW)
     with pytest.raises(StateError, match="issue 1 is cancelled"):
-        issues.approve(draft, settings, 1, now=NOW)
+        issues.freeze(draft, settings, 1, now=NOW)
     with pytest.raises(StateError, match="issue 1 is cancelled"):
         editing.edit(draft, 1, now=NOW, subject="Back", settings=settings)
 
@@ -147,9 +147,9 @@ def test_the_lead_cannot_be_left_out_and_one_left_out_can_come_back(draft: Datab
 
 
 def test_sender_and_headers_are_frozen_too(draft: Database, settings: Settings) -> None:
-    issues.approve(draft, settings, 1, now=NOW)
+    issues.freeze(draft, settings, 1, now=NOW)
     other = settings.model_copy(update={"base_url": "https://other.example", "sender_name": "Other"})
-    content = issues.rendered(draft, other, 1)
+    content = issues.laid_out(draft, other, 1).content
     assert content.envelope.sender_name == "Weekly AI Tool Verdicts"
     assert content.envelope.headers["List-Unsubscribe"] == "<https://verdicts.example.com/u/[[digest:token]]>"
     draft.execute("UPDATE issues SET envelope = replace(envelope, 'verdicts@', 'stranger@')")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.issue import personalise
+from digest.mail import personalise
 from digest.providers.interface import Message, Recipient
 from digest.providers.mime import MimeMessage
 

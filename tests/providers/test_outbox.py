@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.issue import personalise
+from digest.mail import personalise
 from digest.providers import connect
 from digest.providers.interface import Batch, Message, Provider, Recipient
 

@@ -70,7 +70,7 @@ class Mute(Faulty):
 def store(sample: Database, settings: Settings) -> Database:
     """A store with issue 1 approved and ten readers."""
     issues.draft(sample, settings, now=NOW)
-    issues.approve(sample, settings, 1, now=NOW)
+    issues.freeze(sample, settings, 1, now=NOW)
     for number in range(10):
         subscribers.add(sample, f"reader{number}@example.com", now=NOW, name=f"Reader {number}" if number % 2 else None)
     return sample
@@ -144,7 +144,7 @@ def test_a_mailbox_for_leaving_is_offered_beside_the_link(
     store: Database, settings: Settings, send: Callable[..., dict[str, int]]
 ) -> None:
     editing.edit(store, 1, now=NOW, subject="Again", settings=settings)
-    issues.approve(store, settings.model_copy(update={"unsubscribe_mailto": "out@example.com"}), 1, now=NOW)
+    issues.freeze(store, settings.model_copy(update={"unsubscribe_mailto": "out@example.com"}), 1, now=NOW)
     send()
     (mail, *_) = mails(settings.outbox)
     assert ">, <mailto:out@example.com?subject=unsubscribe%20" in mail["List-Unsubscribe"]
@@ -287,7 +287,7 @@ def test_a_reader_who_leaves_during_the_send_gets_no_copy(
 
 def test_an_issue_waits_for_its_time(store: Database, settings: Settings, send: Callable[..., dict[str, int]]) -> None:
     editing.edit(store, 1, now=NOW, settings=settings)
-    issues.approve(store, settings, 1, now=NOW, at=NOW + timedelta(hours=1))
+    issues.freeze(store, settings, 1, now=NOW, at=NOW + timedelta(hours=1))
     with pytest.raises(StateError, match="approved for Thu 26 Nov 2026, 10:00 UTC"):
         send()
     assert not settings.outbox.exists()

@@ -27,7 +27,7 @@ def approved(db: Database, readers: int) -> None:
     """Approve issue 1 and subscribe some readers."""
     import_sample(db, SETTINGS)
     issues.draft(db, SETTINGS, now=NOW)
-    issues.approve(db, SETTINGS, 1, now=NOW)
+    issues.freeze(db, SETTINGS, 1, now=NOW)
     for number in range(readers):
         subscribers.add(db, f"reader{number}@example.com", now=NOW)
 

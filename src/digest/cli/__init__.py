@@ -14,6 +14,7 @@ from click.shell_completion import get_completion_class
 from digest import __version__
 from digest.cli.app import FAILED, INTERRUPTED, App, Group, with_app
 from digest.cli.catalogue import import_
+from digest.cli.checks import check, letters
 from digest.cli.db import db
 from digest.cli.demo import demo
 from digest.cli.issue import approve, cancel, draft, edit, pause, render, resume, show
@@ -33,6 +34,7 @@ def cli() -> None:
     The week:   digest import FILES    bring comparisons in
                 digest draft           make the next issue of what is new
                 digest show 1          look at it; `render 1 --out DIR` writes it as files
+                digest check 1         see what would go wrong, and what to do
                 digest approve 1       freeze it
                 digest send 1          mail it to everyone
                 digest status          see where everything stands
@@ -58,7 +60,7 @@ def completion(app: App, shell: str) -> None:
 
 
 for command in (
-    import_, draft, edit, show, render, approve, send, pause, resume, cancel, status, subscribers, settings, db, demo
+    import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, status, subscribers, letters, settings, db, demo
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,13 +13,23 @@ import click
 
 from digest import times
 from digest.cli.app import App, Command, with_app
-from digest.issue import editing, issues
+from digest.issue import approval, editing, issues
+from digest.issue.fit import LIMIT, Fitted, weight
 from digest.issue.model import Draft, Issue
-from digest.sending import copies
+from digest.issue.preview import preview
 from digest.store import Database
 
-GMAIL_CLIPS_KB = 102
 number_argument = click.argument("number", type=click.IntRange(min=1, max=2**31 - 1))
+
+
+def _reasons(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    reasons = {}
+    for value in values:
+        name, equals, reason = value.partition("=")
+        if not equals:
+            raise click.BadParameter(f'{value!r} is not CHECK="WHY", such as size="it is only sent to ourselves"')
+        reasons[name.strip()] = reason
+    return reasons
 
 
 @click.command(cls=Command)
@@ -38,15 +50,17 @@ def draft(app: App, since: str | None, refresh: bool) -> None:
         now = times.now()
         start = times.parse(since, app.settings.zone, now) if since else None
         done = issues.draft(db, app.settings, now=now, since=start, refresh=refresh)
-        source = issues.load_draft(db, done.issue.number) if done.issue else None
-    if done.issue is None or source is None:
+        fitted = issues.laid_out(db, app.settings, done.issue.number) if done.issue else None
+    if done.issue is None or fitted is None:
         app.say(f"Nothing new to compare since {since or 'the last issue'}, so no issue was made.")
     elif done.made or done.refreshed:
+        source = fitted.draft
         app.say(f"Issue {source.number} is {'drafted' if done.made else 'drafted anew'}: {source.subject}")
         app.say(f"  {_forms(source)}, up to {times.for_people(source.cutoff, app.settings.zone)}")
-        app.say(f"Next: digest show {source.number}, then digest approve {source.number}")
+        _tell_moved(app, fitted)
+        app.say(f"Next: digest show {source.number}, digest check {source.number}, then digest approve {source.number}")
     else:
-        app.say(f"Issue {source.number} is a draft already: {source.subject}")
+        app.say(f"Issue {fitted.draft.number} is a draft already: {fitted.draft.subject}")
         if done.waiting:
             came = "1 new comparison came" if done.waiting == 1 else f"{done.waiting} new comparisons came"
             app.say(f"  {came} in since; the next issue has them, or this one with digest draft --refresh")
@@ -54,7 +68,7 @@ def draft(app: App, since: str | None, refresh: bool) -> None:
             app.note("--since was not used: it is for a new draft, or for --refresh")
     app.give(
         {
-            "issue": _as_dict(done.issue, source) if done.issue and source else None,
+            "issue": _as_dict(done.issue, fitted.draft) if done.issue and fitted else None,
             "made": done.made,
             "refreshed": done.refreshed,
             "waiting": done.waiting,
@@ -95,7 +109,7 @@ def edit(
             out=out,
             settings=app.settings,
         )
-        _show(app, issues.find_issue(db, number), issues.load_draft(db, number))
+        _show(app, issues.find_issue(db, number), issues.laid_out(db, app.settings, number))
     if was == "approved":
         app.say(f"It was approved and is a draft again: digest approve {number}")
 
@@ -107,13 +121,13 @@ def edit(
 def show(app: App, number: int, text: bool) -> None:
     """Print what is in an issue."""
     with app.store() as db:
+        fitted = issues.laid_out(db, app.settings, number)
         if text:
-            source, content = issues.load_draft(db, number), issues.rendered(db, app.settings, number)
-            mail = copies.preview(source, content)["issue.txt"].decode()
+            mail = preview(fitted.draft, fitted.content)["issue.txt"].decode()
             app.say(mail.rstrip("\n"))
-            app.give({"number": number, "subject": content.subject, "text": mail})
+            app.give({"number": number, "subject": fitted.content.subject, "text": mail})
         else:
-            _show(app, issues.find_issue(db, number), issues.load_draft(db, number))
+            _show(app, issues.find_issue(db, number), fitted)
 
 
 @click.command(cls=Command)
@@ -128,9 +142,9 @@ def show(app: App, number: int, text: bool) -> None:
 def render(app: App, number: int, out: Path) -> None:
     """Write an issue as issue.html, issue.txt, issue.mjml and issue.eml, one reader's copy, to look at."""
     with app.store() as db:
-        source, content = issues.load_draft(db, number), issues.rendered(db, app.settings, number)
+        fitted = issues.laid_out(db, app.settings, number)
     out.mkdir(parents=True, exist_ok=True)
-    files = copies.preview(source, content)
+    files = preview(fitted.draft, fitted.content)
     for name, data in files.items():
         (out / name).write_bytes(data)
         app.say(f"{out / name}  {len(data) / 1024:.0f} KB")
@@ -142,26 +156,49 @@ def render(app: App, number: int, out: Path) -> None:
 @click.command(cls=Command)
 @number_argument
 @click.option("--at", metavar="TIME", help="Not to be sent before this; such as '2026-11-26 09:00'.")
+@click.option("--content", metavar="HASH", help="Only if it is what you looked at: the hash that `check` and `show` print.")
+@click.option(
+    "--override",
+    "overrides",
+    metavar='CHECK="WHY"',
+    multiple=True,
+    callback=_reasons,
+    help="Approve although this check blocks, for a reason that is kept; may repeat.",
+)
 @with_app
-def approve(app: App, number: int, at: str | None) -> None:
-    """Freeze an issue: from now on it is mailed exactly as it is."""
+def approve(app: App, number: int, at: str | None, content: str | None, overrides: dict[str, str]) -> None:
+    """Check an issue and freeze it: from now on it is mailed exactly as it is."""
     with app.store() as db:
         now = times.now()
         start = times.parse(at, app.settings.zone, now) if at else None
-        issue = issues.approve(db, app.settings, number, now=now, at=start)
-        source = issues.load_draft(db, number)
-    if not app.settings.base_url.startswith("https://"):
-        app.note(f"base_url is {app.settings.base_url}: one-click unsubscribing needs an https:// address")
-    if app.settings.sender_address.endswith(("@example.com", "@example.org", "@example.net")):
-        app.note(f"sender_address is {app.settings.sender_address}: set it to an address of your own domain")
-    if (kilobytes := len((issue.html or "").encode()) // 1024) > GMAIL_CLIPS_KB:
-        app.note(f"the HTML has {kilobytes} KB: Gmail cuts a mail off after {GMAIL_CLIPS_KB} KB")
-    if not app.settings.postal_address:
-        app.note("postal_address is not set: bulk mail must carry one by law in the US, Canada and the EU")
+        approved = asyncio.run(
+            approval.approve(
+                db,
+                app.settings,
+                number,
+                now=now,
+                at=start,
+                expected=content,
+                overrides=overrides,
+                network=app.settings.mails_people,
+            )
+        )
+        issue, source = approved.issue, issues.load_draft(db, number)
+    for finding in approved.findings:
+        if finding.level == "warn":
+            app.note(f"{finding.check}: {finding.what}")
+    for over in approved.overrides:
+        app.note(f"{over.check}: {over.found}; approved all the same: {over.reason}")
     when = f" for {times.for_people(start, app.settings.zone)}" if start else ""
     app.say(f"Issue {number} is approved{when}: {issue.subject}")
-    app.say(f"  content {(issue.content_hash or '')[:12]}…; next: digest send {number}")
-    app.give(_as_dict(issue, source))
+    app.say(f"  content {(issue.content_hash or '')[:12]}; next: digest send {number}")
+    app.give(
+        _as_dict(issue, source)
+        | {
+            "findings": [asdict(finding) for finding in approved.findings],
+            "overrides": [asdict(over) for over in approved.overrides],
+        }
+    )
 
 
 @click.command(cls=Command)
@@ -205,16 +242,19 @@ def _move(app: App, number: int, step: _Step, said: str) -> None:
     app.give(_as_dict(issue, source))
 
 
-def _show(app: App, issue: Issue, source: Draft) -> None:
+def _show(app: App, issue: Issue, fitted: Fitted) -> None:
+    source = fitted.draft
+
     def when(moment: datetime) -> str:
         return times.for_people(moment, app.settings.zone)
 
     app.say(f"Issue {issue.number}, {issue.state}")
-    app.say(f"  Subject:    {issue.subject}")
-    app.say(f"  Preheader:  {issue.preheader}")
+    app.say(f"  Subject:    {source.subject}")
+    app.say(f"  Preheader:  {source.preheader}")
+    app.say(f"  Content:    {issues.content_hash(fitted.content)[:12]}, {weight(fitted.content) / 1024:.0f} KB of HTML")
     app.say(f"  Collected:  up to {when(issue.cutoff)}")
     if issue.approved_at:
-        app.say(f"  Approved:   {when(issue.approved_at)}, content {(issue.content_hash or '')[:12]}…")
+        app.say(f"  Approved:   {when(issue.approved_at)}")
     if issue.scheduled_at:
         app.say(f"  To be sent: {when(issue.scheduled_at)}")
     if issue.sent_at:
@@ -224,12 +264,23 @@ def _show(app: App, issue: Issue, source: Draft) -> None:
         if item.form != "out" or app.verbose:
             again = ", updated" if item.updated else ""
             app.say(f"    {item.form:<5} {item.comparison.title} ({item.comparison.slug}{again})")
-    app.give(_as_dict(issue, source))
+    _tell_moved(app, fitted)
+    app.give(_as_dict(issue, source) | {"content_hash": issues.content_hash(fitted.content)})
+
+
+def _tell_moved(app: App, fitted: Fitted) -> None:
+    """Say what was made smaller so that the mail fits."""
+    if fitted.moved:
+        steps = Counter((move.before, move.after) for move in fitted.moved)
+        said = ", ".join(f"{count} from {before} to {after}" for (before, after), count in steps.items())
+        app.say(f"  Made smaller so that the mail has at most {LIMIT // 1024} KB: {said}")
 
 
 def _forms(source: Draft) -> str:
     count = Counter(item.form for item in source.placed)
-    parts = (f"{count['full']} in full", f"{count['brief']} in brief", f"{count['link']} as links")
+    parts = [f"{count['full']} in full", f"{count['brief']} in brief", f"{count['link']} as links"]
+    if count["more"]:
+        parts.append(f"{count['more']} only counted")
     left = f"; {count['out']} left out" if count["out"] else ""
     shown = sum(count.values()) - count["out"]
     return f"{shown} comparison{'s' if shown != 1 else ''}: {', '.join(parts)}{left}"
@@ -239,9 +290,9 @@ def _as_dict(issue: Issue, source: Draft) -> dict[str, Any]:
     return {
         "number": issue.number,
         "state": issue.state,
-        "subject": issue.subject,
-        "preheader": issue.preheader,
-        "intro": issue.intro,
+        "subject": source.subject,
+        "preheader": source.preheader,
+        "intro": source.intro,
         "cutoff": times.to_text(issue.cutoff),
         "content_hash": issue.content_hash,
         "scheduled_at": issue.scheduled_at and times.to_text(issue.scheduled_at),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 from digest.catalogue.model import Comparison, Tool
 from digest.issue.collect import Collected
 from digest.issue.model import Form, Placed
+from digest.mail.text import figure, has_rtl, isolated, shorten
 
 SUBJECT_LENGTH = 78
 """What most inboxes show of a subject on a wide screen; a phone shows about half, so the lead comes first."""
@@ -60,7 +60,7 @@ def subject_for(placed: Sequence[Placed]) -> str:
     more = len(seen) - 1
     tail = f", and {more} more verdict{'s' if more > 1 else ''}" if more else ": ship or skip?"
     lead = seen[0].comparison
-    room = SUBJECT_LENGTH - len(tail) - len(" vs ") - sum(2 for tool in (lead.left, lead.right) if _is_rtl(tool.name))
+    room = SUBJECT_LENGTH - len(tail) - len(" vs ") - sum(2 for tool in (lead.left, lead.right) if has_rtl(tool.name))
     left, right = lead.left.name, lead.right.name
     # Each name has half the room, and what the other leaves of its half.
     left_cut = shorten(left, max(room // 2, room - len(right)))
@@ -112,36 +112,9 @@ def title(comparison: Comparison) -> str:
     return f"{isolated(comparison.left.name)} vs {isolated(comparison.right.name)}"
 
 
-def isolated(text: str) -> str:
-    """Give a text in one line; one that runs from right to left keeps to itself.
-
-    Else it would turn round what follows: 1–0 would read 0–1.
-    """
-    line = " ".join(text.split())
-    return f"\N{FIRST STRONG ISOLATE}{line}\N{POP DIRECTIONAL ISOLATE}" if _is_rtl(line) else line
-
-
-def _is_rtl(text: str) -> bool:
-    return not text.isascii() and any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
-
-
 def _verb(tool: Tool) -> str:
     return "ships" if tool.ships > tool.skips else "skips" if tool.skips > tool.ships else "is split on"
 
 
 def _split(tool: Tool) -> str:
     return f"{max(tool.ships, tool.skips)}–{min(tool.ships, tool.skips)}"
-
-
-def figure(percent: int | None) -> str:
-    """Write a figure as the pages do: ``75%``, or a dash for none."""
-    return "—" if percent is None else f"{percent}%"
-
-
-def shorten(text: str, length: int) -> str:
-    """Cut a text at a word, with an ellipsis, where it is longer than `length` characters."""
-    if len(text) <= length:
-        return text
-    cut = text[: length - 1]
-    at_word = cut.rpartition(" ")[0]
-    return (at_word if len(at_word) > length // 2 else cut).rstrip(" ,.;:–-") + "…"

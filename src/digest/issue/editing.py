@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from digest import times
 from digest.errors import InputError, nearest
-from digest.issue.compose import form_at, words_for
-from digest.issue.issues import expect, find_issue, load_draft, place
+from digest.issue.compose import form_at
+from digest.issue.issues import expect, find_issue, load_draft, own_words, place
 from digest.issue.model import Issue, Placed
 from digest.settings import Settings
 from digest.store import Database, writing
@@ -29,7 +30,7 @@ def edit(
 ) -> Issue:
     """Change a draft's words, its lead, or what is left out of it. An approved issue goes back to draft.
 
-    Words that nobody changed follow the comparisons: with another lead they are composed anew.
+    Words that nobody wrote follow the comparisons: with another lead they are composed anew.
 
     Args:
         db: the store.
@@ -53,20 +54,18 @@ def edit(
         if words["subject"] == "":
             raise InputError("is empty; an issue needs a subject", field="subject")
         if lead is not None or out:
-            before = load_draft(db, number).placed
-            after = _rearranged(before, lead, out, settings)
-            place(connection, number, after)
-            composed_before, composed = words_for(before), words_for(after)
-            for name, word in words.items():
-                if word is None and getattr(issue, name) == composed_before[name]:
-                    words[name] = composed[name]
-        for name, value in words.items():
-            if value is not None:
-                connection.execute(f"UPDATE issues SET {name} = ? WHERE number = ?", (value, number))  # noqa: S608
+            place(connection, number, _rearranged(load_draft(db, number).placed, lead, out, settings))
+        own = {*own_words(db, number), *(name for name, word in words.items() if word is not None)}
         connection.execute(
-            "UPDATE issues SET state = 'draft', content_hash = NULL, html = NULL, text = NULL, links = NULL,"
+            "UPDATE issues SET state = 'draft', subject = coalesce(?, subject), preheader = coalesce(?, preheader),"
+            " intro = coalesce(?, intro), own_words = ?, content_hash = NULL, html = NULL, text = NULL, links = NULL,"
             " envelope = NULL, approved_at = NULL, scheduled_at = NULL, updated_at = ? WHERE number = ?",
-            (times.to_text(now), number),
+            (*words.values(), json.dumps(sorted(own)), times.to_text(now), number),
+        )
+        composed = load_draft(db, number)
+        connection.execute(
+            "UPDATE issues SET subject = ?, preheader = ?, intro = ? WHERE number = ?",
+            (composed.subject, composed.preheader, composed.intro, number),
         )
         return find_issue(db, number)
 

@@ -13,11 +13,12 @@ from typing import Any
 from digest import times
 from digest.catalogue.queries import load_comparisons
 from digest.errors import NotFoundError, StateError
-from digest.issue import personalise
 from digest.issue.collect import came_in_since, collect
 from digest.issue.compose import compose, words_for
+from digest.issue.fit import Fitted, fit
 from digest.issue.model import Draft, Envelope, Issue, Placed, Rendered, State
 from digest.issue.render import render
+from digest.mail import personalise
 from digest.settings import Settings
 from digest.store import Database, writing
 
@@ -25,6 +26,7 @@ _COLUMNS = (
     "number, state, subject, preheader, intro, cutoff, content_hash, html, text, envelope,"
     " scheduled_at, approved_at, sending_at, sent_at"
 )
+WORDS = ("subject", "preheader", "intro")
 _MOMENTS = ("cutoff", "scheduled_at", "approved_at", "sending_at", "sent_at")
 
 
@@ -39,6 +41,15 @@ class Drafted:
     made: bool
     refreshed: bool = False
     waiting: int = 0
+
+
+@dataclass(frozen=True)
+class Override:
+    """A check that blocked, what it found, and why the issue was approved all the same."""
+
+    check: str
+    found: str
+    reason: str
 
 
 def draft(
@@ -72,14 +83,16 @@ def draft(
         if number is None:
             number = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM issues").fetchone()[0]
             connection.execute(
-                "INSERT INTO issues (number, state, subject, preheader, intro, cutoff, created_at, updated_at)"
-                " VALUES (?, 'draft', ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO issues"
+                " (number, state, subject, preheader, intro, own_words, cutoff, created_at, updated_at)"
+                " VALUES (?, 'draft', ?, ?, ?, '[]', ?, ?, ?)",
                 (number, *words, stamp, stamp, stamp),
             )
             made = True
         else:
             connection.execute(
-                "UPDATE issues SET subject = ?, preheader = ?, intro = ?, cutoff = ?, updated_at = ? WHERE number = ?",
+                "UPDATE issues SET subject = ?, preheader = ?, intro = ?, own_words = '[]', cutoff = ?, updated_at = ?"
+                " WHERE number = ?",
                 (*words, stamp, stamp, number),
             )
             made = False
@@ -118,7 +131,10 @@ def find_issue(db: Database, number: int) -> Issue:
 
 
 def load_draft(db: Database, number: int) -> Draft:
-    """Load what an issue is rendered from, with its comparisons as the catalogue has them now."""
+    """Load what an issue is rendered from, with its comparisons as the catalogue has them now.
+
+    Words of a draft that nobody wrote are composed anew, so that they say what its comparisons say.
+    """
     issue = find_issue(db, number)
     rows = db.conn.execute(
         "SELECT comparison, form, updated FROM issue_comparisons WHERE issue = ? ORDER BY position", (number,)
@@ -128,17 +144,27 @@ def load_draft(db: Database, number: int) -> Draft:
         Placed(comparison, form, bool(updated))
         for comparison, (_, form, updated) in zip(comparisons, rows, strict=True)
     )
-    return Draft(number, issue.cutoff, issue.subject, issue.preheader, issue.intro, placed)
+    words = {name: getattr(issue, name) for name in WORDS}
+    if issue.state == "draft":
+        own = own_words(db, number)
+        words |= {name: word for name, word in words_for(placed).items() if name not in own}
+    return Draft(number, issue.cutoff, words["subject"], words["preheader"], words["intro"], placed)
 
 
-def rendered(db: Database, settings: Settings, number: int) -> Rendered:
-    """Give an issue as it is, or would be, mailed: frozen once it is approved, rendered afresh while a draft.
+def own_words(db: Database, number: int) -> list[str]:
+    """Give the names of an issue's words that a person wrote."""
+    found = db.conn.execute("SELECT own_words FROM issues WHERE number = ?", (number,)).fetchone()[0]
+    return list(json.loads(found))
+
+
+def laid_out(db: Database, settings: Settings, number: int) -> Fitted:
+    """Give an issue as it is, or would be, mailed: frozen once it is approved, rendered to fit while a draft.
 
     The MJML of a frozen issue is rendered again, for looking at.
     """
-    fresh = render(load_draft(db, number), settings)
+    source = load_draft(db, number)
     kept = frozen(db, number)
-    return replace(kept, mjml=fresh.mjml) if kept else fresh
+    return Fitted(source, replace(kept, mjml=render(source, settings).mjml), ()) if kept else fit(source, settings)
 
 
 def frozen(db: Database, number: int) -> Rendered | None:
@@ -158,8 +184,17 @@ def frozen(db: Database, number: int) -> Rendered | None:
     )
 
 
-def approve(db: Database, settings: Settings, number: int, *, now: datetime, at: datetime | None = None) -> Issue:
-    """Freeze a draft: content, subject, HTML, text, links, and a hash of them all.
+def freeze(
+    db: Database,
+    settings: Settings,
+    number: int,
+    *,
+    now: datetime,
+    at: datetime | None = None,
+    expected: str | None = None,
+    overrides: Sequence[Override] = (),
+) -> Issue:
+    """Freeze a draft: content, subject, HTML, text, links, and a hash of them all. `approval.approve` checks it first.
 
     Args:
         db: the store.
@@ -167,9 +202,11 @@ def approve(db: Database, settings: Settings, number: int, *, now: datetime, at:
         number: the issue.
         now: the moment of approval.
         at: when it may be sent; at once where it is None. An approved issue may be given another time.
+        expected: the hash of the content that was looked at, where one was.
+        overrides: what was found and is approved all the same.
 
     Raises:
-        StateError: it is not a draft, or `at` has passed.
+        StateError: it is not a draft, `at` has passed, or its content is not the expected.
     """
     with writing(db) as connection:
         issue = find_issue(db, number)
@@ -179,8 +216,10 @@ def approve(db: Database, settings: Settings, number: int, *, now: datetime, at:
             connection.execute("UPDATE issues SET scheduled_at = ? WHERE number = ?", (times.to_text(at), number))
             return find_issue(db, number)
         expect(issue, "approved", "draft")
-        source = load_draft(db, number)
-        content = render(source, settings)
+        fitted = fit(load_draft(db, number), settings)
+        source, content = fitted.draft, fitted.content
+        if expected is not None and not content_hash(content).startswith(expected):
+            raise changed(number, content_hash(content), expected)
         for part in (content.html, content.text, *content.envelope.headers.values()):
             try:
                 personalise.split(part)
@@ -188,9 +227,13 @@ def approve(db: Database, settings: Settings, number: int, *, now: datetime, at:
                 raise StateError(f"issue {number} cannot be approved: {error}") from None
         place(connection, number, source.placed)
         connection.execute(
-            "UPDATE issues SET state = 'approved', html = ?, text = ?, links = ?, envelope = ?, content_hash = ?,"
-            " approved_at = ?, scheduled_at = ?, updated_at = ? WHERE number = ?",
+            "UPDATE issues SET state = 'approved', subject = ?, preheader = ?, intro = ?, html = ?, text = ?,"
+            " links = ?, envelope = ?, content_hash = ?, approved_at = ?, scheduled_at = ?, updated_at = ?"
+            " WHERE number = ?",
             (
+                source.subject,
+                source.preheader,
+                source.intro,
                 content.html,
                 content.text,
                 json.dumps(content.links),
@@ -202,7 +245,28 @@ def approve(db: Database, settings: Settings, number: int, *, now: datetime, at:
                 number,
             ),
         )
+        connection.execute("DELETE FROM overrides WHERE issue = ?", (number,))
+        connection.executemany(
+            "INSERT INTO overrides (issue, check_id, found, reason, made_at) VALUES (?, ?, ?, ?, ?)",
+            [(number, over.check, over.found, over.reason, times.to_text(now)) for over in overrides],
+        )
         return find_issue(db, number)
+
+
+def changed(number: int, found: str, expected: str) -> StateError:
+    """Say that an issue is not what somebody looked at."""
+    return StateError(
+        f"issue {number} has changed since you looked at it: its content is {found[:12]}, not {expected[:12]};"
+        f" look again with `digest check {number}`"
+    )
+
+
+def overrides_of(db: Database, number: int) -> list[Override]:
+    """Give what was found of an approved issue and approved all the same."""
+    rows = db.conn.execute(
+        "SELECT check_id, found, reason FROM overrides WHERE issue = ? ORDER BY check_id", (number,)
+    )
+    return [Override(*row) for row in rows]
 
 
 def content_hash(content: Rendered) -> str:

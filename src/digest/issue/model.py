@@ -9,7 +9,8 @@ from typing import Literal
 from digest.catalogue.model import Comparison
 
 State = Literal["draft", "approved", "sending", "paused", "sent", "cancelled"]
-Form = Literal["full", "brief", "link", "out"]
+Form = Literal["full", "brief", "link", "more", "out"]
+"""How much of a comparison an issue shows. `more`: it is only counted, for want of room; `out`: not in the issue."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Draft:
 
 @dataclass(frozen=True)
 class Moved:
-    """A comparison that was made smaller so that the mail fits; `after` is None where only its number is left."""
+    """A comparison that was made smaller so that the mail fits."""
 
     comparison: Comparison
     before: Form
-    after: Form | None
+    after: Form
 
 
 @dataclass(frozen=True)

@@ -3,89 +3,111 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from html import unescape
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup, escape
-from mjml import mjml2html
 
-from digest.issue import compose, personalise
+from digest.issue import compose
 from digest.issue.envelope import envelope
-from digest.issue.model import Draft, Rendered
-from digest.resources import resource
+from digest.issue.model import Draft, Form, Rendered
+from digest.mail import plain, templates
+from digest.mail.personalise import personal
+from digest.mail.text import clean
 from digest.settings import Settings
 
-TEXT_WIDTH = 72
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+QUOTE = 400
+DESCRIPTION = 420
+"""Characters of a quote and of a description before they are cut at a sentence; the page has the rest."""
+
+SCORECARD_ROWS = 8
+"""Reviewers in the scorecard of a mail; the page has them all."""
+
 _SCORE = re.compile(r"(\d+–\d+)")
 _HREF = re.compile(r'<a\b[^>]*?\shref="([^"]*)"')
 _ENTRY = {"free": "Free", "freemium": "Freemium", "paid": "Paid", None: "—"}
 
 
-def render(draft: Draft, settings: Settings) -> Rendered:
-    """Render an issue.
+def render(draft: Draft, settings: Settings, *, test_for: str = "") -> Rendered:
+    """Render an issue in the forms its comparisons have; `fit` finds forms that are light enough.
 
-    Comparisons whose form is `out` are not in it. The date it carries is its cut-off, not today.
+    Comparisons whose form is `out` are not in it. The date it carries is its cut-off, not today. `test_for` puts
+    a banner above it, which says that this is a test and for whom.
     """
-    shown = compose.shown(draft.placed)
-    context: dict[str, Any] = {
-        "issue": draft,
-        "date": _date(draft, settings),
-        "full": [item for item in shown if item.form == "full"],
-        "brief": [item for item in shown if item.form == "brief"],
-        "link": [item for item in shown if item.form == "link"],
-        "settings": settings,
-        "site": settings.base_url,
-        "web_copy": f"{settings.base_url}/issues/{draft.number}",
-    }
-    environment = _environment()
-    mjml = environment.get_template("issue.mjml").render(context)
-    html = mjml2html(mjml, disable_comments=False, fonts={})
-    text = environment.get_template("issue.txt").render(context)
+    environment = _environment(settings.templates)
+    context = _context(draft, settings) | {"test_for": test_for}
+    mjml = templates.fill(environment, "issue.mjml", context)
+    text = templates.fill(environment, "issue.txt", context | {"ref": plain.References()})
+    try:
+        html = templates.to_html(mjml)
+    except templates.TemplateError as error:
+        raise _with_place(error, draft, settings) from None
     return Rendered(
         envelope=envelope(draft.number, settings),
         subject=draft.subject,
         preheader=draft.preheader,
         mjml=mjml,
         html=html,
-        text=_tidy(text),
+        text=plain.tidy(text),
         links=tuple(_links(html)),
     )
 
 
+def marked_mjml(draft: Draft, settings: Settings, mark: Callable[[str, str], str]) -> str:
+    """Render an issue to MJML from templates that `mark` altered; it is given each one's source and name."""
+    environment = _with_filters(templates.environment(settings.templates, before=mark))
+    return templates.fill(environment, "issue.mjml", _context(draft, settings) | {"test_for": ""})
+
+
+def _with_place(error: templates.TemplateError, draft: Draft, settings: Settings) -> templates.TemplateError:
+    """Say where the MJML is not well-formed; the renderer does not."""
+    from digest.issue.checks import markup
+
+    troubles = [found for found in markup.examine(marked_mjml(draft, settings, markup.mark)) if found.level == "block"]
+    return templates.TemplateError(f"{troubles[0].where}: {troubles[0].what}") if troubles else error
+
+
+def _context(draft: Draft, settings: Settings) -> dict[str, Any]:
+    shown = compose.shown(draft.placed)
+    by_form: dict[Form, list[Any]] = {"full": [], "brief": [], "link": [], "more": []}
+    for item in shown:
+        by_form[item.form].append(item)
+    web_copy = f"{settings.base_url}/issues/{draft.number}"
+    return {
+        **templates.look(settings),
+        **by_form,
+        "issue": draft,
+        "date": _date(draft, settings),
+        "web_copy": web_copy,
+        "why": f"You get this because you signed up for {settings.newsletter_name}.",
+        "ways": [
+            ("Read this issue on the web", web_copy),
+            ("Your preferences", personal(settings.base_url, "p")),
+            ("Unsubscribe", personal(settings.base_url, "u")),
+        ],
+        "QUOTE": QUOTE,
+        "DESCRIPTION": DESCRIPTION,
+        "ROWS": SCORECARD_ROWS,
+    }
+
+
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(resource("templates", "email")),
-        autoescape=select_autoescape(enabled_extensions=("mjml",), default=False),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_authors_text,
-    )
+def _environment(own: Path | None) -> Environment:
+    return _with_filters(templates.environment(own))
+
+
+def _with_filters(environment: Environment) -> Environment:
     environment.filters |= {
-        "figure": compose.figure,
         "verdict_line": compose.verdict_line,
         "entry": lambda tool: _ENTRY[tool.entry],
-        "paragraphs": _paragraphs,
-        "wrap": _wrap,
-        "segment": lambda text: quote(text, safe=""),
         "title": compose.title,
         "unbroken": _unbroken,
     }
     return environment
-
-
-def _authors_text(value: Any) -> Any:
-    """Take out of every value what XML cannot carry and what would look like a place of ours."""
-    if isinstance(value, str):
-        return personalise.neutralise(_CONTROL.sub("", value) if _CONTROL.search(value) else value)
-    return value
 
 
 def _date(draft: Draft, settings: Settings) -> str:
@@ -93,43 +115,9 @@ def _date(draft: Draft, settings: Settings) -> str:
     return f"{local.day} {local:%B %Y}"
 
 
-def _paragraphs(text: str | None) -> list[str]:
-    return [line.strip() for line in (text or "").split("\n") if line.strip()]
-
-
 def _unbroken(text: str) -> Markup:
     """Keep scores such as 3–1 on one line of HTML."""
-    return Markup(_SCORE.sub(r'<span style="white-space:nowrap">\1</span>', str(escape(text))))  # noqa: S704 (escaped)
-
-
-def _wrap(text: str, indent: int = 0, first: int | None = None) -> str:
-    """Wrap plain text at 72 columns; a long address stays whole.
-
-    Greedy and on spaces only, looking for one break a line: textwrap, which looks at every word, took half the
-    time of rendering an issue.
-    """
-    lines = []
-    for paragraph in _paragraphs(text):
-        rest = " ".join(paragraph.split())
-        margin = " " * (indent if first is None else first)
-        while len(margin) + len(rest) > TEXT_WIDTH:
-            room = TEXT_WIDTH - len(margin)
-            cut = rest.rfind(" ", 0, room + 1)
-            if cut < 0:
-                cut = rest.find(" ", room)
-            if cut < 0:
-                break
-            lines.append(margin + rest[:cut])
-            rest = rest[cut + 1 :]
-            margin = " " * indent
-        lines.append(margin + rest)
-    return "\n".join(lines)
-
-
-def _tidy(text: str) -> str:
-    """Take trailing spaces off lines, and keep at most one blank line between blocks."""
-    lines = "\n".join(line.rstrip() for line in text.split("\n"))
-    return re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n"
+    return Markup(_SCORE.sub(r'<span style="white-space:nowrap">\1</span>', str(escape(clean(text)))))  # noqa: S704 (escaped)
 
 
 def _links(html: str) -> Iterator[str]:

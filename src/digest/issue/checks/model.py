@@ -43,4 +43,4 @@ class Mail:
     @property
     def grave(self) -> Level:
         """The level of a trouble that harms only mail to real people: the local outbox mails nobody."""
-        return "warn" if self.settings.provider == "outbox" else "block"
+        return "block" if self.settings.mails_people else "warn"

@@ -7,6 +7,7 @@ author's text happens to have it. An issue is rendered once, split at its places
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from digest.providers.interface import Segments
 
@@ -16,6 +17,17 @@ PLACES = ("token", "greeting", "message")
 
 _PLACE = re.compile(r"\[\[digest:([a-z_]+)\]\]")
 _OPENING = "[[digest:"
+
+
+class Address(str):
+    """An address made by us, whose places are meant; in any other value of a template they are broken."""
+
+    __slots__ = ()
+
+
+def personal(site: str, way: str, *rest: str) -> Address:
+    """Give an address of a copy's own, such as ``https://…/v/[[digest:token]]/some-tool/ship``."""
+    return Address("/".join((site, way, f"{_OPENING}token]]", *(quote(part, safe="") for part in rest))))
 
 
 def split(text: str) -> Segments:

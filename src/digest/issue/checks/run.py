@@ -1,0 +1,67 @@
+"""Running the checks.
+
+Each check has a name, an id, by which it is overridden, and gives a finding for every trouble, or one that passes.
+Those of `LOCAL` are pure; the others ask the network, none longer than half a minute, and say so where they could not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from digest.issue.checks import accessibility, dns, duties, links, links_answer, markup, spam, support, weight, words
+from digest.issue.checks.fetching import Fetcher, own_allowance
+from digest.issue.checks.model import Finding, Mail
+from digest.issue.preview import preview
+from digest.issue.render import marked_mjml
+
+
+def _markup(mail: Mail) -> list[Finding]:
+    return markup.examine(marked_mjml(mail.draft, mail.settings, markup.mark))
+
+
+LOCAL: dict[str, Callable[[Mail], list[Finding]]] = {
+    "mjml": _markup,
+    "size": weight.size,
+    "plain-text": weight.plain_text,
+    "links": links.check,
+    "unsubscribe": duties.unsubscribe,
+    "postal-address": duties.postal_address,
+    "sender": duties.sender,
+    "subject": words.subject,
+    "preheader": words.preheader,
+    "language": accessibility.language,
+    "headings": accessibility.headings,
+    "alt-text": accessibility.alt_text,
+    "contrast": accessibility.contrast,
+    "text-size": accessibility.text_size,
+    "touch": accessibility.touch,
+    "support": support.check,
+}
+REMOTE = ("links-answer", "spam", "dns-mx", "dns-spf", "dns-dkim", "dns-dmarc")
+IDS = (*LOCAL, *REMOTE)
+
+
+async def run(mail: Mail, *, network: bool, fetch_links: bool = False) -> list[Finding]:
+    """Look at a mail, and give what was found in the order of the checks.
+
+    Args:
+        mail: the issue.
+        network: whether to ask the DNS and a spam filter.
+        fetch_links: whether to open every link too.
+    """
+    found = [finding for check in LOCAL.values() for finding in check(mail)]
+    if not (network or fetch_links):
+        return found
+    message = preview(mail.draft, mail.content)["issue.eml"]
+    looks = []
+    if fetch_links:
+        looks.append(_links_answer(mail))
+    if network:
+        looks += [spam.look(mail, message), dns.look(mail)]
+    return found + [finding for findings in await asyncio.gather(*looks) for finding in findings]
+
+
+async def _links_answer(mail: Mail) -> list[Finding]:
+    async with Fetcher(allow=own_allowance(mail.settings.base_url)) as fetcher:
+        return await links_answer.look(mail, fetch=fetcher)

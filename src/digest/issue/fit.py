@@ -1,0 +1,73 @@
+"""Fitting: an issue that is too heavy has its comparisons made smaller until Gmail shows it whole."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from digest.issue.model import Draft, Form, Moved, Placed, Rendered
+from digest.issue.render import render
+from digest.settings import Settings
+from digest.tokens import TOKEN_LENGTH
+
+LIMIT = 90 * 1024
+"""Bytes of HTML a copy may have. Gmail cuts a mail off after 102 KB, and a provider adds some of its own."""
+
+_TOKEN = "[[digest:token]]"  # noqa: S105 (a place, no secret)
+_GREETING = 400
+"""Bytes kept free for the longest greeting: ``Hello …,`` with a name of a hundred characters."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An issue in forms that fit: the draft as it is mailed, its content, and what was moved for it."""
+
+    draft: Draft
+    content: Rendered
+    moved: tuple[Moved, ...]
+
+
+def fit(draft: Draft, settings: Settings, *, limit: int = LIMIT) -> Fitted:
+    """Render an issue, its comparisons made smaller from the end until a copy has at most `limit` bytes of HTML.
+
+    First those in full after the lead become brief, then briefs become links, then the lead grows smaller; links
+    that still find no room are only counted, with a link to the issue on the web. Where nothing helps, such as
+    against an introduction of 100 KB, it is given as small as it gets, and the check `size` speaks of it.
+    """
+    content = render(draft, settings)
+    if weight(content) <= limit:
+        return Fitted(draft, content, ())
+    ladder = [draft, *(replace(draft, placed=placed) for placed in _smaller(draft.placed))]
+    fits = bisect_left(ladder, True, key=lambda tried: weight(render(tried, settings)) <= limit)
+    fitted = ladder[min(fits, len(ladder) - 1)]
+    moved = tuple(
+        Moved(before.comparison, before.form, after.form)
+        for before, after in zip(draft.placed, fitted.placed, strict=True)
+        if before.form != after.form
+    )
+    return Fitted(fitted, render(fitted, settings), moved)
+
+
+def weight(content: Rendered) -> int:
+    """Give the bytes of HTML a copy has at most, its places filled."""
+    tokens = content.html.count(_TOKEN) * (TOKEN_LENGTH - len(_TOKEN))
+    return len(content.html.encode()) + tokens + _GREETING
+
+
+def _smaller(placed: Sequence[Placed]) -> Iterator[tuple[Placed, ...]]:
+    """Give ever smaller issues, one step at a time."""
+    now = list(placed)
+    lead, *rest = [index for index, item in enumerate(placed) if item.form != "out"]
+    steps: tuple[tuple[list[int], Form, Form], ...] = (
+        (rest, "full", "brief"),
+        (rest, "brief", "link"),
+        ([lead], "full", "brief"),
+        ([lead], "brief", "link"),
+        (rest, "link", "more"),
+    )
+    for indices, before, after in steps:
+        for index in reversed(indices):
+            if now[index].form == before:
+                now[index] = replace(now[index], form=after)
+                yield tuple(now)

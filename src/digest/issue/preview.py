@@ -1,0 +1,39 @@
+"""An issue as a message: what a provider is handed, and one reader's copy to look at."""
+
+from __future__ import annotations
+
+from digest.issue.model import Draft, Rendered
+from digest.mail import personalise
+from digest.providers.interface import Message, Recipient
+from digest.providers.mime import MimeMessage
+from digest.tokens import TOKEN_LENGTH
+
+
+def message_of(content: Rendered) -> Message:
+    """Make the message of an issue: it differs per copy only at its places."""
+    return Message(
+        sender_name=content.envelope.sender_name,
+        sender_address=content.envelope.sender_address,
+        reply_to=content.envelope.reply_to,
+        subject=content.subject,
+        html=personalise.split(content.html),
+        text=personalise.split(content.text),
+        headers={name: personalise.split(value) for name, value in content.envelope.headers.items()},
+    )
+
+
+def preview(draft: Draft, content: Rendered) -> dict[str, bytes]:
+    """Give the files an editor looks at, by name: the issue as HTML, text, MJML and a whole mail.
+
+    They are one reader's copy, of a reader there is not; the same issue always gives the same bytes.
+    """
+    token = ("Preview" * 4)[:TOKEN_LENGTH]
+    values = {"token": token, "message": token, "greeting": personalise.greeting(None)}
+    message = message_of(content)
+    reader = Recipient(0, "reader@example.com", values)
+    return {
+        "issue.html": message.html.fill(values).encode(),
+        "issue.txt": message.text.fill(values).encode(),
+        "issue.mjml": personalise.split(content.mjml).fill(values).encode(),
+        "issue.eml": MimeMessage(message).copy_for(reader, draft.cutoff),
+    }

@@ -1,0 +1,148 @@
+"""The letters beside the issue: to confirm, to welcome, to say goodbye, and to let an editor in.
+
+Nothing a stranger typed stands in a letter to an unconfirmed address: sign-up forms are used to mail other
+people's words to other people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment
+
+from digest.mail import plain, templates
+from digest.settings import Settings
+from digest.tokens import TOKEN_LENGTH
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a letter says: a heading, paragraphs, at most one button, paragraphs below it, and a footer.
+
+    `why` is the footer's word on why it came; `ways` are the footer's links, by their words.
+    """
+
+    subject: str
+    preheader: str
+    heading: str
+    before: tuple[str, ...]
+    button: str = ""
+    address: str = ""
+    after: tuple[str, ...] = ()
+    why: str = ""
+    ways: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class RenderedLetter:
+    """A letter as it is mailed."""
+
+    subject: str
+    mjml: str
+    html: str
+    text: str
+
+
+def render_letter(letter: Letter, settings: Settings) -> RenderedLetter:
+    """Render a letter in the look of the issue. The same letter and settings give the same bytes."""
+    environment = _environment(settings.templates)
+    context = templates.look(settings) | {"letter": letter, "why": letter.why, "ways": letter.ways}
+    mjml = templates.fill(environment, "letter.mjml", context)
+    text = templates.fill(environment, "letter.txt", context | {"ref": plain.References()})
+    return RenderedLetter(letter.subject, mjml, templates.to_html(mjml), plain.tidy(text))
+
+
+@cache
+def _environment(own: Path | None) -> Environment:
+    return templates.environment(own)
+
+
+def confirmation(settings: Settings, *, token: str, days: int) -> Letter:
+    """Ask whether a sign-up was meant; the link leads to a page with one button, and ends after some days."""
+    name = settings.newsletter_name
+    return Letter(
+        subject=f"Please confirm: {name}",
+        preheader="One press and you are in. If it was not you, do nothing.",
+        heading="Is this your address?",
+        before=(f"Somebody, we hope you, asked for {name} to be sent here. Press the button and it will be.",),
+        button="Confirm my subscription",
+        address=f"{settings.base_url}/confirm/{token}",
+        after=(
+            f"The button works for {_days(days)}. If it was not you, do nothing: you will hear no more from us.",
+        ),
+        why=f"You get this one letter because this address was typed into the sign-up form of {name}.",
+    )
+
+
+def welcome(settings: Settings, *, token: str, name: str | None = None) -> Letter:
+    """Greet a new subscriber, and say what comes when."""
+    return Letter(
+        subject=f"Welcome to {settings.newsletter_name}",
+        preheader="What comes, when, and how to change it.",
+        heading=f"Welcome, {name}" if name else "Welcome",
+        before=(
+            "You are in. Once a week you get the new comparisons: two tools side by side, what each of the panel"
+            " would ship or skip and why, and what readers say.",
+            "Your vote counts too: every comparison has Ship and Skip buttons.",
+        ),
+        button="Read the latest issue",
+        address=f"{settings.base_url}/issues/",
+        after=("To be sure that it arrives, add our address to your contacts.",),
+        why=_signed_up(settings),
+        ways=_ways_out(settings, token),
+    )
+
+
+def goodbye(settings: Settings, *, token: str) -> Letter:
+    """Say that it is done, and offer the way back."""
+    return Letter(
+        subject=f"You have left {settings.newsletter_name}",
+        preheader="Nothing more will come. If it was a slip, the way back is here.",
+        heading="You have left",
+        before=("It is done: no further issue will come to this address.",),
+        button="Take me back",
+        address=f"{settings.base_url}/u/{token}",
+        after=("If you meant it, there is nothing to do. Thank you for having read us.",),
+        why=f"This is the last letter from {settings.newsletter_name}; it confirms what you asked for.",
+    )
+
+
+def sign_in(settings: Settings, *, token: str, minutes: int) -> Letter:
+    """Let an editor into the desk; the link works once, in the browser that asked."""
+    return Letter(
+        subject=f"Sign in to the desk of {settings.newsletter_name}",
+        preheader=f"The link works once, for {minutes} minutes.",
+        heading="Your way in",
+        before=("Press the button in the browser in which you asked for this.",),
+        button="Sign in to the desk",
+        address=f"{settings.base_url}/desk/sign-in/{token}",
+        after=(f"It works once, for {minutes} minutes. If you did not ask for it, do nothing and tell your colleagues.",),
+        why=f"You get this because your address is that of an editor of {settings.newsletter_name}.",
+    )
+
+
+def specimens(settings: Settings) -> Mapping[str, Letter]:
+    """Give every letter with made-up values, by name, to look at."""
+    token = ("Preview" * 4)[:TOKEN_LENGTH]
+    return {
+        "confirm": confirmation(settings, token=token, days=7),
+        "welcome": welcome(settings, token=token, name="Ada"),
+        "goodbye": goodbye(settings, token=token),
+        "sign-in": sign_in(settings, token=token, minutes=15),
+    }
+
+
+def _signed_up(settings: Settings) -> str:
+    return f"You get this because you signed up for {settings.newsletter_name}."
+
+
+def _ways_out(settings: Settings, token: str) -> tuple[tuple[str, str], ...]:
+    site = settings.base_url
+    return (("Your preferences", f"{site}/p/{token}"), ("Unsubscribe", f"{site}/u/{token}"))
+
+
+def _days(count: int) -> str:
+    return "a day" if count == 1 else f"{count} days"

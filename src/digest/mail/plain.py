@@ -1,0 +1,85 @@
+"""Plain text: wrapped, with figures in columns, and links by number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+
+WIDTH = 72
+"""What a line of plain text has at most, in the cells of a terminal; a long address stays whole."""
+
+
+class References:
+    """Numbers addresses in the order they are named, each once: ``[1]``."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, address: str) -> str:
+        """Name an address."""
+        return f"[{self._numbers.setdefault(address, len(self._numbers) + 1)}]"
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Give ``[1]`` and the address, in order."""
+        return iter((f"[{number}]", address) for address, number in self._numbers.items())
+
+
+def wrap(text: str, indent: int = 0, first: int | None = None) -> str:
+    """Wrap a text at 72 cells, each of its lines as a paragraph; `first` is the indent of the first line.
+
+    Greedy and on spaces only, looking for one break a line: textwrap, which looks at every word, took half the
+    time of rendering an issue. A text without spaces, such as Chinese, is broken where a line is full.
+    """
+    lines = []
+    for paragraph in (line for line in text.split("\n") if line.strip()):
+        rest = " ".join(paragraph.split())
+        margin = " " * (indent if first is None else first)
+        while (room := WIDTH - len(margin)) < cell_len(rest):
+            cut = _fitting(rest, room)
+            at_space = rest.rfind(" ", 0, cut + 1)
+            if at_space < 0 and rest[:cut].isascii():
+                at_space = rest.find(" ", cut)
+                if at_space < 0:
+                    break
+            lines.append(margin + rest[: cut if at_space < 0 else at_space])
+            rest = rest[cut:].lstrip() if at_space < 0 else rest[at_space + 1 :]
+            margin = " " * indent
+        lines.append(margin + rest)
+    return "\n".join(lines)
+
+
+def columns(rows: Sequence[Sequence[str]], indent: int = 0) -> str:
+    """Set rows of cells out in columns: the first to the left and cut to the room there is, figures to the right.
+
+    The last column, which is words, stands to the left.
+    """
+    widths = [max(cell_len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths[0] = min(widths[0], WIDTH - indent - sum(widths[1:]) - 2 * (len(widths) - 1))
+    return "\n".join(" " * indent + "  ".join(_set(row, widths)).rstrip() for row in rows)
+
+
+def tidy(text: str) -> str:
+    """Take trailing spaces off lines, and keep at most one blank line between blocks."""
+    lines = "\n".join(line.rstrip() for line in text.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n"
+
+
+def _fitting(text: str, room: int) -> int:
+    """How many characters of a text fit into some cells; at least one."""
+    if text.isascii():
+        return room
+    cells = 0
+    for index, character in enumerate(text):
+        cells += cell_len(character)
+        if cells > room:
+            return max(index, 1)
+    return len(text)
+
+
+def _set(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        shown = cell if cell_len(cell) <= width else cell[: _fitting(cell, width - 1)].rstrip() + "…"
+        room = " " * (width - cell_len(shown))
+        yield room + shown if 0 < place < len(widths) - 1 else shown + room
