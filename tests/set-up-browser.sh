@@ -9,7 +9,7 @@ case $python in /*) ;; */*) python=$OLDPWD/$python ;; esac
 
 install_packages() {
   local need=() os
-  command -v dpkg-query apt-get >/dev/null && [ -r /etc/os-release ] || return 0
+  command -v apt-get >/dev/null && command -v dpkg-query >/dev/null && [ -r /etc/os-release ] || return 0
   # ID alone, in a shell of its own: the file sets many names.
   os=$(. /etc/os-release && echo "$ID")
   need=(fonts-liberation fonts-noto-core fonts-wqy-microhei fonts-noto-color-emoji)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from PIL import Image
-from playwright.sync_api import Page, Route, sync_playwright
 from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, Route, sync_playwright
 
 import machine
 
@@ -132,7 +132,11 @@ class Browser:
 
     def _start(self) -> None:
         self._playwright = sync_playwright().start()
-        environment = {**os.environ, "FONTCONFIG_FILE": str(machine.FONTS_CONF), "LANG": "C.UTF-8"}
+        environment: dict[str, str | float | bool] = {
+            **os.environ,
+            "FONTCONFIG_FILE": str(machine.FONTS_CONF),
+            "LANG": "C.UTF-8",
+        }
         self._chromium: Chromium = self._playwright.chromium.launch(
             executable_path=self.path, args=list(_FLAGS), env=environment, timeout=60_000
         )

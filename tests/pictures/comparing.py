@@ -46,7 +46,9 @@ class Difference:
             return f"{self.share:.2%} of its pixels differ; {SHARE:.1%} may"
         if self.far > FAR:
             left, top = self.where
-            return f"about {left} pixels from the left and {top} from the top it differs by {self.far} of 255; {FAR} may"
+            return (
+                f"about {left} pixels from the left and {top} from the top it differs by {self.far} of 255; {FAR} may"
+            )
         return ""
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-import pytest
-
 import cases
+import pytest
+from browser import LOGO, Browser, Scheme, Violation, opened
+
 import machine
-from browser import Browser, Scheme, Violation, opened
 
 GRAVE = ("serious", "critical")
 
@@ -40,5 +40,7 @@ def test_grey_on_grey_is_found(browser: Browser, scheme: Scheme) -> None:
 
 
 def test_a_picture_without_words_and_a_mail_without_language_are_found(browser: Browser) -> None:
-    html = f'<!doctype html><html><head><title>A mail</title></head><body><img src="{cases.LOGO}"></body></html>'
-    assert {"image-alt", "html-has-lang"} <= {found.rule for found in grave(browser.audit(html, width=600, scheme="light"))}
+    html = f'<!doctype html><html><head><title>A mail</title></head><body><img src="{LOGO}"></body></html>'
+    assert {"image-alt", "html-has-lang"} <= {
+        found.rule for found in grave(browser.audit(html, width=600, scheme="light"))
+    }

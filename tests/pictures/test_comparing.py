@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pytest
-from PIL import Image
-
 import cases
+import pytest
 from browser import Browser, opened
 from comparing import compare, fingerprint
+from PIL import Image
 
 BUTTON = "[...document.links].find(link => link.textContent.trim() == 'See the full comparison')"
 FIRST_CARD = (
@@ -43,7 +42,9 @@ def before(browser: Browser) -> Image.Image:
         ),
         pytest.param("document.querySelector('h2').style.fontSize = '23px'", id="a heading is smaller"),
         pytest.param("document.querySelector('p:last-of-type').style.paddingTop = '60px'", id="a gap is wider"),
-        pytest.param("[...document.querySelectorAll('p')].at(-1).style.visibility = 'hidden'", id="the last line is gone"),
+        pytest.param(
+            "[...document.querySelectorAll('p')].at(-1).style.visibility = 'hidden'", id="the last line is gone"
+        ),
     ],
 )
 def test_what_an_eye_would_see_is_seen(browser: Browser, before: Image.Image, change: str) -> None:

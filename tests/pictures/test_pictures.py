@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+import cases
 import pytest
+from browser import LOGO, Browser, Scheme, opened
+from comparing import compare, fingerprint
 from PIL import Image
 
-import cases
 import machine
-from browser import Browser, Scheme, opened
-from comparing import compare, fingerprint
 
 GOLDEN = Path(__file__).with_name("golden")
 FAILED = Path(__file__).with_name("failed")
@@ -49,7 +49,7 @@ def test_a_mail_looks_as_it_did(browser: Browser, name: str, width: int, scheme:
 @pytest.mark.parametrize("name", cases.names())
 def test_a_mail_loads_nothing_but_its_pictures(browser: Browser, name: str) -> None:
     asked = browser.show(cases.mail(name).html, width=600).asked
-    assert set(asked) == ({cases.LOGO} if cases.mail(name).has_pictures else set())
+    assert set(asked) == ({LOGO} if cases.mail(name).has_pictures else set())
 
 
 @pytest.mark.parametrize("name", cases.names())

@@ -7,10 +7,10 @@ Those of `LOCAL` are pure; the others ask the network, none longer than half a m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from digest.issue.checks import accessibility, dns, duties, links, links_answer, markup, spam, support, weight, words
-from digest.issue.checks.fetching import Fetcher, own_allowance
+from digest.issue.checks import accessibility, duties, links, markup, support, weight, words
 from digest.issue.checks.model import Finding, Mail
 from digest.issue.preview import preview
 from digest.issue.render import marked_mjml
@@ -53,15 +53,19 @@ async def run(mail: Mail, *, network: bool, fetch_links: bool = False) -> list[F
     found = [finding for check in LOCAL.values() for finding in check(mail)]
     if not (network or fetch_links):
         return found
-    message = preview(mail.draft, mail.content)["issue.eml"]
-    looks = []
-    if fetch_links:
-        looks.append(_links_answer(mail))
-    if network:
-        looks += [spam.look(mail, message), dns.look(mail)]
+    looks = [*([_links_answer(mail)] if fetch_links else []), *(_asked(mail) if network else [])]
     return found + [finding for findings in await asyncio.gather(*looks) for finding in findings]
 
 
+def _asked(mail: Mail) -> list[Coroutine[Any, Any, list[Finding]]]:
+    # Imported when needed: clients of the network take longer to import than `digest status` takes.
+    from digest.issue.checks import dns, spam
+
+    return [spam.look(mail, preview(mail.draft, mail.content)["issue.eml"]), dns.look(mail)]
+
+
 async def _links_answer(mail: Mail) -> list[Finding]:
-    async with Fetcher(allow=own_allowance(mail.settings.base_url)) as fetcher:
+    from digest.issue.checks import fetching, links_answer
+
+    async with fetching.Fetcher(allow=fetching.own_allowance(mail.settings.base_url)) as fetcher:
         return await links_answer.look(mail, fetch=fetcher)
