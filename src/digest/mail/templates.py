@@ -70,6 +70,7 @@ def environment(own: Path | None = None, *, before: Callable[[str, str], str] | 
         "excerpt": text.excerpt,
         "figure": text.figure,
         "first_ones": _first_ones,
+        "ours": _ours,
         "isolated": text.isolated,
         "paragraphs": text.paragraphs,
         "segment": lambda slug: quote(slug, safe=""),
@@ -164,6 +165,12 @@ def _authors_text(value: Any) -> Any:
 @pass_context
 def _turned(context: Context, words: str) -> Markup:
     return text.turned(words, context["dir"])
+
+
+@pass_context
+def _ours(context: Context, words: str) -> str:
+    """Keep our own English words in their order in a mail that runs from right to left."""
+    return f"\N{LEFT-TO-RIGHT ISOLATE}{words}\N{POP DIRECTIONAL ISOLATE}" if context["dir"] == "rtl" else words
 
 
 def _first_ones(items: Iterable[Item], count: int) -> list[Item]:
