@@ -86,8 +86,8 @@ def needed(find: Callable[[], Path]) -> Path:
         return find()
     except Missing as missing:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"{missing}; with CI=true nothing may be missing", pytrace=False)
-        pytest.skip(str(missing))
+            raise pytest.fail.Exception(f"{missing}; with CI=true nothing may be missing", pytrace=False) from None
+        raise pytest.skip.Exception(str(missing)) from None
 
 
 def _is_snap(program: Path) -> bool:

@@ -93,21 +93,22 @@ class Settings(BaseSettings):
     color_skip_dark: str = Field("#ffa08a", description="What says skip in dark mode.")
     color_line_dark: str = Field("#4a4656", description="Lines and the empty part of bars in dark mode.")
     logo_url: str = Field(
-        "", description="A picture for the masthead (https); the newsletter's name stands for it where pictures are off."
+        "",
+        description="A picture for the masthead (https); the newsletter's name stands for it where pictures are off.",
     )
     logo_width: int = Field(160, ge=16, le=600, description="How wide the picture is shown, in pixels.")
     social_links: dict[str, str] = Field(
-        {}, description="Links in the footer, by their words, such as { Mastodon = \"https://…\" }."
+        {}, description='Links in the footer, by their words, such as { Mastodon = "https://…" }.'
     )
     templates: Path | None = Field(
-        None, description="A folder of your own mail templates; one in it takes the place of ours of the same name."
+        None, description="A folder of your own mail templates, each in place of ours of that name; relative to the store."
     )
     dkim_selector: str = Field(
         "", description="The DKIM selector of your provider, which `digest check` looks up in the DNS."
     )
     spam_filter: str = Field(
         "auto",
-        description="Who scores an issue: spamd://HOST:PORT, rspamd's http:// address, off, or whichever is on this machine.",
+        description="Who scores an issue: spamd://HOST:PORT, rspamd's http:// address, auto (who is here) or off.",
     )
     full_comparisons: int = Field(
         1, ge=1, le=20, description="How many comparisons an issue shows in full, the lead first."
@@ -249,6 +250,17 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The newsletter's time zone."""
         return ZoneInfo(self.timezone)
+
+    @model_validator(mode="after")
+    def _templates_exist(self) -> Self:
+        if self.own_templates and not self.own_templates.is_dir():
+            raise ValueError(f"templates: there is no folder {self.own_templates}")
+        return self
+
+    @property
+    def own_templates(self) -> Path | None:
+        """The folder of the operator's own mail templates."""
+        return None if self.templates is None else self.db.parent / self.templates
 
     @property
     def mails_people(self) -> bool:

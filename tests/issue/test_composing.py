@@ -17,10 +17,10 @@ from digest.issue.compose import (
     compose,
     intro_for,
     preheader_for,
-    shorten,
     subject_for,
     verdict_line,
 )
+from digest.mail.text import shorten
 
 PANEL = [Reviewer(name.lower(), name, None, place) for place, name in enumerate(("Builder", "Skeptic", "Futurist"), 1)]
 

@@ -22,13 +22,12 @@ from sqlite_utils import Database
 from conftest import NOW, memory_store
 from digest.catalogue.importing import import_files
 from digest.issue import issues
+from digest.issue.model import Draft, Rendered
+from digest.issue.preview import preview
+from digest.issue.render import DESCRIPTION, QUOTE, render
 from digest.mail import personalise
 from digest.mail.plain import WIDTH
 from digest.mail.text import excerpt
-from digest.issue.model import Draft, Rendered
-from digest.issue.fit import fit
-from digest.issue.render import DESCRIPTION, QUOTE, render
-from digest.issue.preview import preview
 from digest.settings import Settings
 
 PAGES = Path(__file__).parents[3] / "shared" / "pages"
@@ -187,7 +186,9 @@ def test_no_text_breaks_the_mail(text: str) -> None:
 def test_the_text_is_wrapped_and_tidy(sample: Database, settings: Settings) -> None:
     text = render(sample_draft(sample, settings), settings).text
     assert not re.search(r"[ \t]\n|\n\n\n", text)
-    long = [line for line in text.splitlines() if cell_len(line) > WIDTH and " " in re.sub(r"^\[\d+\] ", "", line.strip())]
+    long = [
+        line for line in text.splitlines() if cell_len(line) > WIDTH and " " in re.sub(r"^\[\d+\] ", "", line.strip())
+    ]
     assert long == []
 
 

@@ -60,7 +60,8 @@ def completion(app: App, shell: str) -> None:
 
 
 for command in (
-    import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, status, subscribers, letters, settings, db, demo
+    import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, status, subscribers, letters,
+    settings, db, demo,
 ):  # fmt: skip
     cli.add_command(command)
 

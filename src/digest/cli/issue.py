@@ -156,7 +156,9 @@ def render(app: App, number: int, out: Path) -> None:
 @click.command(cls=Command)
 @number_argument
 @click.option("--at", metavar="TIME", help="Not to be sent before this; such as '2026-11-26 09:00'.")
-@click.option("--content", metavar="HASH", help="Only if it is what you looked at: the hash that `check` and `show` print.")
+@click.option(
+    "--content", metavar="HASH", help="Only if it is what you looked at: the hash that `check` and `show` print."
+)
 @click.option(
     "--override",
     "overrides",

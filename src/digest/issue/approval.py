@@ -25,7 +25,7 @@ class BlockedError(StateError):
         first = findings[0]
         super().__init__(
             f"issue {number} is not approved; these checks block it: {names}. {first.check}: {first.what}."
-            f" `digest check {number}` says what to do; `--override {first.check}=\"why\"` approves it all the same"
+            f' `digest check {number}` says what to do; `--override {first.check}="why"` approves it all the same'
         )
 
 
@@ -79,7 +79,7 @@ async def approve(
         if name not in IDS:
             raise InputError(f"no check is called {name!r}{nearest(name, IDS)}", field="override")
         if not reason.strip():
-            raise InputError(f"give a reason, such as {name}=\"why\"", field="override")
+            raise InputError(f'give a reason, such as {name}="why"', field="override")
     issue = issues.find_issue(db, number)
     if issue.state != "draft":
         return Approved(issues.freeze(db, settings, number, now=now, at=at))

@@ -263,9 +263,7 @@ def changed(number: int, found: str, expected: str) -> StateError:
 
 def overrides_of(db: Database, number: int) -> list[Override]:
     """Give what was found of an approved issue and approved all the same."""
-    rows = db.conn.execute(
-        "SELECT check_id, found, reason FROM overrides WHERE issue = ? ORDER BY check_id", (number,)
-    )
+    rows = db.conn.execute("SELECT check_id, found, reason FROM overrides WHERE issue = ? ORDER BY check_id", (number,))
     return [Override(*row) for row in rows]
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from digest.issue import compose
 from digest.issue.envelope import envelope
-from digest.issue.model import Draft, Form, Rendered
+from digest.issue.model import Draft, Rendered
 from digest.mail import plain, templates
 from digest.mail.personalise import personal
 from digest.mail.text import clean
@@ -38,7 +38,7 @@ def render(draft: Draft, settings: Settings, *, test_for: str = "") -> Rendered:
     Comparisons whose form is `out` are not in it. The date it carries is its cut-off, not today. `test_for` puts
     a banner above it, which says that this is a test and for whom.
     """
-    environment = _environment(settings.templates)
+    environment = _environment(settings.own_templates)
     context = _context(draft, settings) | {"test_for": test_for}
     mjml = templates.fill(environment, "issue.mjml", context)
     text = templates.fill(environment, "issue.txt", context | {"ref": plain.References()})
@@ -59,7 +59,7 @@ def render(draft: Draft, settings: Settings, *, test_for: str = "") -> Rendered:
 
 def marked_mjml(draft: Draft, settings: Settings, mark: Callable[[str, str], str]) -> str:
     """Render an issue to MJML from templates that `mark` altered; it is given each one's source and name."""
-    environment = _with_filters(templates.environment(settings.templates, before=mark))
+    environment = _with_filters(templates.environment(settings.own_templates, before=mark))
     return templates.fill(environment, "issue.mjml", _context(draft, settings) | {"test_for": ""})
 
 
@@ -73,13 +73,10 @@ def _with_place(error: templates.TemplateError, draft: Draft, settings: Settings
 
 def _context(draft: Draft, settings: Settings) -> dict[str, Any]:
     shown = compose.shown(draft.placed)
-    by_form: dict[Form, list[Any]] = {"full": [], "brief": [], "link": [], "more": []}
-    for item in shown:
-        by_form[item.form].append(item)
     web_copy = f"{settings.base_url}/issues/{draft.number}"
     return {
         **templates.look(settings),
-        **by_form,
+        **{form: [item for item in shown if item.form == form] for form in ("full", "brief", "link", "more")},
         "issue": draft,
         "date": _date(draft, settings),
         "web_copy": web_copy,
@@ -101,12 +98,13 @@ def _environment(own: Path | None) -> Environment:
 
 
 def _with_filters(environment: Environment) -> Environment:
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "verdict_line": compose.verdict_line,
         "entry": lambda tool: _ENTRY[tool.entry],
         "title": compose.title,
         "unbroken": _unbroken,
     }
+    environment.filters |= filters
     return environment
 
 

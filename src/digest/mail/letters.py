@@ -48,7 +48,7 @@ class RenderedLetter:
 
 def render_letter(letter: Letter, settings: Settings) -> RenderedLetter:
     """Render a letter in the look of the issue. The same letter and settings give the same bytes."""
-    environment = _environment(settings.templates)
+    environment = _environment(settings.own_templates)
     context = templates.look(settings) | {"letter": letter, "why": letter.why, "ways": letter.ways}
     mjml = templates.fill(environment, "letter.mjml", context)
     text = templates.fill(environment, "letter.txt", context | {"ref": plain.References()})
@@ -70,9 +70,7 @@ def confirmation(settings: Settings, *, token: str, days: int) -> Letter:
         before=(f"Somebody, we hope you, asked for {name} to be sent here. Press the button and it will be.",),
         button="Confirm my subscription",
         address=f"{settings.base_url}/confirm/{token}",
-        after=(
-            f"The button works for {_days(days)}. If it was not you, do nothing: you will hear no more from us.",
-        ),
+        after=(f"The button works for {_days(days)}. If it was not you, do nothing: you will hear no more from us.",),
         why=f"You get this one letter because this address was typed into the sign-up form of {name}.",
     )
 
@@ -119,7 +117,9 @@ def sign_in(settings: Settings, *, token: str, minutes: int) -> Letter:
         before=("Press the button in the browser in which you asked for this.",),
         button="Sign in to the desk",
         address=f"{settings.base_url}/desk/sign-in/{token}",
-        after=(f"It works once, for {minutes} minutes. If you did not ask for it, do nothing and tell your colleagues.",),
+        after=(
+            f"It works once, for {minutes} minutes. If you did not ask for it, do nothing and tell your colleagues.",
+        ),
         why=f"You get this because your address is that of an editor of {settings.newsletter_name}.",
     )
 

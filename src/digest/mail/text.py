@@ -91,7 +91,7 @@ def has_rtl(text: str) -> bool:
 
 def is_rtl_language(language: str) -> bool:
     """Tell whether a language, as a BCP 47 tag, is written from right to left."""
-    return language.split("-")[0] in _RTL_LANGUAGES
+    return language.split("-", maxsplit=1)[0] in _RTL_LANGUAGES
 
 
 def turned(text: str, base: str) -> Markup:
@@ -102,7 +102,7 @@ def turned(text: str, base: str) -> Markup:
     own = _direction(text) or base
     if own == base:
         return Markup("")
-    return Markup(' dir="rtl" align="right"' if own == "rtl" else ' dir="ltr" align="left"')
+    return Markup(' dir="rtl" align="right"') if own == "rtl" else Markup(' dir="ltr" align="left"')
 
 
 def _direction(text: str) -> str | None:

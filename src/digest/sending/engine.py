@@ -9,9 +9,9 @@ from datetime import datetime
 from digest import times
 from digest.errors import DigestError, StateError
 from digest.issue.issues import find_issue, frozen
+from digest.issue.preview import message_of
 from digest.providers.interface import Batch, Message, Provider
 from digest.sending import ledger
-from digest.issue.preview import message_of
 from digest.sending.copies import Signers, recipient_of
 from digest.sending.ledger import Claimed, OpenBatch
 from digest.sending.workers import Worker
