@@ -58,7 +58,7 @@ def render(draft: Draft, settings: Settings, *, test_for: str = "") -> Rendered:
 
 
 def marked_mjml(draft: Draft, settings: Settings, mark: Callable[[str, str], str]) -> str:
-    """Render an issue to MJML from templates that `mark` altered; it is given each one's source and name."""
+    """Render an issue to MJML from templates that `mark` altered; it is given each one's source and path."""
     environment = _with_filters(templates.environment(settings.own_templates, before=mark))
     return templates.fill(environment, "issue.mjml", _context(draft, settings) | {"test_for": ""})
 
@@ -67,8 +67,12 @@ def _with_place(error: templates.TemplateError, draft: Draft, settings: Settings
     """Say where the MJML is not well-formed; the renderer does not."""
     from digest.issue.checks import markup
 
-    troubles = [found for found in markup.examine(marked_mjml(draft, settings, markup.mark)) if found.level == "block"]
-    return templates.TemplateError(f"{troubles[0].where}: {troubles[0].what}") if troubles else error
+    troubles = [
+        found
+        for found in markup.examine(marked_mjml(draft, settings, markup.mark), folder="")
+        if found.level == "block"
+    ]
+    return templates.TemplateError(f"{troubles[-1].where}: {troubles[-1].what}") if troubles else error
 
 
 def _context(draft: Draft, settings: Settings) -> dict[str, Any]:

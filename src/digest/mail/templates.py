@@ -52,7 +52,7 @@ def environment(own: Path | None = None, *, before: Callable[[str, str], str] | 
 
     Args:
         own: a folder whose templates take the place of ours of the same name.
-        before: is given each template's source and name, and gives the source to use; the checks mark lines so.
+        before: is given each template's source and path, and gives the source to use; the checks mark lines so.
     """
     folders: list[BaseLoader] = [FileSystemLoader(own)] if own else []
     made = Environment(
@@ -149,7 +149,7 @@ def _template_line(error: BaseException) -> str | None:
 def _altering(before: Callable[[str, str], str]) -> type[Extension]:
     class Altering(Extension):
         def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-            return before(source, name or "")
+            return before(source, _shown(filename, name))
 
     return Altering
 

@@ -76,7 +76,7 @@ def examine(marked: str, folder: str = "templates/email") -> list[Finding]:
 
     Args:
         marked: the rendered MJML, with the marks of `mark` in it.
-        folder: where the templates lie, for `where`.
+        folder: where the templates lie, for `where`; empty where the marks have whole paths.
     """
     known = load_mjml()
     reading = _Reading(known, folder)
@@ -239,7 +239,7 @@ class _Reading:
 
     def tell(self, place: str, what: str, todo: str, key: str = "") -> None:
         """Note a trouble, unless the same is noted of its place in the template."""
-        where = f"{self.folder}/{place}" if place else self.folder
+        where = "/".join(part for part in (self.folder, place) if part)
         self.found.setdefault((where, key or what), Finding(CHECK, "block", what, where, todo))
 
     def reason(self, error: expat.ExpatError) -> str:

@@ -17,7 +17,7 @@ from digest.issue.render import marked_mjml
 
 
 def _markup(mail: Mail) -> list[Finding]:
-    return markup.examine(marked_mjml(mail.draft, mail.settings, markup.mark))
+    return markup.examine(marked_mjml(mail.draft, mail.settings, markup.mark), folder="")
 
 
 LOCAL: dict[str, Callable[[Mail], list[Finding]]] = {
