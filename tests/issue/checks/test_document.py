@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.issue.checks.document import SCREENS, Color, Document, Screen, Text
+from digest.issue.checks.css import Color, Screen
+from digest.issue.checks.document import SCREENS, Document, Text
 from digest.issue.checks.model import Mail
 
 LIGHT, DARK, PHONE = Screen("light", 640), Screen("dark", 640), Screen("light", 375)

@@ -197,7 +197,19 @@ def look(mail: Mail, site: str, *paths: str, budget: float = 20) -> list[Finding
 def test_links_that_answer_pass(small: Mail, site: str) -> None:
     finding = only(look(small, site, "fine", "fine#part", "nohead", "well/2"))
     assert (finding.check, finding.level) == ("links-answer", "pass")
-    assert finding.what == "3 links asked, all answer; 1 that differ per copy were not asked"
+    assert finding.what == "3 links asked, all answer; not asked: 1 that differs per copy"
+
+
+def test_the_web_copy_of_the_issue_is_not_asked_before_it_is_sent(small: Mail, site: str) -> None:
+    ours = replace(small, settings=small.settings.model_copy(update={"base_url": f"http://{site}/missing"}))
+    finding = only(look(ours, site, "fine", "missing/issues/1", "missing/issues/1#lead"))
+    assert finding.level == "pass"
+    assert finding.what == (
+        "1 link asked, all answer; not asked: 1 that differs per copy"
+        " and the web copy, which is published once the issue is sent"
+    )
+    other = only(look(ours, site, "missing/issues/1", "missing/issues/12"))
+    assert "/missing/issues/12 answers 404" in other.what
 
 
 def test_gone_pages_block_where_mail_goes_to_people(small: Mail, site: str) -> None:

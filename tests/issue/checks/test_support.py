@@ -13,7 +13,8 @@ import pytest
 from conftest import with_html
 from digest.issue.checks import support
 from digest.issue.checks.model import Finding, Mail
-from digest.issue.checks.support import ENHANCEMENTS, GMAIL_STYLES, check, examine, load_support, uses
+from digest.issue.checks.support import ENHANCEMENTS, GMAIL_STYLES, check, examine, load_support
+from digest.issue.checks.uses import uses
 
 
 def page(body: str, head: str = "") -> str:

@@ -137,10 +137,8 @@ def _sender_troubles(mail: Mail) -> Iterator[Finding]:
         yield trouble(
             mail.grave, f"{what} in the name of {domain} would be refused or put to spam", "sender_address", own
         )
-    if not site.startswith("https://"):
-        what = f"base_url is {site}: one-click unsubscribing needs an https:// address (RFC 8058)"
-        yield trouble(mail.grave, what, "base_url", "set base_url to the https:// address of your site")
-    elif _is_within(urlsplit(site).hostname or "", ("localhost",)):
+    # One that is not https is told by `unsubscribe` and `links`.
+    if site.startswith("https://") and _is_within(urlsplit(site).hostname or "", ("localhost",)):
         yield trouble(
             mail.grave, f"base_url is {site}: no reader can open it", "base_url", "set it to your site's address"
         )

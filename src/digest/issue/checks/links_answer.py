@@ -18,16 +18,19 @@ MOVED = (301, 308)
 
 
 async def look(mail: Mail, *, fetch: Fetcher, budget: float = BUDGET_SECONDS) -> list[Finding]:
-    """Ask every web address of a mail whether it answers (id `links-answer`); those with a token are not asked.
+    """Ask every web address of a mail whether it answers (id `links-answer`).
 
-    A page that is gone harms the readers; a server that is slow, or does not like to be asked by a program,
-    need not. `budget` is in seconds: what was not reached in it is not run.
+    Those with a token are not asked, nor is the issue's own web copy: it is published only once the issue is sent.
+    A page that is gone harms the readers; a server that is slow, or does not like to be asked by a program, need
+    not. `budget` is in seconds: what was not reached in it is not run.
     """
     first: dict[str, Link] = {}
     for link in links_of(mail):
         if link.address.lower().startswith(("http://", "https://")):
             first.setdefault(link.address.partition("#")[0], link)
-    asked = [address for address in first if "[[digest:" not in address]
+    web_copy = f"{mail.settings.base_url}/issues/{mail.draft.number}"
+    per_copy = [address for address in first if "[[digest:" in address]
+    asked = [address for address in first if address != web_copy and "[[digest:" not in address]
     answers = await _ask(asked, fetch, budget)
     troubles = [
         *_gone(answers, first, mail),
@@ -37,8 +40,12 @@ async def look(mail: Mail, *, fetch: Fetcher, budget: float = BUDGET_SECONDS) ->
     ]
     if troubles:
         return troubles
-    left = len(first) - len(asked)
-    rest = f"; {left} that differ per copy were not asked" if left else ""
+    left = []
+    if per_copy:
+        left.append(f"{len(per_copy)} that differ{'s' * (len(per_copy) == 1)} per copy")
+    if web_copy in first:
+        left.append("the web copy, which is published once the issue is sent")
+    rest = f"; not asked: {' and '.join(left)}" if left else ""
     return [Finding("links-answer", "pass", f"{counted(len(asked))} asked, all answer{rest}")]
 
 
