@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import pytest
 from hypothesis import given
@@ -154,20 +154,20 @@ def issues_of_any_size(draw: st.DrawFn) -> tuple[Draft, Settings]:
     settings = settings_of(draw(st.integers(1, 20)), draw(st.integers(0, 100)), draw(st.sampled_from(["en", "ar"])))
     kinds = draw(
         st.lists(
-            st.fixed_dictionaries(
-                {
-                    "letter": st.sampled_from(LETTERS),
-                    "name": st.sampled_from([1, 12, 40, 200]),
-                    "text": st.sampled_from([0, 60, 299, 420, 10_000]),
-                    "reviewers": st.integers(0, 12),
-                    "slug": st.sampled_from([12, 40, 200]),
-                }
+            st.builds(
+                partial,
+                st.just(comparison),
+                letter=st.sampled_from(LETTERS),
+                name=st.sampled_from([1, 12, 40, 200]),
+                text=st.sampled_from([0, 60, 299, 420, 10_000]),
+                reviewers=st.integers(0, 12),
+                slug=st.sampled_from([12, 40, 200]),
             ),
             min_size=1,
             max_size=4,
         )
     )
-    comparisons = [comparison(number, **kinds[number % len(kinds)]) for number in range(count)]
+    comparisons = [kinds[number % len(kinds)](number) for number in range(count)]
     return issue(comparisons, settings, out=draw(st.integers(0, min(5, count - 1)))), settings
 
 
@@ -178,7 +178,7 @@ def test_any_issue_fits(given: tuple[Draft, Settings]) -> None:
     assert_well_fitted(draft, fit(draft, settings), settings)
 
 
-@pytest.mark.parametrize("letter", ["𠀀", "😀", "&", '"'])
+@pytest.mark.parametrize("letter", ["𠀀", '"'])
 @pytest.mark.parametrize(("full", "brief"), [(1, 8), (20, 100)])
 def test_two_hundred_with_the_longest_of_everything_fit(letter: str, full: int, brief: int) -> None:
     settings = settings_of(full, brief)
@@ -222,7 +222,8 @@ def test_less_room_never_makes_a_comparison_larger() -> None:
     settings = settings_of(full=2, brief=3)
     draft = issue([comparison(n, "é", name=30, text=400, reviewers=3) for n in range(9)], settings, out=1)
     before = [SIZES[item.form] for item in draft.placed]
-    for limit in range(weight(render(draft, settings)), 12_000, -1_500):
+    smallest = weight(fit(draft, settings, limit=0).content)
+    for limit in (*range(weight(render(draft, settings)), smallest, -2_500), smallest):
         fitted = fit(draft, settings, limit=limit)
         assert weight(fitted.content) <= limit
         now = [SIZES[item.form] for item in fitted.draft.placed]
@@ -231,7 +232,7 @@ def test_less_room_never_makes_a_comparison_larger() -> None:
     assert before == [2, *[3] * 7, 4]
 
 
-@pytest.mark.parametrize("name", LONGEST_NAMES)
+@pytest.mark.parametrize("name", LONGEST_NAMES, ids=lambda name: ascii(name[0]))
 def test_the_weight_is_no_less_than_that_of_any_copy(name: str) -> None:
     """A name of quotation marks is longer than one of emoji: HTML writes each with six bytes."""
     content = render(issue([comparison(0, "a", name=14, text=100, reviewers=3)], settings_of()), settings_of())
@@ -241,7 +242,7 @@ def test_the_weight_is_no_less_than_that_of_any_copy(name: str) -> None:
 
 def test_an_introduction_that_alone_is_too_long_is_told_by_the_check() -> None:
     settings = settings_of()
-    draft = issue([comparison(n, "a", name=14, text=100, reviewers=3) for n in range(12)], settings, intro="é" * 60_000)
+    draft = issue([comparison(n, "a", name=14, text=100, reviewers=3) for n in range(12)], settings, intro="é" * 48_000)
     fitted = fit(draft, settings)
     assert [item.form for item in fitted.draft.placed] == ["link", *["more"] * 11]
     found = size(Mail(fitted.draft, fitted.content, settings, fitted.moved))

@@ -1,8 +1,7 @@
 """The HTML of a mail as a reader would see it: its elements, and the style each has on a given screen.
 
-It knows the part of CSS that decides whether a text can be read and a button hit: the cascade
-(https://www.w3.org/TR/css-cascade-4/), colours, sizes, paddings, and what is hidden. It lays nothing out, and
-pictures behind a text are not looked at. What stands in comments for Outlook is not seen.
+It knows the cascade (https://www.w3.org/TR/css-cascade-4/); what a declaration then means is in `css`. It lays
+nothing out, and pictures behind a text are not looked at. What stands in comments for Outlook is not seen.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ import tinycss2
 import tinyhtml5
 
 from digest.issue.checks.css import Declaration, Media, Screen, Style, computed, declarations, inline, media_fits
+
+__all__ = ["SCREENS", "Document", "Element", "Screen", "Text", "document", "excerpt", "one_line"]
 
 SCREENS = tuple(Screen(scheme, width) for scheme in ("light", "dark") for width in (640, 375))
 """A window on a desk and a phone, by day and by night."""
