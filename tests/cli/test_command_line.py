@@ -407,7 +407,7 @@ def test_the_week_in_words(digest: Run) -> None:
     more = b'{"comparisons": [{"left": "Ada", "right": "Cid", "published_at": "-1h"}]}'
     digest("import", "-", stdin=more)
     assert "1 new comparison came in since" in digest("draft").out
-    edited = digest("edit", "1", "--subject", "Hello", "--out", "cid-vs-bea").out
+    edited = digest("edit", "1", "--subject", "Hello, readers", "--out", "cid-vs-bea").out
     assert "1 comparison: 1 in full, 0 in brief, 0 as links; 1 left out" in edited
     assert "out   Cid vs Bea" in digest("show", "1", "-v").out
     assert "out   Cid vs Bea" not in digest("show", "1").out
@@ -415,11 +415,13 @@ def test_the_week_in_words(digest: Run) -> None:
     digest("render", "1", "--out", "new/folder")
     assert sorted(path.suffix for path in Path("new/folder").iterdir()) == [".eml", ".html", ".mjml", ".txt"]
     approved = digest("approve", "1", "--at", "2126-01-01 09:00")
-    assert approved.out.startswith("Issue 1 is approved for Tue 1 Jan 2126, 09:00 UTC: Hello")
+    assert approved.out.startswith("Issue 1 is approved for Tue 1 Jan 2126, 09:00 UTC: Hello, readers")
     assert "needs an https:// address" in approved.err
     assert "postal_address is not set" in approved.err
     assert "To be sent: Tue 1 Jan 2126, 09:00 UTC" in digest("show", "1").out
-    assert "It was approved and is a draft again" in digest("edit", "1", "--intro", "Hello.").out
+    preheader = "What the panel says of Ada, and what of Bea."
+    edited = digest("edit", "1", "--intro", "Hello.", "--preheader", preheader).out
+    assert "It was approved and is a draft again" in edited
     mended = ("--set", "base_url=https://example.com", "--set", "postal_address=1 Sample Street")
     assert digest("approve", "1", "--at", "2126-01-01", *mended, "--set", "sender_address=v@verdicts.site").err == ""
     assert "nobody is subscribed" in digest("send", "1", "--now", code=1).err
@@ -429,7 +431,7 @@ def test_the_week_in_words(digest: Run) -> None:
     assert digest("send", "1").out == "Issue 1 is sent: 1 of 1 copies accepted.\n"
     assert len(list(Path("outbox/new").iterdir())) == 1
     assert "Sent: " in digest("show", "1").out
-    assert re.search(r"1 +sent +1 +1 +Hello", digest("status").out)
+    assert re.search(r"1 +sent +1 +1 +Hello, readers", digest("status").out)
     digest("draft")
     assert digest("cancel", "2").out == "Issue 2 is cancelled.\n"
     assert "no issue was made" in digest("draft", "--since", "2126-01-01").out

@@ -165,7 +165,9 @@ def test_every_check_that_blocks_is_named_and_each_once(draft: Database, setting
     editing.edit(draft, 1, now=NOW, subject=PLACEHOLDER, settings=settings)
     own = own_footer(settings, NO_ADDRESS)
     own = own_footer(own, ONLY_LINKS, "footer.txt")
-    with pytest.raises(BlockedError, match="block it: unsubscribe, postal-address, subject. unsubscribe: ") as stopped:
+    with pytest.raises(
+        BlockedError, match=r"block it: unsubscribe, postal-address, subject\. unsubscribe: "
+    ) as stopped:
         approve(draft, own)
     assert [finding.check for finding in stopped.value.findings] == [
         "unsubscribe", "unsubscribe", "postal-address", "postal-address", "subject"

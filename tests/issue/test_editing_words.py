@@ -102,7 +102,7 @@ def test_another_lead_composes_them_anew(draft: Database, settings: Settings) ->
 
 @pytest.mark.parametrize("name", WORDS)
 def test_what_a_person_wrote_stays_and_the_others_follow(draft: Database, settings: Settings, name: str) -> None:
-    editing.edit(draft, 1, now=NOW, settings=settings, **{name: MINE[name]})  # type: ignore[arg-type]
+    editing.edit(draft, 1, now=NOW, settings=settings, **{name: MINE[name]})
     assert issues.own_words(draft, 1) == [name]
     change_the_lead(draft)
     editing.edit(draft, 1, now=NOW, lead=slugs(draft)[3], out=slugs(draft)[:1], settings=settings)
@@ -113,7 +113,7 @@ def test_what_a_person_wrote_stays_and_the_others_follow(draft: Database, settin
 
 def test_what_was_written_one_after_the_other_all_stays(draft: Database, settings: Settings) -> None:
     for name in WORDS:
-        editing.edit(draft, 1, now=NOW, settings=settings, **{name: MINE[name]})  # type: ignore[arg-type]
+        editing.edit(draft, 1, now=NOW, settings=settings, **{name: MINE[name]})
     change_the_lead(draft)
     editing.edit(draft, 1, now=NOW, lead=slugs(draft)[3], settings=settings)
     assert words(draft) == MINE
@@ -142,7 +142,7 @@ def test_what_a_person_wrote_survives_an_approval_and_the_next_edit(draft: Datab
 
 
 def test_a_draft_made_anew_forgets_them(draft: Database, settings: Settings) -> None:
-    editing.edit(draft, 1, now=NOW, settings=settings, **MINE)  # type: ignore[arg-type]
+    editing.edit(draft, 1, now=NOW, settings=settings, **MINE)
     done = issues.draft(draft, settings, now=NOW, refresh=True)
     assert done.refreshed
     assert issues.own_words(draft, 1) == []
@@ -152,6 +152,6 @@ def test_a_draft_made_anew_forgets_them(draft: Database, settings: Settings) -> 
 
 
 def test_an_open_draft_that_is_asked_for_again_keeps_them(draft: Database, settings: Settings) -> None:
-    editing.edit(draft, 1, now=NOW, settings=settings, **MINE)  # type: ignore[arg-type]
+    editing.edit(draft, 1, now=NOW, settings=settings, **MINE)
     assert not issues.draft(draft, settings, now=NOW).made
     assert words(draft) == MINE

@@ -88,8 +88,17 @@ def test_a_letter_has_one_button_and_its_address_to_copy(settings: Settings, nam
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("language", ["en", "ar"])
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(
+    ("check", "language"),
+    # The letters' words are English: in an Arabic newsletter the check `language` rightly says so.
+    [
+        (check, language)
+        for check in CHECKS
+        for language in ("en", "ar")
+        if (check, language) != (accessibility.language, "ar")
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
 def test_the_checks_of_an_issue_pass(
     settings: Settings, check: Callable[[Mail], list[Finding]], language: str, name: str
 ) -> None:
@@ -99,8 +108,6 @@ def test_the_checks_of_an_issue_pass(
         logo_url="https://cdn.example.com/l.png",
         social_links={"RSS": "https://e.org/feed"},
     )
-    if language == "ar" and check is accessibility.language:
-        pytest.skip("our own words are English, which this check tells")
     assert [finding for finding in check(as_mail(rendered(name, ours), ours)) if finding.level != "pass"] == []
 
 

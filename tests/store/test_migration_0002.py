@@ -118,8 +118,10 @@ def test_the_table_made_anew_is_as_strict_as_the_old_one(upgraded: Database) -> 
     assert [form for (form,) in upgraded.execute("SELECT DISTINCT form FROM issue_comparisons ORDER BY 1")] == [
         "brief", "full", "more", "out"
     ]  # fmt: skip
-    for wrong in ("form = 'huge'", "updated = 2", "issue = 99", "comparison = 99999", "position = 'first'",
-                  "substance = NULL", "issue = 1, comparison = (SELECT min(comparison) FROM issue_comparisons)"):  # fmt: skip
+    for wrong in (
+        "form = 'huge'", "updated = 2", "issue = 99", "comparison = 99999", "position = 'first'", "substance = NULL",
+        "issue = 1, comparison = (SELECT min(comparison) FROM issue_comparisons)",
+    ):  # fmt: skip
         with pytest.raises(sqlite3.IntegrityError):
             upgraded.execute(f"UPDATE issue_comparisons SET {wrong}")
     indexes = upgraded.execute("SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'issue_comparisons'")

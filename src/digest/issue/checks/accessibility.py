@@ -11,7 +11,8 @@ from itertools import groupby, pairwise
 
 from digest.contrast import AA
 from digest.contrast import contrast as ratio_of
-from digest.issue.checks.document import SCREENS, Document, Element, Screen, Text, document, excerpt
+from digest.issue.checks.css import Screen
+from digest.issue.checks.document import SCREENS, Document, Element, Text, document, excerpt
 from digest.issue.checks.model import Finding, Level, Mail
 from digest.mail.text import is_rtl_language
 

@@ -18,8 +18,6 @@ import tinyhtml5
 
 from digest.issue.checks.css import Declaration, Media, Screen, Style, computed, declarations, inline, media_fits
 
-__all__ = ["SCREENS", "Document", "Element", "Screen", "Text", "document", "excerpt", "one_line"]
-
 SCREENS = tuple(Screen(scheme, width) for scheme in ("light", "dark") for width in (640, 375))
 """A window on a desk and a phone, by day and by night."""
 
