@@ -101,7 +101,8 @@ class Settings(BaseSettings):
         {}, description='Links in the footer, by their words, such as { Mastodon = "https://…" }.'
     )
     templates: Path | None = Field(
-        None, description="A folder of your own mail templates, in place of ours of the same names; relative to the store."
+        None,
+        description="A folder of your own mail templates, in place of ours of the same names; relative to the store.",
     )
     dkim_selector: str = Field(
         "", description="The DKIM selector of your provider, which `digest check` looks up in the DNS."

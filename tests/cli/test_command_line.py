@@ -359,7 +359,7 @@ def test_pause_resume_and_cancel_in_words(drafted: Run) -> None:
 
 def test_what_is_odd_about_an_issue_is_said_when_it_is_approved(drafted: Run) -> None:
     said = drafted("approve", "1").err
-    for words in ("base_url is http://", "postal_address is not set", "sender_address is verdicts@example.com"):
+    for words in ("links are http", "postal_address is not set", "sender_address is verdicts@example.com"):
         assert words in said
 
 

@@ -118,12 +118,17 @@ def test_the_table_made_anew_is_as_strict_as_the_old_one(upgraded: Database) -> 
     assert [form for (form,) in upgraded.execute("SELECT DISTINCT form FROM issue_comparisons ORDER BY 1")] == [
         "brief", "full", "more", "out"
     ]  # fmt: skip
-    for wrong in (
-        "form = 'huge'", "updated = 2", "issue = 99", "comparison = 99999", "position = 'first'", "substance = NULL",
-        "issue = 1, comparison = (SELECT min(comparison) FROM issue_comparisons)",
-    ):  # fmt: skip
-        with pytest.raises(sqlite3.IntegrityError):
-            upgraded.execute(f"UPDATE issue_comparisons SET {wrong}")
+    for wrong, because in (
+        ("form = 'huge'", "CHECK"),
+        ("updated = 2", "CHECK"),
+        ("issue = 99", "FOREIGN KEY"),
+        ("comparison = 99999", "FOREIGN KEY"),
+        ("position = 'first'", "cannot store TEXT"),
+        ("substance = NULL", "NOT NULL"),
+        ("comparison = (SELECT comparison FROM issue_comparisons WHERE issue = 1 AND position = 1)", "UNIQUE"),
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match=because):
+            upgraded.execute(f"UPDATE issue_comparisons SET {wrong} WHERE issue = 1 AND position = 0")
     indexes = upgraded.execute("SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'issue_comparisons'")
     assert ("issue_comparisons_comparison",) in indexes.fetchall()
     assert upgraded.execute("PRAGMA foreign_key_check").fetchall() == []

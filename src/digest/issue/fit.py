@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from digest.audience.addresses import NAME_LENGTH
 from digest.issue.model import Draft, Form, Moved, Placed, Rendered
 from digest.issue.render import render
 from digest.settings import Settings
@@ -15,8 +16,8 @@ LIMIT = 90 * 1024
 """Bytes of HTML a copy may have. Gmail cuts a mail off after 102 KB, and a provider adds some of its own."""
 
 _TOKEN = "[[digest:token]]"  # noqa: S105 (a place, no secret)
-_GREETING = 400
-"""Bytes kept free for the longest greeting: ``Hello …,`` with a name of a hundred characters."""
+_GREETING = len("Hello ,") + NAME_LENGTH * len("&quot;")
+"""Bytes kept free for the longest greeting; no character takes more in HTML than a quotation mark."""
 
 
 @dataclass(frozen=True)

@@ -70,12 +70,16 @@ def _fitting(text: str, room: int) -> int:
     """How many characters of a text fit into some cells; at least one."""
     if text.isascii():
         return room
-    cells = 0
+    cells, fitting = 0, len(text)
     for index, character in enumerate(text):
         cells += cell_len(character)
         if cells > room:
-            return max(index, 1)
-    return len(text)
+            fitting = index
+            break
+    # Signs made of several characters may be wider than their parts.
+    while fitting > 1 and cell_len(text[:fitting]) > room:
+        fitting -= 1
+    return max(fitting, 1)
 
 
 def _set(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

@@ -108,12 +108,12 @@ def fill(made: Environment, name: str, context: Mapping[str, Any]) -> str:
         return made.get_template(name).render(context)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{_shown(error.filename, error.name)}:{error.lineno}: {error.message}") from None
-    except TemplateNotFound as error:
-        raise TemplateError(f"there is no template {error.message!r}") from None
-    except (UndefinedError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
-        if (place := _template_line(error)) is None:
+    except (TemplateNotFound, UndefinedError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
+        missing = isinstance(error, TemplateNotFound)
+        if (place := _template_line(error)) is None and not missing:
             raise
-        raise TemplateError(f"{place}: {error}") from error
+        what = f"there is no template {error.message!r}" if missing else str(error)
+        raise TemplateError(f"{place}: {what}" if place else what) from error
 
 
 def to_html(mjml: str) -> str:

@@ -11,6 +11,9 @@ from markupsafe import Markup, escape
 from digest.mail import personalise
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+_ESCAPED_LETTERS = "\u115f\u1160\u3164\uffa0\uff9e\uff9f"
+"""Letters that Rust escapes all the same: fillers nobody sees, and voicing marks that join the letter before."""
+
 _RTL_LANGUAGES = ("ar", "ckb", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi")
 _SENTENCE_END = re.compile(r"""[.!?…][)”"’']*(?=\s)|[。！？][」』”）]*|[؟۔।]+[)”»]*(?=\s)""")
 
@@ -27,7 +30,7 @@ def attribute(text: str) -> Markup:
     """
     safe = (
         character
-        if character == " " or (character.isprintable() and unicodedata.category(character)[0] in "LNPS")
+        if character == " " or (unicodedata.category(character)[0] in "LNPS" and character not in _ESCAPED_LETTERS)
         else f"&#{ord(character)};"
         for character in str(escape(clean(" ".join(text.split()))))
     )
@@ -71,8 +74,8 @@ def shorten(text: str, length: int) -> str:
     if len(text) <= length:
         return text
     cut = text[: length - 1]
-    at_word = cut.rpartition(" ")[0]
-    return (at_word if len(at_word) > length // 2 else cut).rstrip(" ,.;:–-") + "…"
+    at_word = cut[: max(cut.rfind(" "), cut.rfind("\n"), 0)]
+    return (at_word if len(at_word) > length // 2 else cut).rstrip(" \n,.;:–-") + "…"
 
 
 def isolated(text: str) -> str:
