@@ -35,6 +35,8 @@ PROSE = st.text(st.sampled_from("abcé字한שا  \n.!?。؟।…”’»」)�
         ("هل يعمل؟ نعم يعمل جيدا جدا.", 12, "هل يعمل؟"),
         ("यह अच्छा है। और यह भी बहुत अच्छा है।", 16, "यह अच्छा है।"),
         ("First line.\nSecond line is long.", 20, "First line."),
+        # It ends where the room does.
+        ("abcdef ghij. And more.", 12, "abcdef ghij."),
         # The last of several that fit.
         ("One. Two. Three. Four is too long.", 18, "One. Two. Three."),
     ],

@@ -30,21 +30,18 @@ def wrap(text: str, indent: int = 0, first: int | None = None) -> str:
     """Wrap a text at 72 cells, each of its lines as a paragraph; `first` is the indent of the first line.
 
     Greedy and on spaces only, looking for one break a line: textwrap, which looks at every word, took half the
-    time of rendering an issue. A text without spaces, such as Chinese, is broken where a line is full.
+    time of rendering an issue. Beside a wide character, such as a Chinese one, a line may break without a space.
     """
     lines = []
     for paragraph in (line for line in text.split("\n") if line.strip()):
         rest = " ".join(paragraph.split())
         margin = " " * (indent if first is None else first)
         while (room := WIDTH - len(margin)) < cell_len(rest):
-            cut = _fitting(rest, room)
-            at_space = rest.rfind(" ", 0, cut + 1)
-            if at_space < 0 and rest[:cut].isascii():
-                at_space = rest.find(" ", cut)
-                if at_space < 0:
-                    break
-            lines.append(margin + rest[: cut if at_space < 0 else at_space])
-            rest = rest[cut:].lstrip() if at_space < 0 else rest[at_space + 1 :]
+            cut = _break(rest, _fitting(rest, room))
+            if cut == len(rest):
+                break
+            lines.append(margin + rest[:cut])
+            rest = rest[cut:].lstrip(" ")
             margin = " " * indent
         lines.append(margin + rest)
     return "\n".join(lines)
@@ -80,6 +77,16 @@ def _fitting(text: str, room: int) -> int:
     while fitting > 1 and cell_len(text[:fitting]) > room:
         fitting -= 1
     return max(fitting, 1)
+
+
+def _break(text: str, cut: int) -> int:
+    """Where to break a line: at the last place up to `cut` where that may be, else at the first after it."""
+    if (at_space := text.rfind(" ", 0, cut + 1)) > 0 and text[:cut].isascii():
+        return at_space
+    for at in (*range(cut, 0, -1), *range(cut + 1, len(text))):
+        if text[at] == " " or cell_len(text[at - 1]) == 2 or cell_len(text[at]) == 2:
+            return at
+    return len(text)
 
 
 def _set(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

@@ -109,10 +109,9 @@ def fill(made: Environment, name: str, context: Mapping[str, Any]) -> str:
     except TemplateSyntaxError as error:
         raise TemplateError(f"{_shown(error.filename, error.name)}:{error.lineno}: {error.message}") from None
     except (TemplateNotFound, UndefinedError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
-        missing = isinstance(error, TemplateNotFound)
-        if (place := _template_line(error)) is None and not missing:
+        what = f"there is no template {error.message!r}" if isinstance(error, TemplateNotFound) else str(error)
+        if (place := _template_line(error)) is None and not isinstance(error, TemplateNotFound):
             raise
-        what = f"there is no template {error.message!r}" if missing else str(error)
         raise TemplateError(f"{place}: {what}" if place else what) from error
 
 
