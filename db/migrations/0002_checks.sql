@@ -2,21 +2,8 @@
 -- Of issues from before this, nobody knows: theirs stay as they are.
 ALTER TABLE issues ADD COLUMN own_words TEXT NOT NULL DEFAULT '["subject", "preheader", "intro"]';
 
--- A comparison may also be only counted, for want of room (form 'more').
-CREATE TABLE issue_comparisons_2 (
-  issue INTEGER NOT NULL REFERENCES issues (number),
-  comparison INTEGER NOT NULL REFERENCES comparisons (id),
-  position INTEGER NOT NULL,
-  form TEXT NOT NULL CHECK (form IN ('full', 'brief', 'link', 'more', 'out')),
-  updated INTEGER NOT NULL DEFAULT 0 CHECK (updated IN (0, 1)),  -- 1: sent before, back because it changed
-  substance TEXT NOT NULL,  -- hash of what would make it news again: verdicts, panel ship, entry
-  PRIMARY KEY (issue, comparison)
-) STRICT, WITHOUT ROWID;
-INSERT INTO issue_comparisons_2 (issue, comparison, position, form, updated, substance)
-  SELECT issue, comparison, position, form, updated, substance FROM issue_comparisons;
-DROP TABLE issue_comparisons;
-ALTER TABLE issue_comparisons_2 RENAME TO issue_comparisons;
-CREATE INDEX issue_comparisons_comparison ON issue_comparisons (comparison);
+-- The smaller form in which a comparison was frozen, where its own form found no room. 'more': it is only counted.
+ALTER TABLE issue_comparisons ADD COLUMN frozen_form TEXT CHECK (frozen_form IN ('brief', 'link', 'more'));
 
 -- What a check found and a person approved all the same.
 CREATE TABLE overrides (

@@ -22,7 +22,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from digest.contrast import AA, contrast, is_color
+from digest.contrast import AA, contrast, is_color, readable_on
 from digest.errors import SettingsError, nearest
 
 ENV_PREFIX = "DIGEST_"
@@ -182,8 +182,11 @@ class Settings(BaseSettings):
 
     @field_validator("newsletter_name", "newsletter_tagline", "sender_name", "postal_address")
     @classmethod
-    def _one_line(cls, value: str) -> str:
-        return " ".join(value.split())
+    def _one_line(cls, value: str, info: ValidationInfo) -> str:
+        line = " ".join(value.split())
+        if not line and info.field_name == "newsletter_name":
+            raise ValueError("it is empty; give the newsletter a name")
+        return line
 
     @field_validator("list_id")
     @classmethod
@@ -211,18 +214,19 @@ class Settings(BaseSettings):
     def _social(cls, value: object) -> object:
         """Take a table, or in one text ``Mastodon=https://…, RSS=https://…``."""
         if isinstance(value, str):
-            value = {
-                name.strip(): address.strip()
-                for name, _, address in (part.partition("=") for part in re.split(r",\s*(?=[^,=]+=)", value) if part)
-            }
+            parts = re.split(r",\s*(?=[^,=]*=\s*https?:)", value) if value.strip() else []
+            value = {name.strip(): address.strip() for name, _, address in (part.partition("=") for part in parts)}
         if not isinstance(value, dict):
             raise ValueError("write it like Mastodon=https://example.social/@me, RSS=https://example.com/feed")
-        return {" ".join(str(name).split()): _web_address(str(address)) for name, address in value.items() if name}
+        if not all(str(name).strip() for name in value):
+            raise ValueError("a link has no words; write it like RSS=https://example.com/feed")
+        return {" ".join(str(name).split()): _web_address(str(address)) for name, address in value.items()}
 
     @field_validator("spam_filter")
     @classmethod
     def _spam_filter(cls, value: str) -> str:
         parts = urlsplit(value)
+        _ = parts.port  # refuses one that is no port
         if value in ("auto", "off") or (parts.scheme in ("spamd", "http", "https") and parts.hostname):
             return value
         raise ValueError("write auto, off, or an address such as spamd://127.0.0.1:783 or http://127.0.0.1:11333")
@@ -245,6 +249,10 @@ class Settings(BaseSettings):
                         f"color_{text}{dark} {one} on color_{ground}{dark} {other} has a contrast of {found:.1f};"
                         f" text needs {AA} (https://www.w3.org/TR/WCAG22/#contrast-minimum)"
                     )
+            for ground in ("accent", "ship"):
+                color = getattr(self, f"color_{ground}{dark}")
+                if contrast(readable_on(color), color) < AA:
+                    raise ValueError(f"color_{ground}{dark} {color}: neither white nor black text can be read on it")
         return self
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 
 from digest.audience.subscribers import count_audience
 from digest.catalogue.queries import count_catalogue
+from digest.issue.issues import load_draft
 from digest.sending.ledger import tally
 from digest.store import Database
 
@@ -20,7 +21,14 @@ def status(db: Database) -> dict[str, Any]:
         "catalogue": count_catalogue(db),
         "audience": count_audience(db),
         "issues": [
-            {"number": number, "state": state, "subject": subject, "comparisons": comparisons, **tally(db, number)}
+            {
+                "number": number,
+                "state": state,
+                # A draft's words follow the catalogue.
+                "subject": load_draft(db, number).subject if state == "draft" else subject,
+                "comparisons": comparisons,
+                **tally(db, number),
+            }
             for number, state, subject, comparisons in issues
         ],
     }

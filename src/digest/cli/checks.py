@@ -50,7 +50,9 @@ def check(app: App, number: int, network: bool | None, links: bool) -> int:
     )
     if not asked:
         app.say("The DNS and the spam filter were not asked; --network asks them.")
-    if blocked:
+    if blocked and mail.frozen:
+        app.say("It was approved before, and is mailed as it is.")
+    elif blocked:
         app.say(
             f"It cannot be approved as it is. To approve it all the same: "
             f'digest approve {number} --override {blocked[0].check}="why"'

@@ -16,7 +16,8 @@ from digest.cli.app import App, Command, with_app
 from digest.issue import approval, editing, issues
 from digest.issue.fit import LIMIT, Fitted, weight
 from digest.issue.model import Draft, Issue
-from digest.issue.preview import preview
+from digest.issue.preview import READER, preview
+from digest.issue.render import render as render_issue
 from digest.store import Database
 
 number_argument = click.argument("number", type=click.IntRange(min=1, max=2**31 - 1))
@@ -138,13 +139,17 @@ def show(app: App, number: int, text: bool) -> None:
     required=True,
     help="The folder; made where there is none.",
 )
+@click.option(
+    "--test-for", metavar="EMAIL", default="", help="Write a test of it: with a banner that says whom it is for."
+)
 @with_app
-def render(app: App, number: int, out: Path) -> None:
+def render(app: App, number: int, out: Path, test_for: str) -> None:
     """Write an issue as issue.html, issue.txt, issue.mjml and issue.eml, one reader's copy, to look at."""
     with app.store() as db:
         fitted = issues.laid_out(db, app.settings, number)
+    content = render_issue(fitted.draft, app.settings, test_for=test_for) if test_for else fitted.content
     out.mkdir(parents=True, exist_ok=True)
-    files = preview(fitted.draft, fitted.content)
+    files = preview(fitted.draft, content, reader=test_for or READER)
     for name, data in files.items():
         (out / name).write_bytes(data)
         app.say(f"{out / name}  {len(data) / 1024:.0f} KB")
@@ -191,6 +196,8 @@ def approve(app: App, number: int, at: str | None, content: str | None, override
             app.note(f"{finding.check}: {finding.what}")
     for over in approved.overrides:
         app.note(f"{over.check}: {over.found}; approved all the same: {over.reason}")
+    if approved.needless:
+        app.note(f"nothing to override: {', '.join(approved.needless)} does not block")
     when = f" for {times.for_people(start, app.settings.zone)}" if start else ""
     app.say(f"Issue {number} is approved{when}: {issue.subject}")
     app.say(f"  content {(issue.content_hash or '')[:12]}; next: digest send {number}")

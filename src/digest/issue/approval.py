@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,8 @@ from digest.issue.issues import Override
 from digest.issue.model import Issue
 from digest.settings import Settings
 from digest.store import Database
+
+_HASH = re.compile(r"[0-9a-f]{8,64}")
 
 
 class BlockedError(StateError):
@@ -31,17 +34,22 @@ class BlockedError(StateError):
 
 @dataclass(frozen=True)
 class Approved:
-    """An approved issue, what the checks found of it, and what was overridden."""
+    """An approved issue, what the checks found of it, and what was overridden.
+
+    `needless` are overrides of checks that do not block; they are not kept.
+    """
 
     issue: Issue
     findings: tuple[Finding, ...] = ()
     overrides: tuple[Override, ...] = ()
+    needless: tuple[str, ...] = ()
 
 
 def mail_of(db: Database, settings: Settings, number: int) -> Mail:
     """Give an issue for the checks to look at, as it is or would be mailed."""
     fitted = issues.laid_out(db, settings, number)
-    return Mail(fitted.draft, fitted.content, settings, fitted.moved)
+    frozen = issues.find_issue(db, number).content_hash is not None
+    return Mail(fitted.draft, fitted.content, settings, fitted.moved, frozen)
 
 
 async def approve(
@@ -81,12 +89,15 @@ async def approve(
         if not reason.strip():
             raise InputError(f'give a reason, such as {name}="why"', field="override")
     issue = issues.find_issue(db, number)
-    if issue.state != "draft":
-        return Approved(issues.freeze(db, settings, number, now=now, at=at))
+    if issue.state == "approved" and at is not None:
+        if reasons:
+            raise StateError(f"issue {number} is approved already; only its time can change, and nothing be overridden")
+        whole = _whole(expected, issue.content_hash or "", number)
+        return Approved(issues.reschedule(db, settings, number, now=now, at=at, expected=whole))
+    issues.expect(issue, "approved", "draft")
     mail = mail_of(db, settings, number)
     checked = issues.content_hash(mail.content)
-    if expected is not None and not checked.startswith(expected):
-        raise issues.changed(number, checked, expected)
+    _whole(expected, checked, number)
     findings = await run(mail, network=network)
     blocking = [finding for finding in findings if finding.level == "block"]
     if standing := [finding for finding in blocking if finding.check not in reasons]:
@@ -96,4 +107,21 @@ async def approve(
         found.setdefault(finding.check, []).append(finding.what)
     kept = tuple(Override(check, "; ".join(said), reasons[check].strip()) for check, said in found.items())
     frozen = issues.freeze(db, settings, number, now=now, at=at, expected=checked, overrides=kept)
-    return Approved(frozen, tuple(findings), kept)
+    return Approved(frozen, tuple(findings), kept, tuple(name for name in reasons if name not in found))
+
+
+def _whole(expected: str | None, found: str, number: int) -> str | None:
+    """Give the whole hash of a content, where its beginning is what somebody looked at.
+
+    Raises:
+        InputError: what was given is no beginning of a hash that could tell two contents apart.
+        StateError: it is the beginning of another.
+    """
+    if expected is None:
+        return None
+    given = expected.strip().casefold()
+    if not _HASH.fullmatch(given):
+        raise InputError(f"{expected!r} is no content hash; `digest check {number}` prints it", field="content")
+    if not found.startswith(given):
+        raise issues.changed(number, found, given)
+    return found

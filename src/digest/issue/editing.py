@@ -62,6 +62,8 @@ def edit(
             " envelope = NULL, approved_at = NULL, scheduled_at = NULL, updated_at = ? WHERE number = ?",
             (*words.values(), json.dumps(sorted(own)), times.to_text(now), number),
         )
+        connection.execute("UPDATE issue_comparisons SET frozen_form = NULL WHERE issue = ?", (number,))
+        connection.execute("DELETE FROM overrides WHERE issue = ?", (number,))
         composed = load_draft(db, number)
         connection.execute(
             "UPDATE issues SET subject = ?, preheader = ?, intro = ? WHERE number = ?",

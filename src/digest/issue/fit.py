@@ -32,9 +32,9 @@ class Fitted:
 def fit(draft: Draft, settings: Settings, *, limit: int = LIMIT) -> Fitted:
     """Render an issue, its comparisons made smaller from the end until a copy has at most `limit` bytes of HTML.
 
-    First those in full after the lead become brief, then briefs become links, then the lead grows smaller; links
-    that still find no room are only counted, with a link to the issue on the web. Where nothing helps, such as
-    against an introduction of 100 KB, it is given as small as it gets, and the check `size` speaks of it.
+    First those in full after the lead become brief, then briefs become links, then links are only counted, with a
+    link to the issue on the web; the lead grows smaller last. Where nothing helps, such as against an introduction
+    of 100 KB, it is given as small as it gets, and the check `size` speaks of it.
     """
     content = render(draft, settings)
     if weight(content) <= limit:
@@ -42,12 +42,16 @@ def fit(draft: Draft, settings: Settings, *, limit: int = LIMIT) -> Fitted:
     ladder = [draft, *(replace(draft, placed=placed) for placed in _smaller(draft.placed))]
     fits = bisect_left(ladder, True, key=lambda tried: weight(render(tried, settings)) <= limit)
     fitted = ladder[min(fits, len(ladder) - 1)]
-    moved = tuple(
+    return Fitted(fitted, render(fitted, settings), moved_between(draft, fitted))
+
+
+def moved_between(wanted: Draft, fitted: Draft) -> tuple[Moved, ...]:
+    """Give the comparisons whose form is another."""
+    return tuple(
         Moved(before.comparison, before.form, after.form)
-        for before, after in zip(draft.placed, fitted.placed, strict=True)
+        for before, after in zip(wanted.placed, fitted.placed, strict=True)
         if before.form != after.form
     )
-    return Fitted(fitted, render(fitted, settings), moved)
 
 
 def weight(content: Rendered) -> int:
@@ -63,9 +67,9 @@ def _smaller(placed: Sequence[Placed]) -> Iterator[tuple[Placed, ...]]:
     steps: tuple[tuple[list[int], Form, Form], ...] = (
         (rest, "full", "brief"),
         (rest, "brief", "link"),
+        (rest, "link", "more"),
         ([lead], "full", "brief"),
         ([lead], "brief", "link"),
-        (rest, "link", "more"),
     )
     for indices, before, after in steps:
         for index in reversed(indices):

@@ -15,10 +15,11 @@ from digest.catalogue.queries import load_comparisons
 from digest.errors import NotFoundError, StateError
 from digest.issue.collect import came_in_since, collect
 from digest.issue.compose import compose, words_for
-from digest.issue.fit import Fitted, fit
-from digest.issue.model import Draft, Envelope, Issue, Placed, Rendered, State
+from digest.issue.fit import Fitted, fit, moved_between
+from digest.issue.model import Draft, Envelope, Form, Issue, Placed, Rendered, State
 from digest.issue.render import render
 from digest.mail import personalise
+from digest.mail.templates import TemplateError
 from digest.settings import Settings
 from digest.store import Database, writing
 
@@ -160,11 +161,24 @@ def own_words(db: Database, number: int) -> list[str]:
 def laid_out(db: Database, settings: Settings, number: int) -> Fitted:
     """Give an issue as it is, or would be, mailed: frozen once it is approved, rendered to fit while a draft.
 
-    The MJML of a frozen issue is rendered again, for looking at.
+    The MJML of a frozen issue is rendered again, for looking at; it is empty where today's templates are wrong.
     """
     source = load_draft(db, number)
     kept = frozen(db, number)
-    return Fitted(source, replace(kept, mjml=render(source, settings).mjml), ()) if kept else fit(source, settings)
+    if kept is None:
+        return fit(source, settings)
+    found = db.conn.execute(
+        "SELECT comparison, frozen_form FROM issue_comparisons WHERE issue = ? AND frozen_form IS NOT NULL", (number,)
+    )
+    forms: dict[int, Form] = dict(found.fetchall())
+    fitted = replace(
+        source, placed=tuple(replace(item, form=forms.get(item.comparison.id, item.form)) for item in source.placed)
+    )
+    try:
+        mjml = render(fitted, settings).mjml
+    except TemplateError:
+        mjml = ""
+    return Fitted(fitted, replace(kept, mjml=mjml), moved_between(source, fitted))
 
 
 def frozen(db: Database, number: int) -> Rendered | None:
@@ -194,14 +208,16 @@ def freeze(
     expected: str | None = None,
     overrides: Sequence[Override] = (),
 ) -> Issue:
-    """Freeze a draft: content, subject, HTML, text, links, and a hash of them all. `approval.approve` checks it first.
+    """Freeze a draft: content, subject, HTML, text, links, and a hash of them all.
+
+    It is `approval.approve` that checks it first.
 
     Args:
         db: the store.
         settings: what it is rendered with.
         number: the issue.
         now: the moment of approval.
-        at: when it may be sent; at once where it is None. An approved issue may be given another time.
+        at: when it may be sent; at once where it is None.
         expected: the hash of the content that was looked at, where one was.
         overrides: what was found and is approved all the same.
 
@@ -210,22 +226,23 @@ def freeze(
     """
     with writing(db) as connection:
         issue = find_issue(db, number)
-        if at is not None and at < now:
-            raise StateError(f"{times.for_people(at, settings.zone)} has passed; give a time to come, or none for now")
-        if issue.state == "approved" and at is not None:
-            connection.execute("UPDATE issues SET scheduled_at = ? WHERE number = ?", (times.to_text(at), number))
-            return find_issue(db, number)
+        _expect_to_come(at, now, settings)
         expect(issue, "approved", "draft")
-        fitted = fit(load_draft(db, number), settings)
+        wanted = load_draft(db, number)
+        fitted = fit(wanted, settings)
         source, content = fitted.draft, fitted.content
-        if expected is not None and not content_hash(content).startswith(expected):
+        if expected is not None and content_hash(content) != expected:
             raise changed(number, content_hash(content), expected)
         for part in (content.html, content.text, *content.envelope.headers.values()):
             try:
                 personalise.split(part)
-            except ValueError as error:
+            except personalise.PlaceError as error:
                 raise StateError(f"issue {number} cannot be approved: {error}") from None
-        place(connection, number, source.placed)
+        place(connection, number, wanted.placed)
+        connection.executemany(
+            "UPDATE issue_comparisons SET frozen_form = ? WHERE issue = ? AND comparison = ?",
+            [(move.after, number, move.comparison.id) for move in fitted.moved],
+        )
         connection.execute(
             "UPDATE issues SET state = 'approved', subject = ?, preheader = ?, intro = ?, html = ?, text = ?,"
             " links = ?, envelope = ?, content_hash = ?, approved_at = ?, scheduled_at = ?, updated_at = ?"
@@ -259,6 +276,29 @@ def changed(number: int, found: str, expected: str) -> StateError:
         f"issue {number} has changed since you looked at it: its content is {found[:12]}, not {expected[:12]};"
         f" look again with `digest check {number}`"
     )
+
+
+def reschedule(
+    db: Database, settings: Settings, number: int, *, now: datetime, at: datetime, expected: str | None = None
+) -> Issue:
+    """Give an approved issue another time; where the hash of its content is `expected`, if that is given.
+
+    Raises:
+        StateError: it is not approved, `at` has passed, or its content is not the expected.
+    """
+    with writing(db) as connection:
+        issue = find_issue(db, number)
+        _expect_to_come(at, now, settings)
+        expect(issue, "given another time", "approved")
+        if expected is not None and issue.content_hash != expected:
+            raise changed(number, issue.content_hash or "", expected)
+        connection.execute("UPDATE issues SET scheduled_at = ? WHERE number = ?", (times.to_text(at), number))
+        return find_issue(db, number)
+
+
+def _expect_to_come(at: datetime | None, now: datetime, settings: Settings) -> None:
+    if at is not None and at < now:
+        raise StateError(f"{times.for_people(at, settings.zone)} has passed; give a time to come, or none for now")
 
 
 def overrides_of(db: Database, number: int) -> list[Override]:

@@ -8,6 +8,9 @@ from digest.providers.interface import Message, Recipient
 from digest.providers.mime import MimeMessage
 from digest.tokens import TOKEN_LENGTH
 
+READER = "reader@example.com"
+"""Whose copy a preview is: nobody's."""
+
 
 def message_of(content: Rendered) -> Message:
     """Make the message of an issue: it differs per copy only at its places."""
@@ -22,7 +25,7 @@ def message_of(content: Rendered) -> Message:
     )
 
 
-def preview(draft: Draft, content: Rendered) -> dict[str, bytes]:
+def preview(draft: Draft, content: Rendered, *, reader: str = READER) -> dict[str, bytes]:
     """Give the files an editor looks at, by name: the issue as HTML, text, MJML and a whole mail.
 
     They are one reader's copy, of a reader there is not; the same issue always gives the same bytes.
@@ -30,10 +33,9 @@ def preview(draft: Draft, content: Rendered) -> dict[str, bytes]:
     token = ("Preview" * 4)[:TOKEN_LENGTH]
     values = {"token": token, "message": token, "greeting": personalise.greeting(None)}
     message = message_of(content)
-    reader = Recipient(0, "reader@example.com", values)
     return {
         "issue.html": message.html.fill(values).encode(),
         "issue.txt": message.text.fill(values).encode(),
         "issue.mjml": personalise.split(content.mjml).fill(values).encode(),
-        "issue.eml": MimeMessage(message).copy_for(reader, draft.cutoff),
+        "issue.eml": MimeMessage(message).copy_for(Recipient(0, reader, values), draft.cutoff),
     }

@@ -36,7 +36,7 @@ def render(draft: Draft, settings: Settings, *, test_for: str = "") -> Rendered:
     """Render an issue in the forms its comparisons have; `fit` finds forms that are light enough.
 
     Comparisons whose form is `out` are not in it. The date it carries is its cut-off, not today. `test_for` puts
-    a banner above it, which says that this is a test and for whom.
+    a banner above it, and a word before the subject, which say that this is a test and for whom.
     """
     environment = _environment(settings.own_templates)
     context = _context(draft, settings) | {"test_for": test_for}
@@ -48,7 +48,7 @@ def render(draft: Draft, settings: Settings, *, test_for: str = "") -> Rendered:
         raise _with_place(error, draft, settings) from None
     return Rendered(
         envelope=envelope(draft.number, settings),
-        subject=draft.subject,
+        subject=f"Test: {draft.subject}" if test_for else draft.subject,
         preheader=draft.preheader,
         mjml=mjml,
         html=html,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from digest.errors import DigestError
 from digest.providers.interface import Segments
 
 PLACES = ("token", "greeting", "message")
@@ -30,16 +31,20 @@ def personal(site: str, way: str, *rest: str) -> Address:
     return Address("/".join((site, way, f"{_OPENING}token]]", *(quote(part, safe="") for part in rest))))
 
 
+class PlaceError(DigestError, ValueError):
+    """A text has a place that no copy has a value for; it would be mailed as it stands."""
+
+
 def split(text: str) -> Segments:
     """Split a rendered text at its places.
 
     Raises:
-        ValueError: at a place that has no meaning; it would be mailed as it stands.
+        PlaceError: at a place that has no meaning.
     """
     parts = _PLACE.split(text)
     names = parts[1::2]
     if strangers := [name for name in names if name not in PLACES]:
-        raise ValueError(f"there is no value for [[digest:{strangers[0]}]]")
+        raise PlaceError(f"there is no value for [[digest:{strangers[0]}]]")
     return Segments(tuple(parts[0::2]), tuple(names))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 
+from digest.mail.text import closed
+
 WIDTH = 72
 """What a line of plain text has at most, in the cells of a terminal; a long address stays whole."""
 
@@ -36,8 +38,8 @@ def wrap(text: str, indent: int = 0, first: int | None = None) -> str:
     for paragraph in (line for line in text.split("\n") if line.strip()):
         rest = " ".join(paragraph.split())
         margin = " " * (indent if first is None else first)
-        while (room := WIDTH - len(margin)) < cell_len(rest):
-            cut = _break(rest, _fitting(rest, room))
+        while (fitting := _fitting(rest, WIDTH - len(margin))) < len(rest):
+            cut = _break(rest, fitting)
             if cut == len(rest):
                 break
             lines.append(margin + rest[:cut])
@@ -66,7 +68,7 @@ def tidy(text: str) -> str:
 def _fitting(text: str, room: int) -> int:
     """How many characters of a text fit into some cells; at least one."""
     if text.isascii():
-        return room
+        return min(room, len(text))
     cells, fitting = 0, len(text)
     for index, character in enumerate(text):
         cells += cell_len(character)
@@ -76,21 +78,27 @@ def _fitting(text: str, room: int) -> int:
     # Signs made of several characters may be wider than their parts.
     while fitting > 1 and cell_len(text[:fitting]) > room:
         fitting -= 1
-    return max(fitting, 1)
+    return max(int(fitting), 1)
 
 
 def _break(text: str, cut: int) -> int:
     """Where to break a line: at the last place up to `cut` where that may be, else at the first after it."""
     if (at_space := text.rfind(" ", 0, cut + 1)) > 0 and text[:cut].isascii():
         return at_space
-    for at in (*range(cut, 0, -1), *range(cut + 1, len(text))):
-        if text[at] == " " or cell_len(text[at - 1]) == 2 or cell_len(text[at]) == 2:
+    for at in range(cut, 0, -1):
+        if _may_break(text, at):
             return at
-    return len(text)
+    if not text[cut - 1 : cut + 1].isascii():
+        return cut
+    return next((at for at in range(cut + 1, len(text)) if _may_break(text, at)), len(text))
+
+
+def _may_break(text: str, at: int) -> bool:
+    return text[at] == " " or (not text.isascii() and 2 in (cell_len(text[at - 1]), cell_len(text[at])))
 
 
 def _set(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        shown = cell if cell_len(cell) <= width else cell[: _fitting(cell, width - 1)].rstrip() + "…"
+        shown = cell if cell_len(cell) <= width else closed(cell[: _fitting(cell, width - 1)].rstrip() + "…")
         room = " " * (width - cell_len(shown))
         yield room + shown if 0 < place < len(widths) - 1 else shown + room

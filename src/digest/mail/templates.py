@@ -6,10 +6,12 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from html import unescape
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
+from xml.parsers import expat
 
 from jinja2 import (
     BaseLoader,
@@ -19,7 +21,6 @@ from jinja2 import (
     StrictUndefined,
     TemplateNotFound,
     TemplateSyntaxError,
-    UndefinedError,
     pass_context,
     select_autoescape,
 )
@@ -39,6 +40,11 @@ Item = TypeVar("Item")
 
 FONT = "-apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 """Each system's own; no font is fetched."""
+
+_TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
+_LABEL = re.compile(r'aria-label="[^"]*"(?= aria-roledescription="email")')
+_COMMENT = re.compile(r"(<!--\[if[^\]]*\]><!-->|<!--<!\[endif\]-->|<!--\[if.*?<!\[endif\]-->)|<!--.*?-->", re.DOTALL)
+"""A comment, of which Outlook's conditional ones are kept."""
 
 _SPACE = re.compile(r"[ \t]*\n\s*")
 
@@ -108,15 +114,17 @@ def fill(made: Environment, name: str, context: Mapping[str, Any]) -> str:
         return made.get_template(name).render(context)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{_shown(error.filename, error.name)}:{error.lineno}: {error.message}") from None
-    except (TemplateNotFound, UndefinedError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
+    except RecursionError:
+        raise TemplateError(f"a template that {name} needs includes itself") from None
+    except Exception as error:  # whatever an operator's own template may do wrong
         what = f"there is no template {error.message!r}" if isinstance(error, TemplateNotFound) else str(error)
-        if (place := _template_line(error)) is None and not isinstance(error, TemplateNotFound):
+        if (place := _unreadable(error) or _template_line(error)) is None and not isinstance(error, TemplateNotFound):
             raise
         raise TemplateError(f"{place}: {what}" if place else what) from error
 
 
 def to_html(mjml: str) -> str:
-    """Compile MJML, and take out the white space that only indents.
+    """Compile MJML, and take out comments and the white space that only indents.
 
     Raises:
         TemplateError: it is not well-formed; `render` says where.
@@ -124,8 +132,21 @@ def to_html(mjml: str) -> str:
     try:
         html = mjml2html(mjml, disable_comments=False, fonts={})
     except ValueError as error:
-        raise TemplateError(f"the templates do not give well-formed MJML: {error}") from None
-    return _SPACE.sub("\n", html)
+        raise TemplateError(f"the templates do not give well-formed MJML: {_near(mjml) or error}") from None
+    html = _SPACE.sub("\n", _COMMENT.sub(lambda found: found[1] or "", html))
+    # The renderer copies the title into this label, with the escapes of a string of Rust.
+    title = _TITLE.search(html)
+    return _LABEL.sub(lambda _: f'aria-label="{text.attribute(unescape(title[1]))}"', html, count=1) if title else html
+
+
+def _near(mjml: str) -> str:
+    """What expat says of MJML that is not well-formed, and the line it stumbled over."""
+    try:
+        expat.ParserCreate().Parse(mjml, True)
+    except expat.ExpatError as error:
+        line = mjml.split("\n")[error.lineno - 1].strip()
+        return f"{expat.ErrorString(error.code)}, near {line[:100]}"
+    return ""
 
 
 def _shown(filename: str | None, name: str | None) -> str:
@@ -133,6 +154,16 @@ def _shown(filename: str | None, name: str | None) -> str:
     ours = resource("templates", "email")
     path = Path(filename or name or "?")
     return f"templates/email/{path.name}" if path.parent == ours else str(path)
+
+
+def _unreadable(error: BaseException) -> str | None:
+    """The template that is not UTF-8; the loader does not say."""
+    if not isinstance(error, UnicodeDecodeError):
+        return None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "get_source" and "filename" in frame.f_locals:
+            return _shown(frame.f_locals["filename"], None)
+    return None
 
 
 def _template_line(error: BaseException) -> str | None:

@@ -14,12 +14,21 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _ESCAPED_LETTERS = "\u115f\u1160\u3164\uffa0\uff9e\uff9f"
 """Letters that Rust escapes all the same: fillers nobody sees, and voicing marks that join the letter before."""
 
-_RTL_LANGUAGES = ("ar", "ckb", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi")
+_DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_RTL_LANGUAGES = ("ar", "ckb", "dv", "fa", "he", "iw", "nqo", "ps", "sd", "syr", "ug", "ur", "yi")
+_RTL_SCRIPTS = ("adlm", "arab", "hebr", "nkoo", "rohg", "syrc", "thaa")
+"""The languages are those whose usual script runs from right to left; a script in the tag wins over them."""
 _SENTENCE_END = re.compile(r"""[.!?…][)”"’']*(?=\s)|[。！？][」』”）]*|[؟۔।]+[)”»]*(?=\s)""")
 
 
 def clean(text: str) -> str:
-    """Take out what XML cannot carry, and break what would look like a place of ours."""
+    """Take out what XML cannot carry, and break what would look like a place of ours.
+
+    Characters that turn the direction go too, unless they are isolates that are closed: an open one turns round
+    what follows it, and 3–1 would read 1–3.
+    """
+    if not text.isascii() and _DIRECTIONS.search(text) and _open_isolates(text) != 0:
+        text = _DIRECTIONS.sub("", text)
     return personalise.neutralise(_CONTROL.sub("", text) if _CONTROL.search(text) else text)
 
 
@@ -75,7 +84,25 @@ def shorten(text: str, length: int) -> str:
         return text
     cut = text[: length - 1]
     at_word = cut[: max(cut.rfind(" "), cut.rfind("\n"), 0)]
-    return (at_word if len(at_word) > length // 2 else cut).rstrip(" \n,.;:–-") + "…"
+    return closed((at_word if len(at_word) > length // 2 else cut).rstrip(" \n,.;:–-") + "…")
+
+
+def closed(text: str) -> str:
+    """Close the isolates that a cut left open."""
+    return text if text.isascii() else text + "\N{POP DIRECTIONAL ISOLATE}" * max(0, _open_isolates(text))
+
+
+def _open_isolates(text: str) -> int:
+    """How many isolates stand open at the end; -1 where one is closed that was not open, or there is an embedding."""
+    depth = 0
+    for character in _DIRECTIONS.findall(text):
+        if character in "\u2066\u2067\u2068":
+            depth += 1
+        elif character == "\u2069" and depth:
+            depth -= 1
+        else:
+            return -1
+    return depth
 
 
 def isolated(text: str) -> str:
@@ -83,7 +110,7 @@ def isolated(text: str) -> str:
 
     Else it would turn round what follows: 1–0 would read 0–1.
     """
-    line = " ".join(text.split())
+    line = _DIRECTIONS.sub("", " ".join(text.split()))
     return f"\N{FIRST STRONG ISOLATE}{line}\N{POP DIRECTIONAL ISOLATE}" if has_rtl(line) else line
 
 
@@ -94,7 +121,9 @@ def has_rtl(text: str) -> bool:
 
 def is_rtl_language(language: str) -> bool:
     """Tell whether a language, as a BCP 47 tag, is written from right to left."""
-    return language.split("-", maxsplit=1)[0] in _RTL_LANGUAGES
+    base, *more = language.casefold().split("-")
+    scripts = [part for part in more if len(part) == 4 and part.isalpha()]
+    return scripts[0] in _RTL_SCRIPTS if scripts else base in _RTL_LANGUAGES
 
 
 def turned(text: str, base: str) -> Markup:

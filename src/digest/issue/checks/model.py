@@ -33,12 +33,14 @@ class Mail:
     """An issue as it would be mailed, for the checks to look at.
 
     `content` has its places (``[[digest:token]]``) still open. `moved` is what was made smaller to fit.
+    `frozen` is one that was approved: it is mailed as it is, whatever the templates are by now.
     """
 
     draft: Draft
     content: Rendered
     settings: Settings
     moved: tuple[Moved, ...] = ()
+    frozen: bool = False
 
     @property
     def grave(self) -> Level:

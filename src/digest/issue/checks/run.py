@@ -14,14 +14,34 @@ from digest.issue.checks import accessibility, duties, links, markup, support, w
 from digest.issue.checks.model import Finding, Mail
 from digest.issue.preview import preview
 from digest.issue.render import marked_mjml
+from digest.mail import personalise
 
 
 def _markup(mail: Mail) -> list[Finding]:
+    if mail.frozen:
+        return [Finding("mjml", "not run", "the issue is frozen; what the templates are by now does not change it")]
     return markup.examine(marked_mjml(mail.draft, mail.settings, markup.mark), folder="")
+
+
+def _places(mail: Mail) -> list[Finding]:
+    """Find what is written like a place and has no value: it would be mailed as it stands."""
+    troubles = []
+    parts = {"HTML": mail.content.html, "plain text": mail.content.text}
+    for name, part in (
+        parts | {f"header {name}": value for name, value in mail.content.envelope.headers.items()}
+    ).items():
+        try:
+            personalise.split(part)
+        except personalise.PlaceError as error:
+            todo = f"write one of {', '.join(personalise.PLACES)} there, or take it out of the template"
+            troubles.append(Finding("places", "block", str(error), name, todo))
+    count = sum(part.count("[[digest:") for part in parts.values())
+    return troubles or [Finding("places", "pass", f"{count} places to fill for each copy, each with a value")]
 
 
 LOCAL: dict[str, Callable[[Mail], list[Finding]]] = {
     "mjml": _markup,
+    "places": _places,
     "size": weight.size,
     "plain-text": weight.plain_text,
     "links": links.check,
@@ -51,7 +71,7 @@ async def run(mail: Mail, *, network: bool, fetch_links: bool = False) -> list[F
         fetch_links: whether to open every link too.
     """
     found = [finding for check in LOCAL.values() for finding in check(mail)]
-    if not (network or fetch_links):
+    if not (network or fetch_links) or any(each.check == "places" and each.level == "block" for each in found):
         return found
     looks = [*([_links_answer(mail)] if fetch_links else []), *(_asked(mail) if network else [])]
     return found + [finding for findings in await asyncio.gather(*looks) for finding in findings]
