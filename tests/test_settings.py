@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -238,3 +239,34 @@ def test_a_file_that_cannot_be_read_is_named() -> None:
     Path("latin.toml").write_bytes("sender_name = 'Jürgen'".encode("latin-1"))
     with pytest.raises(SettingsError, match=r"^latin\.toml: is not UTF-8; save it as UTF-8$"):
         load(file=Path("latin.toml"), environment={})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("newsletter_name", "  ", "give the newsletter a name"),
+        ("color_ink", "#888888", "has a contrast of 3.5; text needs 4.5"),
+        ("color_ink", "grey", "write it like #2b2380"),
+        ("social_links", "=https://example.com", "a link has no words"),
+        ("social_links", "Feed=http://example.com", "is no https:// address"),
+        ("logo_url", "logo.png", "is no https:// address"),
+        ("spam_filter", "http://127.0.0.1:99999", "spam_filter"),
+        ("spam_filter", "yes", "write auto, off, or an address"),
+        ("templates", "nowhere", "there is no folder nowhere"),
+    ],
+)
+def test_a_wrong_look_is_refused(name: str, value: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        load({name: value}, environment={})
+
+
+def test_colours_on_which_no_text_could_be_read_are_refused() -> None:
+    grounds = {f"color_{ground}_dark": "#000000" for ground in ("card", "page")}
+    with pytest.raises(SettingsError, match="neither white nor black text can be read on it"):
+        load({**grounds, "color_accent_dark": "#7a7a7a"}, environment={})
+
+
+def test_links_are_one_text_on_the_command_line() -> None:
+    given = "Search=https://example.com/?q=a,b=c, Feed=https://example.com/feed"
+    links = load({"social_links": given}, environment={}).settings.social_links
+    assert links == {"Search": "https://example.com/?q=a,b=c", "Feed": "https://example.com/feed"}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
@@ -71,7 +74,7 @@ def test_an_issue_that_is_well_passes(drafted: Run) -> None:
     lines = drafted("check", "1", *SOUND).out.splitlines()
     assert [line.split()[1] for line in lines[: len(LOCAL)]] == list(LOCAL)
     assert all(line.startswith("✓ ") for line in lines[: len(LOCAL)])
-    assert re.fullmatch(r"Issue 1: 16 pass, 0 warn, 0 block; content [0-9a-f]{12}", lines[-2])
+    assert re.fullmatch(r"Issue 1: 17 pass, 0 warn, 0 block; content [0-9a-f]{12}", lines[-2])
     assert lines[-1] == "The DNS and the spam filter were not asked; --network asks them."
 
 
@@ -90,7 +93,7 @@ def test_what_blocks_is_told_and_exits_with_1(blocked: Run) -> None:
     ran = blocked("check", "1", *SOUND, code=1)
     assert "✗ subject         “{{” is left in the subject" in ran.out
     assert f"where: subject “{PLACEHOLDER}”" in ran.out
-    assert "15 pass, 0 warn, 1 block" in ran.out
+    assert "16 pass, 0 warn, 1 block" in ran.out
     assert ran.out.splitlines()[-1] == (
         'It cannot be approved as it is. To approve it all the same: digest approve 1 --override subject="why"'
     )
@@ -326,3 +329,96 @@ def test_an_element_mjml_does_not_know_is_found_in_ones_own_file(drafted: Run) -
 
 def test_a_folder_that_is_not_there_is_told(drafted: Run) -> None:
     assert "templates: there is no folder " in drafted("check", "1", "--set", "templates=none", code=1).err
+
+
+def test_check_agrees_with_approve_on_a_draft_that_was_overridden_before(drafted: Run) -> None:
+    drafted("edit", "1", "--subject", PLACEHOLDER)
+    drafted("approve", "1", "--override", "subject=meant")
+    drafted("edit", "1", "--intro", "Another.")
+    ran = drafted("check", "1", "--json", code=1)
+    assert (ran.data["overrides"], ran.data["blocked"]) == ([], True)
+    drafted("approve", "1", code=1)
+
+
+@pytest.mark.parametrize("given", ["", "7", "zzzzzzzz"])
+def test_a_hash_that_could_not_tell_two_contents_apart_is_refused(drafted: Run, given: str) -> None:
+    assert "no content hash" in drafted("approve", "1", "--content", given, code=1).err
+
+
+def test_an_approved_issue_is_given_another_time_only_if_it_is_what_was_looked_at(drafted: Run) -> None:
+    known = drafted("approve", "1", "--json").data["content_hash"]
+    assert "has changed since" in drafted("approve", "1", "--at", "2126-01-01", "--content", "0" * 12, code=1).err
+    drafted("approve", "1", "--at", "2126-01-01", "--content", known[:12].upper())
+
+
+def test_an_override_of_what_does_not_block_is_said_to_be_needless(drafted: Run) -> None:
+    assert "nothing to override: headings" in drafted("approve", "1", "--override", "headings=why not").err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\n{% include 'masthead.mjml' %}\n", "includes itself"),
+        ("\n{{ [].pop() }}\n", "masthead.mjml:2"),
+        ("\n{{ {}.pop('x') }}\n", "masthead.mjml:2"),
+        ("\n{% include 'nope.mjml' %}\n", "masthead.mjml:2"),
+        (b"\n\xff", "masthead.mjml"),
+    ],
+)
+def test_whatever_is_wrong_with_a_template_of_ones_own_is_one_line(drafted: Run, text: str | bytes, said: str) -> None:
+    folder = Path("own")
+    folder.mkdir()
+    (folder / "masthead.mjml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    ran = drafted("check", "1", "--set", f"templates={folder}", code=1)
+    assert said in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_a_bare_ampersand_is_told_with_its_own_file(drafted: Run) -> None:
+    folder = Path("own")
+    folder.mkdir()
+    (folder / "masthead.mjml").write_text("\n&\n")
+    assert "where: own/masthead.mjml:1" in drafted("check", "1", "--set", "templates=own", code=1).out
+
+
+def test_an_unknown_place_blocks_and_no_command_falls_over_it(drafted: Run) -> None:
+    folder = Path("own")
+    folder.mkdir()
+    (folder / "masthead.mjml").write_text(
+        "<mj-section><mj-column><mj-text>Hi [[digest:first_name]]</mj-text></mj-column></mj-section>"
+    )
+    own = ("--set", f"templates={folder}")
+    findings = drafted("check", "1", "--json", "--network", *own, code=1).data["findings"]
+    (found,) = [finding for finding in findings if finding["check"] == "places"]
+    assert (found["level"], found["where"]) == ("block", "HTML")
+    assert "[[digest:first_name]]" in found["what"]
+    for command in (("render", "1", "--out", "look"), ("show", "1", "--text")):
+        assert drafted(*command, *own, code=1).err.startswith("digest: there is no value for [[digest:first_name]]")
+
+
+def test_a_test_of_an_issue_says_so_and_for_whom(drafted: Run) -> None:
+    drafted("render", "1", "--out", "test", "--test-for", "editor@example.com")
+    mail = message_from_bytes(Path("test/issue.eml").read_bytes(), policy=policy.default)
+    assert mail["To"] == "editor@example.com"
+    assert mail["Subject"].startswith("Test: ")
+    for file in ("issue.html", "issue.txt"):
+        assert "for editor@example.com" in Path("test", file).read_text()
+
+
+def test_status_shows_the_words_that_show_shows(drafted: Run) -> None:
+    with closing(sqlite3.connect("digest.db")) as store, store:
+        store.execute("UPDATE tools SET name = 'Renamed', name_key = 'renamed' WHERE slug = 'ada'")
+    subject = drafted("show", "1", "--json").data["subject"]
+    assert "Renamed" in subject
+    assert drafted("status", "--json").data["issues"][0]["subject"] == subject
+
+
+def test_a_frozen_issue_is_shown_whatever_the_templates_are_by_now(drafted: Run) -> None:
+    text = drafted("show", "1", "--text").out
+    drafted("approve", "1")
+    folder = Path("own")
+    folder.mkdir()
+    (folder / "mail.mjml").write_text("{% nonsense %}")
+    own = ("--set", f"templates={folder}")
+    assert drafted("show", "1", "--text", *own).out == text
+    assert drafted("check", "1", *own).out.startswith("– mjml")

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
 from conftest import NOW
 from digest.errors import InputError, NotFoundError, StateError
@@ -17,7 +16,9 @@ from digest.issue.approval import Approved, BlockedError
 from digest.issue.checks.model import Finding, Mail
 from digest.issue.checks.run import IDS, run
 from digest.issue.issues import Override
+from digest.issue.model import Issue
 from digest.settings import Settings
+from digest.store import Database
 
 NO_WAY_OUT = "<mj-section><mj-column><mj-text>{{ settings.postal_address }}</mj-text></mj-column></mj-section>\n"
 NO_ADDRESS = NO_WAY_OUT.replace("{{ settings.postal_address }}", "Bye")
@@ -122,7 +123,11 @@ def test_what_was_made_smaller_to_fit_is_what_is_checked_and_frozen(draft: Datab
     assert mail.moved
     approved = approve(draft, settings)
     assert approved.issue.content_hash == issues.content_hash(mail.content)
-    assert [item.form for item in issues.load_draft(draft, 1).placed] == [item.form for item in mail.draft.placed]
+    again = approval.mail_of(draft, settings, 1)
+    assert (again.moved, again.draft.placed) == (mail.moved, mail.draft.placed)
+    # What was chosen stays chosen: with a short introduction all have room again.
+    editing.edit(draft, 1, now=NOW, intro="Short.", settings=settings)
+    assert approval.mail_of(draft, settings, 1).moved == ()
     assert issues.check_issues(draft) == []
 
 
@@ -343,3 +348,21 @@ def test_what_is_past_approving_is_refused(draft: Database, settings: Settings, 
     for at in (None, NOW + timedelta(days=1)):
         with pytest.raises(StateError, match=f"issue 1 is {state}; only one that is draft can be approved"):
             approve(draft, settings, at=at)
+
+
+def test_an_edit_between_looking_and_giving_another_time_is_not_approved_unseen(
+    draft: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approve(draft, settings)
+    find = issues.find_issue
+
+    def edited_meanwhile(db: Database, number: int) -> Issue:
+        found = find(db, number)
+        monkeypatch.setattr(issues, "find_issue", find)
+        editing.edit(draft, 1, now=NOW, subject="{{ unseen }}", settings=settings)
+        return found
+
+    monkeypatch.setattr(issues, "find_issue", edited_meanwhile)
+    with pytest.raises(StateError, match="is draft; only one that is approved can be given another time"):
+        approve(draft, settings, at=NOW + timedelta(hours=1))
+    assert issues.find_issue(draft, 1).state == "draft"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -232,3 +233,19 @@ def test_every_template_of_ours_is_used() -> None:
         found for source in sources.values() for found in re.findall(r'"([\w-]+\.(?:mjml|txt|css))"', source)
     }
     assert set(OURS) == named
+
+
+def test_the_label_of_the_mail_is_its_title_in_any_script() -> None:
+    title = "हिन्दी, เรียน & “e\u0301”, 1"
+    mjml = f"<mjml><mj-head><mj-title>{title.replace('&', '&amp;')}</mj-title></mj-head><mj-body></mj-body></mjml>"
+    found = re.search(r'aria-label="([^"]*)" aria-roledescription', templates.to_html(mjml))
+    assert found is not None
+    assert unescape(found[1]) == title
+
+
+def test_comments_are_not_mailed_but_outlooks_are() -> None:
+    mjml = "<mjml><mj-body><mj-raw><!-- a note to self --><!--[if mso]><b>x</b><![endif]--></mj-raw></mj-body></mjml>"
+    html = templates.to_html(mjml)
+    assert "note to self" not in html
+    assert "<!--[if mso]><b>x</b><![endif]-->" in html
+    assert "<!--[if !mso]><!-->" in html

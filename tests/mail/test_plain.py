@@ -147,3 +147,9 @@ def test_addresses_are_numbered_in_their_order_each_once() -> None:
     ]
     assert list(ref) == [("[1]", "https://b"), ("[2]", "https://a"), ("[3]", "https://c")]
     assert list(plain.References()) == []
+
+
+def test_a_name_that_is_cut_does_not_turn_its_figures_round() -> None:
+    row = plain.columns([["", "Panel ship"], ["\u2068" + "قلم" * 40 + "\u2069", "75%"]]).split("\n")[1]
+    assert row.count("\u2068") == row.count("\u2069") == 1
+    assert row.index("\u2069") < row.index("75%")

@@ -256,3 +256,24 @@ def test_figures_and_paragraphs() -> None:
     assert [text.figure(percent) for percent in (0, 75, 100, None)] == ["0%", "75%", "100%", "—"]
     assert text.paragraphs(None) == text.paragraphs(" \n ") == []
     assert text.paragraphs("one \n\n  two") == ["one", "two"]
+
+
+def test_no_character_of_an_author_turns_the_score_round() -> None:
+    assert text.isolated("Foo\u2067") == "Foo"
+    assert text.isolated("שלום\u2069") == "\u2068שלום\u2069"
+    assert text.clean("a\u2067b") == "ab"
+    assert text.clean("a\u202eb") == "ab"
+    assert text.clean("a\u2067b\u2069c") == "a\u2067b\u2069c"
+
+
+def test_a_cut_closes_what_it_opened() -> None:
+    name = text.isolated("שם ארוך מאוד של כלי " * 4)
+    assert text.shorten(name, 30).count("\u2068") == text.shorten(name, 30).count("\u2069") == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "rtl"),
+    [("ar", True), ("ku", False), ("ku-Arab", True), ("az-Arab-IR", True), ("ar-Latn", False), ("de-DE", False)],
+)
+def test_the_script_of_a_language_says_how_it_runs(language: str, rtl: bool) -> None:
+    assert text.is_rtl_language(language) is rtl

@@ -139,9 +139,7 @@ def show(app: App, number: int, text: bool) -> None:
     required=True,
     help="The folder; made where there is none.",
 )
-@click.option(
-    "--test-for", metavar="EMAIL", default="", help="Write a test of it: with a banner that says whom it is for."
-)
+@click.option("--test-for", metavar="EMAIL", default="", help="Write a test of it, with a banner that says for whom.")
 @with_app
 def render(app: App, number: int, out: Path, test_for: str) -> None:
     """Write an issue as issue.html, issue.txt, issue.mjml and issue.eml, one reader's copy, to look at."""

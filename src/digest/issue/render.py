@@ -69,7 +69,7 @@ def _with_place(error: templates.TemplateError, draft: Draft, settings: Settings
 
     troubles = [
         found
-        for found in markup.examine(marked_mjml(draft, settings, markup.mark), folder="")
+        for found in markup.examine(marked_mjml(draft, settings, markup.mark_template), folder="")
         if found.level == "block"
     ]
     return templates.TemplateError(f"{troubles[-1].where}: {troubles[-1].what}") if troubles else error

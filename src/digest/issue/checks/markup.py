@@ -68,6 +68,12 @@ def mark(source: str, name: str) -> str:
     return "".join(made) + source[done:]
 
 
+def mark_template(source: str, name: str) -> str:
+    """Mark a template's tags, and its beginning: text before its first tag is its own too."""
+    begins = f'<!--{MARK}="{name}:1"-->' if name.endswith(".mjml") else ""
+    return begins + mark(source, name)
+
+
 def examine(marked: str, folder: str = "templates/email") -> list[Finding]:
     """Look at the MJML that marked templates gave.
 

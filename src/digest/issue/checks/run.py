@@ -20,16 +20,15 @@ from digest.mail import personalise
 def _markup(mail: Mail) -> list[Finding]:
     if mail.frozen:
         return [Finding("mjml", "not run", "the issue is frozen; what the templates are by now does not change it")]
-    return markup.examine(marked_mjml(mail.draft, mail.settings, markup.mark), folder="")
+    return markup.examine(marked_mjml(mail.draft, mail.settings, markup.mark_template), folder="")
 
 
 def _places(mail: Mail) -> list[Finding]:
     """Find what is written like a place and has no value: it would be mailed as it stands."""
     troubles = []
     parts = {"HTML": mail.content.html, "plain text": mail.content.text}
-    for name, part in (
-        parts | {f"header {name}": value for name, value in mail.content.envelope.headers.items()}
-    ).items():
+    headers = {f"header {name}": value for name, value in mail.content.envelope.headers.items()}
+    for name, part in {**parts, **headers}.items():
         try:
             personalise.split(part)
         except personalise.PlaceError as error:
