@@ -7,7 +7,6 @@ import base64
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -385,11 +384,9 @@ def test_a_dns_that_fails_is_not_run(small: Mail, server: Server, monkeypatch: p
 def test_no_dns_at_all_is_not_run(small: Mail, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zone_module, "SECONDS", 0.2)
     server.records = {"example.com": {"SILENCE": []}}
-    begun = time.monotonic()
     found = ask(small, server)
     assert [finding.level for findings in found.values() for finding in findings] == ["not run"] * 4
     assert "within 0.2 seconds" in found["dns-mx"][0].what
-    assert time.monotonic() - begun < 1
 
 
 def test_a_machine_without_a_resolver_is_not_run(small: Mail, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.issue.checks.css import Color, Screen
 from digest.issue.checks.document import SCREENS, Document, Text
-from digest.issue.checks.model import Mail
 
 LIGHT, DARK, PHONE = Screen("light", 640), Screen("dark", 640), Screen("light", 375)
 
@@ -46,7 +43,8 @@ def test_what_nothing_is_said_about_is_black_on_white_in_both_schemes() -> None:
         ("p { color: lab(50% 10 10) }", "", "#000000"),
         ("p::before { color: red } p:hover { color: red } [data-ogsc] p { color: red }", "", "#000000"),
         ("p, p:no-such-thing { color: red }", "", "#000000"),
-        ("@supports (color: red) { p { color: red } }", "", "#000000"),
+        ("@supports (color: red) { p { color: red } }", "", "#ff0000"),
+        ("@supports (color: red) { @media (prefers-color-scheme: dark) { p { color: red } } }", "", "#000000"),
         ("body { color: rgb(1 2 3) } p { color: inherit }", "", "#010203"),
         ("body { color: hsl(120, 100%, 25%) } p { color: currentColor }", "", "#008000"),
         ("body > p:first-child { color: #abc }", "", "#aabbcc"),
@@ -128,6 +126,19 @@ def test_a_line_height_without_a_unit_goes_by_the_size_of_who_inherits_it(line: 
         ("(no-such-feature: 1)", set()),
         ("(hover)", set()),
         ("all", {LIGHT, DARK, PHONE}),
+        ("(width <= 900px)", {LIGHT, DARK, PHONE}),
+        ("(width<480px)", {PHONE}),
+        ("(width > 640px)", set()),
+        ("(width >= 640px)", {LIGHT, DARK}),
+        ("(width = 375px)", {PHONE}),
+        ("(600px < width)", {LIGHT, DARK}),
+        ("(400px <= width <= 900px)", {LIGHT, DARK}),
+        ("screen and (500px > width >= 300px)", {PHONE}),
+        ("(400px <= height <= 900px)", set()),
+        ("(400px <= width >)", set()),
+        ("(max-width: 480px) or (prefers-color-scheme: dark)", {PHONE, DARK}),
+        ("((width > 480px) and (prefers-color-scheme: dark))", {DARK}),
+        ("screen and (not (width > 480px))", {PHONE}),
     ],
 )
 def test_media_queries(query: str, screens: set[Screen]) -> None:
@@ -136,6 +147,21 @@ def test_media_queries(query: str, screens: set[Screen]) -> None:
     found = {screen for screen in everywhere if only(body, f"@media {query} {{ {rule} }}", screen).color == "#ff0000"}
     as_attribute = {screen for screen in everywhere if only(body, rule, screen, media=query).color == "#ff0000"}
     assert found == as_attribute == screens
+
+
+@pytest.mark.parametrize(
+    ("body", "color"),
+    [
+        ('<font color="#fdfdfd">x</font>', "#fdfdfd"),
+        ('<font color="fdfdfd">x</font>', "#fdfdfd"),
+        ('<font color="red">x</font>', "#ff0000"),
+        ('<font color="red" style="color: blue">x</font>', "#0000ff"),
+        ('<font color="red"><b>x</b></font>', "#ff0000"),
+        ('<p color="red">x</p>', "#000000"),
+    ],
+)
+def test_the_colour_of_old(body: str, color: str) -> None:
+    assert only(body).color == color
 
 
 def test_media_queries_within_each_other() -> None:
@@ -207,18 +233,6 @@ def test_a_place_names_the_text_and_the_nearest_class() -> None:
     assert second.place == '“long long long long long long long long…” in <p> in <td class="facts">'
 
 
-def test_a_mail_is_looked_at_on_all_screens_in_a_third_of_a_second(mail: Mail) -> None:
-    row = mail.content.html
-    html = row + row[row.index("<body") :].replace("</body></html>", "")
-    Document("<p>warm")
-    start = time.perf_counter()
-    page = Document(html)
-    count = sum(len(list(page.texts(screen))) for screen in SCREENS)
-    assert count > 500
-    # Measured: 0.08 s for 75 KB; here it is twice that, on a machine that may be busy.
-    assert time.perf_counter() - start < 1.5
-
-
 @settings(deadline=None)
 @given(st.text(alphabet="<>/=\"' apdivtdstyle{}:;!#@()color&-", max_size=200))
 def test_no_html_however_broken_stops_it(html: str) -> None:
@@ -233,3 +247,19 @@ def test_a_colour_over_a_ground_lies_between_the_two(mine: float, under: float, 
     shown = Color(mine, mine, mine, alpha).over(Color(under, under, under), opacity)
     assert min(mine, under) - 1e-9 <= shown.red <= max(mine, under) + 1e-9
     assert shown.alpha == 1
+
+
+@pytest.mark.parametrize(
+    ("style", "aside"),
+    [
+        ("text-indent: -999px", True),
+        ("text-indent: -20px", False),
+        ("text-indent: -100%", True),
+        ("position: absolute; left: -9999px", True),
+        ("position: absolute; left: 0", False),
+        ("left: -9999px", False),
+        ("margin-left: -9999px", True),
+    ],
+)
+def test_what_is_moved_out_of_the_window(style: str, aside: bool) -> None:
+    assert only(f'<div style="{style}"><p>x</p></div>').style.aside is aside

@@ -114,6 +114,64 @@ def test_a_mail_without_a_visible_link_blocks(ours: Mail, html: str, what: str, 
     assert finding.todo
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        '<span style="display:none">Unsubscribe</span>',
+        '<span style="font-size:0">Unsubscribe</span>',
+        '<span style="font-size:1px">Unsubscribe</span>',
+        '<span style="opacity:0">Unsubscribe</span>',
+        '<span style="color:#fff">Unsubscribe</span>',
+        '<i style="text-indent:-999px">Unsubscribe</i>',
+        '<i style="position:absolute;left:-9999px">Unsubscribe</i>',
+        "<span>·</span>",
+        "<style>@media (min-width:600px) { a { display:none } }</style>Unsubscribe",
+        "<style>@media (prefers-color-scheme:dark) { a { color:white } }</style>Unsubscribe",
+    ],
+)
+def test_words_of_the_link_that_nobody_sees_are_none(ours: Mail, link: str) -> None:
+    finding = only(unsubscribe(with_html(ours, lambda html: html.replace(">Unsubscribe<", f">{link}<"))))
+    assert (finding.check, finding.level, finding.where) == ("unsubscribe", "block", "<a>")
+    assert "hidden or has no words" in finding.what
+
+
+def test_it_says_on_which_screen_the_link_is_hidden(ours: Mail) -> None:
+    style = "<style>@media (max-width:480px) and (prefers-color-scheme:dark) { a { display:none } }</style>"
+    finding = only(unsubscribe(with_html(ours, lambda html: style + html)))
+    assert "in dark mode on a screen 375 px wide" in finding.what
+
+
+def test_one_visible_link_of_two_is_enough(ours: Mail) -> None:
+    hidden = f'<a href="{WAY_OUT}" style="display:none">Unsubscribe</a>'
+    assert only(unsubscribe(with_html(ours, lambda html: hidden + html))).level == "pass"
+
+
+def test_a_link_that_leads_out_of_our_site_is_no_way_out(ours: Mail) -> None:
+    ours = with_html(ours, lambda html: html + WAY_OUT.replace("/u/", "/p/").join(('<a href="', '">Preferences</a>')))
+    evil = with_html(ours, lambda html: html.replace(WAY_OUT, WAY_OUT.replace("verdicts.example.com", "evil.example")))
+    assert "no link to unsubscribe" in only(unsubscribe(evil)).what
+
+
+@pytest.mark.parametrize(
+    ("header", "what"),
+    [
+        (f"<https://verdicts.example.com/u/abc>, <{WAY_OUT}>", "has no token"),
+        ("<https://verdicts.example.com/u/abc>, <https://evil.example/[[digest:token]]>", "has no token"),
+        (f"<https://evil.example/u/[[digest:token]]>, <{WAY_OUT}>", "is not on our site"),
+        ("<https://verdicts.example.com@evil.example/u/[[digest:token]]>", "is not on our site"),
+        ("<https://verdicts.example.com.evil.example/u/[[digest:token]]>", "is not on our site"),
+    ],
+)
+def test_the_first_address_of_the_header_is_the_one_that_counts(ours: Mail, header: str, what: str) -> None:
+    finding = only(unsubscribe(with_headers(ours, List_Unsubscribe=header)))
+    assert (finding.level, finding.where) == ("block", "header List-Unsubscribe")
+    assert what in finding.what
+
+
+def test_a_frozen_issue_may_have_the_site_of_its_day(ours: Mail) -> None:
+    assert only(unsubscribe(with_settings(ours, base_url="https://moved.example.org"))).level == "pass"
+
+
 def test_a_plain_text_without_the_address_blocks(ours: Mail) -> None:
     finding = only(unsubscribe(replace(ours, content=replace(ours.content, text="Bye\n"))))
     assert (finding.level, finding.where) == ("block", "plain text")
@@ -143,6 +201,19 @@ def test_an_address_that_is_not_shown_blocks(ours: Mail) -> None:
     assert "“1 Sample Street, 10115 Berlin” is not in the HTML" in finding.what
     bare = replace(ours, content=replace(ours.content, text="Bye\n"))
     assert (only(postal_address(bare)).level, only(postal_address(bare)).where) == ("block", "plain text")
+
+
+def test_an_address_with_letters_nobody_sees_passes(ours: Mail) -> None:
+    """Persian has a zero-width non-joiner within words; our cleaning breaks places with a word joiner."""
+    address = "تهران، خیابان نمی\u200cدانم ۱۲"
+    persian = with_html(ours, lambda html: html.replace("1 Sample Street,<br>10115 Berlin", address))
+    text = ours.content.text.replace("1 Sample Street,\n10115 Berlin", address.replace(" ", "\n", 1))
+    persian = with_settings(replace(persian, content=replace(persian.content, text=text)), postal_address=address)
+    assert only(postal_address(persian)).level == "pass"
+    assert [finding.where for finding in postal_address(with_settings(persian, postal_address=f"{address}۳"))] == [
+        "HTML",
+        "plain text",
+    ]
 
 
 # sender

@@ -260,13 +260,20 @@ def test_endless_redirects_end(serve: Callable[..., Server], locations: list[byt
     assert len(site.requests) <= fetching.MOST_REDIRECTS + 1
 
 
-@pytest.mark.parametrize("status", [403, 404, 405, 501])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 429, 500, 501, 503, 520])
 def test_get_decides_where_head_proves_nothing(serve: Callable[..., Server], status: int) -> None:
     no = b"HTTP/1.1 %d No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status
     site = serve(lambda request: no if request.startswith(b"HEAD") else OK)
     found = ask(f"http://127.0.0.1:{site.port}/a?b", allow=frozenset({f"127.0.0.1:{site.port}"}))
     assert found.status == 200
     assert [request.split(b" HTTP")[0] for request in site.requests] == [b"HEAD /a?b", b"GET /a?b"]
+
+
+@pytest.mark.parametrize("status", [200, 204, 410])
+def test_head_is_believed_where_it_says_something(serve: Callable[..., Server], status: int) -> None:
+    site = serve(b"HTTP/1.1 %d Yes\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+    assert ask(f"http://127.0.0.1:{site.port}/", allow=frozenset({f"127.0.0.1:{site.port}"})).status == status
+    assert len(site.requests) == 1
 
 
 def test_get_decides_where_head_is_hung_up_on(serve: Callable[..., Server]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -132,9 +131,47 @@ def test_one_text_for_two_places_is_found(small: Mail) -> None:
 
 
 def test_addresses_in_the_text_count(small: Mail) -> None:
-    text = small.content.text + "\nSee (http://example.org/a).\n"
-    finding = only(links.check(replace(small, content=replace(small.content, text=text))))
-    assert finding.where == "text (http://example.org/a)"
+    rule = "=" * 72
+    for line in ("[12] http://example.org/a", "  http://example.org/a", "[3] http://example.org/a\u2069"):
+        text = f"{rule}\nALSO COMPARED\n{rule}\nWhy\n\n{line}\n"
+        finding = only(links.check(replace(small, content=replace(small.content, text=text))))
+        assert finding.where == "text (http://example.org/a)"
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "Connect with postgres://user:pw@host/db and go.",
+        "Call https://api.x.com/{{id}} and done.",
+        "    http://localhost:54321",
+        "Runs at http://localhost:54321 in a minute",
+        "[1] is what http://example.org says",
+    ],
+)
+def test_addresses_in_an_authors_prose_are_not_ours(small: Mail, prose: str) -> None:
+    rule = "=" * 72
+    text = f"News\n\n{prose}\n\n{rule}\n{prose.strip()} and more.\n\nUnsubscribe:\n  https://example.org/a\n"
+    theirs = replace(small, content=replace(small.content, text=text))
+    assert only(links.check(theirs)).level == "pass"
+    assert [link.address for link in links.links_of(theirs)][2:] == ["https://example.org/a"]
+
+
+def test_one_tool_in_two_comparisons_of_the_issue_is_no_confusion(mail: Mail) -> None:
+    """What Critic 0 says of Alpha stands on the pages of both; a text that names no tool is none of that."""
+    by_tool: dict[str, list[str]] = {}
+    for placed in mail.draft.placed:
+        by_tool.setdefault(placed.comparison.left.name, []).append(placed.comparison.slug)
+    name, slugs = next((name, slugs) for name, slugs in by_tool.items() if len(slugs) > 1)
+    pages = [f"{mail.settings.base_url}/compare/{slug}" for slug in slugs]
+
+    def linked(words: str, *addresses: str) -> list[Finding]:
+        html = "".join(f'<a href="{address}" aria-label="{words}">Read all</a>' for address in addresses)
+        return links.check(with_html(mail, lambda _: html))
+
+    assert only(linked(f"Read all that Critic 0 says of {name}", *pages)).level == "pass"
+    assert "different addresses" in only(linked("Read the comparison", *pages)).what
+    elsewhere = linked(f"Read all that Critic 0 says of {name}", *pages, "https://example.org/a")
+    assert "different addresses" in only(elsewhere).what
 
 
 def test_a_mail_without_links_is_told(small: Mail) -> None:
@@ -153,8 +190,8 @@ class _Site(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         kind = self.path.strip("/").split("/")[0]
-        if kind == "slow":
-            time.sleep(1)
+        if kind == "silent":
+            self.server.stop.wait(60)  # type: ignore[attr-defined]
         if kind == "moved":
             self.send_response(301)
             self.send_header("Location", f"http://localhost:{self.headers['Host'].rpartition(':')[2]}/fine")
@@ -173,9 +210,11 @@ class _Site(BaseHTTPRequestHandler):
 @pytest.fixture
 def site() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Site)
+    server.stop = threading.Event()  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"127.0.0.1:{server.server_address[1]}"
+    server.stop.set()  # type: ignore[attr-defined]
     server.shutdown()
     thread.join()
     server.server_close()
@@ -234,11 +273,9 @@ def test_a_move_to_another_host_is_told(small: Mail, site: str) -> None:
 
 
 def test_what_the_budget_does_not_reach_is_not_run(small: Mail, site: str) -> None:
-    begun = time.monotonic()
-    finding = only(look(small, site, "slow/1", "slow/2", "fine", budget=0.3))
-    assert time.monotonic() - begun < 0.9
+    finding = only(look(small, site, "silent/1", "silent/2", budget=0.1))
     assert finding.level == "not run"
-    assert "2 links could not be asked within" in finding.what
+    assert finding.what == "2 links could not be asked within 0.1 seconds"
 
 
 def test_a_refused_address_is_a_finding(small: Mail) -> None:

@@ -149,6 +149,7 @@ def test_the_score_decides(small: Mail, serve: Serve, score: str, is_spam: str, 
         (b"SPAMD/1.1 0 EX_OK\r\n\r\nhello", "no score"),
         (b"SPAMD/1.1 0 EX_OK\r\nSpam: False ; 1.2.3 / 5.0\r\n\r\n", "could not"),
         (b"SPAMD/1.1 0 EX_OK\r\n" + b"x" * 2 * spam.MOST_BYTES, "does not end"),
+        (b"SPAMD/1.1 0 EX_OK\r\nSpam: False ; %b / 5.0\r\n\r\n" % (b"9" * 400), "no number"),
     ],
 )
 def test_a_broken_spamd_is_not_run(small: Mail, serve: Serve, answer: bytes, reason: str) -> None:
@@ -183,12 +184,39 @@ def test_rspamd_is_asked_too(small: Mail, serve: Serve, score: float, action: st
         (rspamd([1]), "not rspamd's JSON"),
         (rspamd({"score": None, "symbols": {}}), "not rspamd's JSON"),
         (b"nonsense", "could not"),
+        (rspamd(b'{"score": NaN, "action": "reject", "symbols": {}}'), "not rspamd's JSON"),
+        (rspamd(b'{"score": 1, "required_score": Infinity, "action": "reject", "symbols": {}}'), "not rspamd's JSON"),
+        (rspamd(b'{"score": 1, "action": "", "symbols": {"A": {"name": "A", "score": 1e400}}}'), "not rspamd's JSON"),
+        (rspamd(b'{"score": 1, "action": "", "symbols":' + b"[" * 100_000 + b"}"), "not rspamd's JSON"),
+        (rspamd(b" " * 2 * spam.MOST_BYTES), "does not end"),
     ],
 )
 def test_a_broken_rspamd_is_not_run(small: Mail, serve: Serve, answer: bytes, reason: str) -> None:
     finding = look(small, f"http://127.0.0.1:{serve(answer)}")
     assert finding.level == "not run"
     assert reason in finding.what
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:-1",
+        "http://127.0.0.1:port",
+        "http://[::1",
+        "http://",
+        "http://a\x00b",
+        "spamd://127.0.0.1:99999",
+        "spamd://127.0.0.1:port",
+        "spamd://[::1",
+        "spamd://",
+        "spamd:127.0.0.1",
+    ],
+)
+def test_an_address_that_cannot_be_is_not_run(small: Mail, address: str) -> None:
+    finding = look(small, address)
+    assert finding.level == "not run"
+    assert "could not score the issue: " in finding.what
 
 
 @pytest.mark.parametrize("scheme", ["spamd", "http"])

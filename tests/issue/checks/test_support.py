@@ -14,6 +14,7 @@ from conftest import with_html
 from digest.issue.checks import support
 from digest.issue.checks.model import Finding, Mail
 from digest.issue.checks.support import ENHANCEMENTS, GMAIL_STYLES, check, examine, load_support
+from digest.issue.checks.traps import TRAPS
 from digest.issue.checks.uses import uses
 
 
@@ -145,3 +146,51 @@ def test_the_data_are_whole() -> None:
 def _keys(data: dict[str, dict[str, dict[str, list[str]]]]) -> Iterator[str]:
     for feature in data["features"].values():
         yield from feature["uses"]
+
+
+CELL = '<td style="mso-padding-alt:11px 18px"><a style="display:inline-block;padding:11px 18px">Vote</a></td>'
+
+
+@pytest.mark.parametrize(
+    ("body", "head", "tag", "count"),
+    [
+        ('<p style="padding:4px">x</p>', "", "<p>", "1 place"),
+        ('<p style="padding-left:4px">x</p><p style="padding: 0 0 0 1em">y</p>', "", "<p>", "2 places"),
+        ('<div class="a">x</div>', "<style>.a { padding: 4px }</style>", '<div class="a">', "1 place"),
+        ('<a style="display:inline-block;padding:4px">x</a>', "", "<a>", "1 place"),
+        (CELL.replace("display:inline-block;", "").join(("<table><tr>", "</tr></table>")), "", "<a> in", "1 place"),
+        (f"<table style='padding:1px'><tr>{CELL}</tr></table>", "", "<table>", "1 place"),
+    ],
+)
+def test_padding_that_outlook_ignores(body: str, head: str, tag: str, count: str) -> None:
+    finding = only(page(body.replace("<a> in", ""), head))
+    name = tag.partition(" ")[0].strip("<>")
+    assert finding.what == (
+        f"padding on <{name}> is ignored by Outlook for Windows (classic), which knows it on table cells only: {count}"
+    )
+    assert finding.where.startswith(tag.removesuffix(" in"))
+    assert "margin or a table cell" in finding.todo
+    assert "https://www.caniemail.com/features/css-padding/" in finding.todo
+
+
+@pytest.mark.parametrize(
+    ("body", "head"),
+    [
+        ('<table><tr><td style="padding:4px">x</td><th style="padding:4px">y</th></tr></table>', ""),
+        (f"<table><tr>{CELL}</tr></table>", ""),
+        ('<p style="padding:0">x</p>', ""),
+        ('<a style="display:block;padding:10px 0">x</a>', ""),
+        ('<p class="a">x</p>', "<style>@media (max-width: 599px) { .a { padding: 4px } }</style>"),
+        ('<p class="a">x</p>', '<style media="(max-width: 599px)">.a { padding: 4px }</style>'),
+        ('<p class="a" style="padding:0 !important">x</p>', "<style>.a { padding: 4px }</style>"),
+        ('<div style="display:none"><p style="padding:4px">x</p></div>', ""),
+    ],
+)
+def test_padding_that_outlook_knows_or_does_well_without(body: str, head: str) -> None:
+    assert [finding.level for finding in examine(page(body, head))] == ["pass"]
+
+
+def test_the_traps_are_partly_shown_features_of_the_data() -> None:
+    found = load_support()
+    for trap in TRAPS:
+        assert found.without(trap.slug, "a") == [trap.client]

@@ -59,7 +59,7 @@ def test_it_weighs_bytes_and_places_as_they_are_when_filled(mail: Mail) -> None:
     assert len(html.encode()) < 102 * 1024
     finding = only(size(with_html(mail, lambda _: html)))
     assert finding.level == "block"
-    assert "the HTML has 102.7 KB" in finding.what
+    assert "the HTML has 102." in finding.what
 
 
 def test_a_heavy_plain_text_warns(mail: Mail) -> None:
@@ -78,6 +78,14 @@ def test_what_was_made_smaller_is_told(mail: Mail) -> None:
         f" {first.title} (full → brief), {second.title} (link → only counted)"
     )
     assert finding.todo == "leave it so, or leave comparisons out with: digest edit 1 --out SLUG"
+
+
+def test_of_many_made_smaller_the_first_five_are_named(mail: Mail) -> None:
+    comparison = mail.draft.placed[0].comparison
+    finding = only(size(replace(mail, moved=(Moved(comparison, "link", "more"),) * 199)))
+    assert finding.what.startswith("199 comparisons were made smaller")
+    assert finding.what.count(comparison.title) == 5
+    assert finding.what.endswith("(link → only counted) and 194 more")
 
 
 # plain-text
@@ -144,8 +152,15 @@ def test_traces_of_html_warn_unless_an_author_wrote_them(ours: Mail, left: str) 
     assert finding.level == "warn"
     assert finding.what == f"“{left}” in the plain text is HTML, which a reader would see as it stands"
     assert finding.where.startswith("plain text, line ")
-    theirs = replace(marked, draft=replace(ours.draft, intro=f"How to write {left} in a page"))
+    spaced = left.replace(" ", "  ")
+    theirs = replace(marked, draft=replace(ours.draft, intro=f"How to write {spaced} in a page"))
     assert only(plain_text(theirs)).level == "pass"
+
+
+def test_a_newsletters_name_in_capitals_is_its_name(ours: Mail) -> None:
+    named = replace(ours, settings=ours.settings.model_copy(update={"newsletter_name": "The <p> letter"}))
+    assert only(plain_text(with_text(named, "THE <P> LETTER\n" + ours.content.text))).level == "pass"
+    assert only(plain_text(with_text(ours, "THE <P> LETTER\n" + ours.content.text))).level == "warn"
 
 
 def test_what_only_looks_like_html_passes(ours: Mail) -> None:

@@ -41,6 +41,7 @@ def test_our_own_words_pass(mail: Mail) -> None:
         ("ChatGPT, GPT-4 API and the UN: what AI costs in USD", "51 characters;"),
         ("通义千问 (Qwen) vs Le Chat (Mistral AI)", "35 characters; it fits on a phone"),
         ("\u2068נקדן דיקטה\u2069 vs DeepL: ship or skip?", "34 characters; it fits on a phone"),
+        ("\u2068נקדן\u2069 vs \u2068דיקטה \u2068DeepL\u2069\u2069: ship or skip?", "34 characters; it fits on a phone"),
         ("NASA and IEEE compare tools every week", "38 characters; it fits on a phone"),
         ("Re-reading the verdicts on Cursor", "33 characters; it fits on a phone"),
         ("A family of tools: 👩‍👩‍👧‍👦", "20 characters; it fits on a phone"),
@@ -76,6 +77,10 @@ def test_a_good_subject_passes(text: str, what: str) -> None:
         ("The verdict on \u202erosruC\u202c is in", "warn", "U+202E RIGHT-TO-LEFT OVERRIDE"),
         ("Cursor vs\r\nBcc: all@example.com", "warn", "U+000D control character, U+000A control character"),
         ("Free\u200b tools of the week", "warn", "U+200B ZERO WIDTH SPACE"),
+        ("The verdict on \u2067Cursor is in", "warn", "U+2067 RIGHT-TO-LEFT ISOLATE"),
+        ("The verdict on \u2066Cursor\u2069 is in", "warn", "U+2066 LEFT-TO-RIGHT ISOLATE"),
+        ("The verdict on \u2068מנוע\u2069 abc\u2069 is in", "warn", "U+2069 POP DIRECTIONAL ISOLATE"),
+        ("The verdict on \u2068מנוע is in", "warn", "U+2068 FIRST STRONG ISOLATE"),
     ],
 )
 def test_a_poor_subject(text: str, level: str, what: str) -> None:
@@ -142,3 +147,25 @@ def test_a_poor_preheader(text: str, level: str, what: str) -> None:
 )
 def test_what_a_person_sees_as_one_character_counts_as_one(text: str, count: int) -> None:
     assert perceived(text) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("{{mustache}}", "{{mustache}} vs Handlebars: ship or skip?"),
+        ("{{mustache}}", "Handlebars vs {{must…, and 5 more verdicts"),
+        ("{{ mus  tache }}", "Is {{ mus tache }} any good? The panel on it"),
+        ("[[digest: a diary]]", "Panel ships [[digest: a… 4–0. And more of it."),
+        ("*|TAG|* ואחר", "Panel ships \u2068*|TAG|* ואחר\u2069 4–0, Handlebars 3–1."),
+    ],
+)
+def test_a_tool_may_be_called_like_a_place(name: str, text: str) -> None:
+    assert only(subject(mail_of(text, tools=(name, "Handlebars")))).level == "pass"
+    assert only(preheader(mail_of(preheader=text, tools=(name, "Handlebars")))).level == "pass"
+    assert only(subject(mail_of(text, tools=("Other", "Handlebars")))).level == "block"
+
+
+def test_a_place_beside_such_a_name_is_left_over_all_the_same() -> None:
+    text = "{{name}}, is {{mustache}} better than {{ever…"
+    finding = only(subject(mail_of(text, tools=("{{mustache}}", "Handlebars"))))
+    assert (finding.level, "“{{” is left" in finding.what) == ("block", True)

@@ -11,8 +11,19 @@ from itertools import groupby, pairwise
 
 from digest.contrast import AA
 from digest.contrast import contrast as ratio_of
+from digest.issue.checks.attributes import escaped
 from digest.issue.checks.css import Screen
-from digest.issue.checks.document import SCREENS, Document, Element, Text, document, excerpt
+from digest.issue.checks.document import (
+    SCREENS,
+    Document,
+    Element,
+    Text,
+    direction_of,
+    document,
+    excerpt,
+    label,
+    name_of,
+)
 from digest.issue.checks.model import Finding, Level, Mail
 from digest.mail.text import is_rtl_language
 
@@ -41,6 +52,7 @@ def alt_text(mail: Mail) -> list[Finding]:
         if element.tag == "img" or element.attributes.get("role") == "img"
     ]
     found = [finding for at, picture in enumerate(pictures, 1) if (finding := _picture(picture, at))]
+    found += escaped(mail)
     words = f"{_count(len(pictures), 'picture')}, each with words in its place" if pictures else "there are no pictures"
     return found or [Finding("alt-text", "pass", words)]
 
@@ -48,7 +60,7 @@ def alt_text(mail: Mail) -> list[Finding]:
 def _picture(picture: Element, at: int) -> Finding | None:
     where = f"picture {at} ({picture.attributes.get('src') or picture.place})"
     if picture.tag != "img":
-        if _label(picture) or "aria-labelledby" in picture.attributes:
+        if label(picture) or "aria-labelledby" in picture.attributes:
             return None
         words = 'what is shown here as a picture (role="img") has no words for those who do not see it'
         return Finding("alt-text", "block", words, where, f"give it an aria-label in {_TEMPLATES}")
@@ -60,7 +72,7 @@ def _picture(picture: Element, at: int) -> Finding | None:
         return Finding("alt-text", "block", words, where, todo)
     alt = picture.attributes["alt"].strip()
     link = next((element for element in picture.around() if element.tag == "a" and "href" in element.attributes), None)
-    if not alt and link and not _name(link):
+    if not alt and link and not name_of(link):
         words = f"a link to {excerpt(link.attributes['href'], 60)} is a picture with an empty alt text: it has no name"
         return Finding("alt-text", "block", words, where, f'say in alt="…" where the link leads, in {_TEMPLATES}')
     if _FILE_NAME.fullmatch(alt):
@@ -147,7 +159,7 @@ def _outline_troubles(shown: list[Element]) -> Iterator[Finding]:
             what = f"an {after.tag} follows an {before.tag}: a level is skipped"
             yield trouble(what, after, f"make it an <h{int(before.tag[1]) + 1}>")
     for heading in shown:
-        if not _name(heading):
+        if not name_of(heading):
             yield trouble(f"an {heading.tag} is empty", heading, "give it words or take it out")
 
 
@@ -195,10 +207,19 @@ def _language_troubles(page: Document, wanted: str) -> Iterator[tuple[str, str, 
 
 
 def _against(page: Document, way: str) -> Text | None:
-    """Give the first text that runs the other way, where most do."""
-    texts = list(page.texts(SCREENS[0]))
-    wrong = [text for text in texts if text.style.direction != way]
+    """Give the first of the texts of this direction that is laid out in the other, where most are.
+
+    Texts of the other direction may well be turned to their own side: English names and quotes in an Arabic mail.
+    """
+    texts = [text for text in page.texts(SCREENS[0]) if direction_of(text.text) == way]
+    wrong = [text for text in texts if text.style.direction != way and not _is_turned(text)]
     return wrong[0] if 2 * _length(wrong) > _length(texts) else None
+
+
+def _is_turned(text: Text) -> bool:
+    """Tell whether it stands in a paragraph that is set to its own side, such as a link in a quote."""
+    marked = next((element for element in text.element.around() if "dir" in element.attributes), None)
+    return marked is not None and marked.parent is not None and direction_of(marked.words) == text.style.direction
 
 
 def _reads_as_data(table: Element) -> bool:
@@ -247,7 +268,7 @@ def touch(mail: Mail) -> list[Finding]:
 def _too_low(height: float, buttons: list[Element]) -> Finding:
     rest = len(buttons) - 1
     more = f", and so {'is' if rest == 1 else 'are'} {_count(rest, 'more button')}" if rest else ""
-    what = f"the button “{excerpt(_name(buttons[0]))}” is {height:g} px high{more}; a finger needs {FINGER} px"
+    what = f"the button “{excerpt(name_of(buttons[0]))}” is {height:g} px high{more}; a finger needs {FINGER} px"
     todo = f"give it {(FINGER - height) / 2:g} px more padding above and below in {_TEMPLATES}"
     return Finding("touch", "warn", what, buttons[0].place, todo)
 
@@ -264,17 +285,6 @@ def _height(page: Document, button: Element) -> float:
     style = page.style(button, _PHONE)
     lines = [page.style(element, _PHONE).line_height for element in button.within()]
     return round(max(style.padding + max(lines), style.height), 1)
-
-
-def _name(element: Element) -> str:
-    """Give what a screen reader calls an element: its text, or what stands for it."""
-    labels = (_label(inner) for inner in element.within())
-    return element.words or " ".join(label for label in labels if label)
-
-
-def _label(element: Element) -> str:
-    said = (element.attributes.get(name, "").strip() for name in ("aria-label", "alt", "title"))
-    return next((words for words in said if words), "")
 
 
 def _length(texts: Iterable[Text]) -> int:

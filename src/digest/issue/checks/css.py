@@ -1,7 +1,7 @@
 """The part of CSS that decides whether a text can be read and a button hit: colours, sizes, and what is hidden.
 
-Here is what a declaration says, when a media query holds, and what style comes of both; which declarations an
-element has is found in `document`.
+Here is what a declaration says, and what style comes of several. Which declarations an element has is found in
+`document`; when a media query holds, in `media`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ Value = Color | tuple[float, str] | str
 
 @dataclass(frozen=True)
 class Style:
-    """How an element looks. Lengths are in pixels; `padding` is that above and below, `height` what is asked for."""
+    """How an element looks. Lengths are in pixels; `padding` is that above and below, `height` what is asked for.
+
+    `aside` is what is moved out of the window.
+    """
 
     color: Color = Color(0, 0, 0)
     ground: Color = Color(1, 1, 1)
@@ -68,6 +71,7 @@ class Style:
     display: str = "inline"
     padding: float = 0
     height: float = 0
+    aside: bool = False
 
     @property
     def line_height(self) -> float:
@@ -103,7 +107,7 @@ def declarations(css: Any, origin: int) -> Iterator[Declaration]:
     """Read declarations, given as text or tokens; what is not understood is dropped, as browsers do."""
     for item in tinycss2.parse_blocks_contents(css, skip_comments=True, skip_whitespace=True):
         if item.type == "declaration":
-            values = [value for token in item.value if (value := _value(token)) is not None]
+            values = [value for token in item.value if (value := value_of(token)) is not None]
             for name, value in _longhands(item.lower_name, values):
                 yield Declaration(name, value, (item.important, origin), ())
 
@@ -120,7 +124,7 @@ def computed(said: dict[str, Value], parent: Style) -> Style:
     color, ground = said.get("color"), said.get("background-color")
     line = said.get("line-height", parent.line)
     if isinstance(line, tuple) and line[1]:
-        line = (_pixels(line, size, whole=size), "px")
+        line = (pixels(line, size, whole=size), "px")
     weight = said.get("font-weight")
     opacity = said.get("opacity")
     return Style(
@@ -134,50 +138,21 @@ def computed(said: dict[str, Value], parent: Style) -> Style:
         displayed=parent.displayed and not _hides(said, size),
         visibility=str(said["visibility"]) if said.get("visibility", "inherit") != "inherit" else parent.visibility,
         display=str(said.get("display", "inline")),
-        padding=sum(_pixels(said.get(name), size) for name in ("padding-top", "padding-bottom")),
-        height=max(_pixels(said.get(name), size) for name in ("height", "min-height")),
+        padding=sum(pixels(said.get(name), size) for name in ("padding-top", "padding-bottom")),
+        height=max(pixels(said.get(name), size) for name in ("height", "min-height")),
+        aside=parent.aside or _moves_away(said, size),
     )
 
 
-def media_fits(query: tuple[Any, ...], screen: Screen) -> bool:
-    """Tell whether a media query (https://www.w3.org/TR/mediaqueries-4/) holds; a feature not known does not."""
-    parts: list[list[Any]] = [[]]
-    for token in query:
-        if token.type == "literal" and token.value == ",":
-            parts.append([])
-        elif token.type not in ("whitespace", "comment"):
-            parts[-1].append(token)
-    return not any(parts) or any(_part_fits(part, screen) for part in parts)
+def _moves_away(said: dict[str, Value], size: float) -> bool:
+    """Tell whether an element is put where the window ends."""
+    placed = said.get("position") in ("absolute", "fixed", "relative")
+    names = ("text-indent", "margin-left", *(("left", "top") if placed else ()))
+    return any(pixels(said.get(name), size, whole=640) <= -_FAR for name in names)
 
 
-def _part_fits(part: list[Any], screen: Screen) -> bool:
-    fits, negated = True, False
-    for token in part:
-        word = token.lower_value if token.type == "ident" else ""
-        negated = negated or word == "not"
-        if token.type == "() block":
-            fits = fits and _feature_fits(token.content, screen)
-        elif word not in ("all", "screen", "and", "only", "not"):
-            fits = False
-    return fits != negated
-
-
-def _feature_fits(tokens: list[Any], screen: Screen) -> bool:
-    item = tinycss2.parse_one_declaration(tokens, skip_comments=True)
-    if item.type != "declaration":
-        return False
-    value = next((value for token in item.value if (value := _value(token)) is not None), "")
-    match item.lower_name:
-        case "prefers-color-scheme":
-            return value == screen.scheme
-        case "min-width" | "min-device-width":
-            return screen.width >= _pixels(value, 16)
-        case "max-width" | "max-device-width":
-            return screen.width <= _pixels(value, 16)
-    return False
-
-
-def _value(token: Any) -> Value | None:
+def value_of(token: Any) -> Value | None:
+    """Read one token of a value; None where it says nothing here."""
     if token.type in ("dimension", "percentage", "number"):
         unit = {"percentage": "%", "number": ""}.get(token.type)
         return float(token.value), token.lower_unit if unit is None else unit
@@ -197,8 +172,8 @@ def _longhands(name: str, values: list[Value]) -> Iterator[tuple[str, Value]]:
         return
     if name == "background":
         yield "background-color", next((value for value in values if isinstance(value, Color)), Color(0, 0, 0, 0))
-    elif name == "padding":
-        yield from (("padding-top", values[0]), ("padding-bottom", values[0 if len(values) < 3 else 2]))
+    elif name in ("padding", "margin"):
+        yield from ((f"{name}-{side}", values[at]) for side, at in _SIDES[min(len(values), 4)].items())
     elif name == "font":  # such as bold 14px/1.5 Arial
         numbers = [value for value in values if isinstance(value, tuple)]
         sized = [*dropwhile(lambda number: not number[1], numbers), (1.2, "")]
@@ -212,7 +187,7 @@ def _longhands(name: str, values: list[Value]) -> Iterator[tuple[str, Value]]:
 def _hides(said: dict[str, Value], size: float) -> bool:
     """Tell whether an element is taken from sight, as the preheader is."""
     boxes = (said[name] for name in ("max-height", "height", "max-width", "width") if name in said)
-    clipped = any(isinstance(box, tuple) and _pixels(box, size, whole=1000) <= 1 for box in boxes)
+    clipped = any(isinstance(box, tuple) and pixels(box, size, whole=1000) <= 1 for box in boxes)
     opacity = said.get("opacity")
     return (
         said.get("display") == "none"
@@ -223,15 +198,24 @@ def _hides(said: dict[str, Value], size: float) -> bool:
 
 def _size(value: Value | None, around: float) -> float:
     if isinstance(value, tuple):
-        return _pixels(value, around, whole=around)
+        return pixels(value, around, whole=around)
     return {"smaller": around / 1.2, "larger": around * 1.2}.get(str(value), _SIZES.get(str(value), around))
 
 
-def _pixels(value: Value | None, em: float, whole: float = 0) -> float:
+def pixels(value: Value | None, em: float, whole: float = 0) -> float:
     """Give a length in pixels; a percentage is one of `whole`. Anything else is 0."""
     number, unit = value if isinstance(value, tuple) else (0, "")
     return number * {"px": 1, "pt": 4 / 3, "em": em, "rem": 16, "%": whole / 100}.get(unit, 0)
 
+
+_FAR = 300
+"""Pixels to the side from which on nothing of a line of text is seen."""
+
+_SIDES = {
+    count: dict(zip(("top", "right", "bottom", "left"), order, strict=True))
+    for count, order in {1: (0, 0, 0, 0), 2: (0, 1, 0, 1), 3: (0, 1, 2, 1), 4: (0, 1, 2, 3)}.items()
+}
+"""For each side, which of so many values of a shorthand is for it."""
 
 _SIZES = {"x-small": 10, "small": 13, "medium": 16, "initial": 16, "large": 18, "x-large": 24}
 _SIZE_WORDS = (*_SIZES, "smaller", "larger")

@@ -6,6 +6,7 @@ nothing out, and pictures behind a text are not looked at. What stands in commen
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,11 @@ import cssselect2
 import tinycss2
 import tinyhtml5
 
-from digest.issue.checks.css import Declaration, Media, Screen, Style, computed, declarations, inline, media_fits
+from digest.issue.checks.css import Declaration, Media, Screen, Style, computed, declarations, inline
+from digest.issue.checks.media import media_fits
+
+_BARE_HEX = re.compile("[0-9a-fA-F]{6}")
+"""A colour as attributes of old may have it, without its #."""
 
 SCREENS = tuple(Screen(scheme, width) for scheme in ("light", "dark") for width in (640, 375))
 """A window on a desk and a phone, by day and by night."""
@@ -157,6 +162,18 @@ def excerpt(text: str, length: int = 40) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
+def name_of(element: Element) -> str:
+    """Give what a screen reader calls an element: its text, or what stands for it."""
+    labels = (label(inner) for inner in element.within())
+    return element.words or " ".join(words for words in labels if words)
+
+
+def label(element: Element) -> str:
+    """Give the words that stand for an element in an attribute of it, where there are some."""
+    said = (element.attributes.get(name, "").strip() for name in ("aria-label", "alt", "title"))
+    return next((words for words in said if words), "")
+
+
 _BROWSER = """
 h1 { font-size: 2em } h2 { font-size: 1.5em } h3 { font-size: 1.17em } h5 { font-size: .83em } h6 { font-size: .67em }
 h1, h2, h3, h4, h5, h6, th, b, strong { font-weight: bold }
@@ -172,7 +189,7 @@ def _element(wrapper: Any, parent: Element | None, matcher: Any) -> Element:
     node = wrapper.etree_element
     attributes = dict(node.attrib)
     found = [item for *_, pseudo, items in matcher.match(wrapper) if pseudo is None for item in items]
-    found += _from_attributes(attributes.get("bgcolor"), attributes.get("dir"), "".join(node.itertext()))
+    found += _from_attributes(node.tag, attributes, "".join(node.itertext()))
     found += inline(attributes.get("style", ""), 3)
     element = Element(node.tag, attributes, parent, tuple(sorted(found, key=lambda item: item.rank)))
     element.content.append(node.text or "")
@@ -184,13 +201,21 @@ def _element(wrapper: Any, parent: Element | None, matcher: Any) -> Element:
     return element
 
 
-def _from_attributes(bgcolor: str | None, direction: str | None, text: str) -> Iterator[Declaration]:
+def _from_attributes(tag: str, attributes: dict[str, str], text: str) -> Iterator[Declaration]:
+    direction = attributes.get("dir")
     if direction == "auto":  # https://html.spec.whatwg.org/multipage/dom.html#the-dir-attribute
-        strong = (way for way in map(unicodedata.bidirectional, text) if way in ("L", "R", "AL"))
-        direction = "rtl" if next(strong, "L") != "L" else "ltr"
-    for name, value in (("background-color", bgcolor), ("direction", direction)):
+        direction = direction_of(text) or "ltr"
+    color = attributes.get("color") if tag == "font" else attributes.get("text") if tag == "body" else None
+    for name, value in (("background-color", attributes.get("bgcolor")), ("color", color), ("direction", direction)):
         if value:
-            yield from inline(f"{name}: {value}", 1)
+            yield from inline(f"{name}: {f'#{value}' if _BARE_HEX.fullmatch(value) else value}", 1)
+
+
+def direction_of(text: str) -> str | None:
+    """Give the direction of the first letter of a text, ``ltr`` or ``rtl``; None where it has no letter."""
+    strong = (way for way in map(unicodedata.bidirectional, text) if way in ("L", "R", "AL"))
+    way = next(strong, None)
+    return None if way is None else "ltr" if way == "L" else "rtl"
 
 
 def _rules(css: str) -> list[Any]:
@@ -202,6 +227,10 @@ def _add_sheet(matcher: Any, rules: Iterable[Any], origin: int, media: tuple[Med
         if rule.type == "at-rule" and rule.lower_at_keyword == "media" and rule.content is not None:
             inner = tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True)
             _add_sheet(matcher, inner, origin, (*media, Media(tuple(rule.prelude))))
+        elif rule.type == "at-rule" and rule.lower_at_keyword == "supports" and rule.content is not None:
+            # What a program supports is not known here, and most support what is asked for.
+            inner = tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True)
+            _add_sheet(matcher, inner, origin, media)
         elif rule.type == "qualified-rule":
             try:
                 selectors = cssselect2.compile_selector_list(rule.prelude)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from digest.issue.checks.document import SCREENS, document
+from digest.issue.checks.css import Screen
+from digest.issue.checks.document import SCREENS, Document, Element, Text, document
+from digest.issue.checks.links import scheme_and_host
 from digest.issue.checks.model import Finding, Level, Mail
 
-_WAY_OUT = "/u/[[digest:token]]"
+_TOKEN = "[[digest:token]]"  # noqa: S105 (a place, no secret)
+_WAY_OUT = f"/u/{_TOKEN}"
 _ONE_CLICK = "List-Unsubscribe=One-Click"
 _NEVER_REAL = ("example", "example.com", "example.org", "example.net", "invalid", "test", "localhost", "local")
 """Domains that are nobody's: RFC 2606, RFC 6761 and RFC 6762."""
@@ -50,8 +54,13 @@ def _header_troubles(mail: Mail) -> Iterator[Finding]:
     elif not secure:
         what = f"one-click unsubscribing needs an https:// address (RFC 8058); it is {web[0]}"
         yield Finding("unsubscribe", mail.grave, what, where, "set base_url to an https:// address")
-    if web and not any("[[digest:token]]" in address for address in secure or web):
-        what = f"the address {web[0]} in List-Unsubscribe has no token: nobody could tell who wants to leave"
+    # A mailbox takes the first that it can use.
+    first = next(iter(secure or web), "")
+    if first and _TOKEN not in first:
+        what = f"the address {first} in List-Unsubscribe has no token: nobody could tell who wants to leave"
+        yield Finding("unsubscribe", "block", what, where, mend)
+    elif secure and not _is_ours(first, mail):
+        what = f"the address {first} in List-Unsubscribe is not on our site: who clicks it stays on our list"
         yield Finding("unsubscribe", "block", what, where, mend)
     if (post := mail.content.envelope.headers.get("List-Unsubscribe-Post", "")) != _ONE_CLICK:
         is_now = f"is {post!r}" if post else "is missing"
@@ -61,16 +70,43 @@ def _header_troubles(mail: Mail) -> Iterator[Finding]:
 
 def _link_troubles(mail: Mail) -> Iterator[Finding]:
     page = document(mail.content.html)
-    links = [link for link in page.elements("a") if _WAY_OUT in link.attributes.get("href", "")]
+    links = [link for link in page.elements("a") if _leads_out(link, mail)]
+    hidden = [screen for screen in SCREENS if not any(_has_words(page, link, screen) for link in links)]
     if not links:
         what = f"the mail has no link to unsubscribe: none leads to …{_WAY_OUT}"
         yield Finding("unsubscribe", "block", what, "HTML", "put it into the footer, templates/email/footer.mjml")
-    elif not any(page.style(inner, SCREENS[1]).visible and inner.words for link in links for inner in link.within()):
-        what = "the link to unsubscribe is hidden or has no words: nobody sees it"
+    elif hidden:
+        on = f" in {hidden[0].scheme} mode on a screen {hidden[0].width} px wide" if len(hidden) < len(SCREENS) else ""
+        what = f"the link to unsubscribe is hidden or has no words{on}: nobody sees it"
         yield Finding("unsubscribe", "block", what, links[0].place, "show it, in templates/email/footer.mjml")
     if _WAY_OUT not in mail.content.text:
         what = f"the plain text has no address to unsubscribe: none with {_WAY_OUT}"
         yield Finding("unsubscribe", "block", what, "plain text", "put it into templates/email/issue.txt")
+
+
+def _leads_out(link: Element, mail: Mail) -> bool:
+    address = link.attributes.get("href", "")
+    return _WAY_OUT in address and _is_ours(address, mail)
+
+
+def _is_ours(address: str, mail: Mail) -> bool:
+    """Tell whether an address is on our site; a frozen issue has the site of its day, as most of its links have."""
+    ours = f"{mail.settings.base_url}/"
+    addresses = [link.attributes.get("href", "") for link in document(mail.content.html).elements("a")]
+    personal = [link for link in addresses if _TOKEN in link]
+    if any(link.startswith(ours) for link in personal) or not personal:
+        return address.startswith(ours)
+    [(host, _)] = Counter(scheme_and_host(link)[1] for link in personal).most_common(1)
+    return address.startswith(ours) or scheme_and_host(address)[1] == host
+
+
+def _has_words(page: Document, link: Element, screen: Screen) -> bool:
+    seen = (text for text in page.texts(screen) if link in text.element.around() and _is_seen(text))
+    return any(character.isalnum() for text in seen for character in text.text)
+
+
+def _is_seen(text: Text) -> bool:
+    return not text.style.aside and text.style.size > 1 and text.color != text.ground
 
 
 def postal_address(mail: Mail) -> list[Finding]:
@@ -84,10 +120,11 @@ def postal_address(mail: Mail) -> list[Finding]:
         what = "postal_address is not set: bulk mail must carry one by law in the US, Canada and the EU"
         todo = "set postal_address to a street address or a post office box at which you get mail"
         return [Finding("postal-address", mail.grave, what, "setting postal_address", todo)]
-    shown = "".join(text.text for text in document(mail.content.html).texts(SCREENS[1]))
+    page, wanted = document(mail.content.html), _bare(address)
+    shown = ("".join(text.text for text in page.texts(screen) if _is_seen(text)) for screen in SCREENS)
     parts = (
-        ("HTML", shown, "templates/email/footer.mjml"),
-        ("plain text", mail.content.text, "templates/email/issue.txt"),
+        ("HTML", all(wanted in _bare(text) for text in shown), "templates/email/footer.mjml"),
+        ("plain text", wanted in _bare(mail.content.text), "templates/email/issue.txt"),
     )
     found = [
         Finding(
@@ -97,15 +134,15 @@ def postal_address(mail: Mail) -> list[Finding]:
             part,
             f"show it, in {file}",
         )
-        for part, text, file in parts
-        if _unspaced(address) not in _unspaced(text)
+        for part, is_there, file in parts
+        if not is_there
     ]
     return found or [Finding("postal-address", "pass", f"“{address}” is in the mail and in its plain text")]
 
 
-def _unspaced(text: str) -> str:
-    """Take out white space: an address may be broken over lines, and over elements."""
-    return "".join(text.split())
+def _bare(text: str) -> str:
+    """Take out white space, for an address may be broken over lines and over elements, and what nobody sees."""
+    return "".join(character for character in text if character.isprintable() and not character.isspace())
 
 
 def sender(mail: Mail) -> list[Finding]:

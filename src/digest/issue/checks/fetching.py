@@ -40,7 +40,7 @@ MOST_BYTES = 64 * 1024
 """How much of an answer's body is read; only whether there is one matters."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_HEAD_PROVES_NOTHING = (403, 404, 405, 501)
+_HEAD_PROVES_NOTHING = (400, 403, 404, 405, 429, *range(500, 600))
 """What servers that do not care for HEAD say to it; a GET decides."""
 
 _TRANSLATED = IPv6Network("64:ff9b::/96")  # NAT64, RFC 6052

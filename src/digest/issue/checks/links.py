@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from html import unescape
 from html.parser import HTMLParser
 from ipaddress import ip_address
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from digest.catalogue.model import Comparison
 from digest.issue.checks.model import Finding, Level, Mail
 from digest.mail import personalise
 
@@ -38,8 +39,13 @@ _LEFTOVER = re.compile(
 """What other mailers write for a value to fill in, and what authors write for a link to think of later."""
 
 _CONDITIONAL = re.compile(r"\b(href|src)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
-_IN_TEXT = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"]+", re.I)
-_INVISIBLE = re.compile("[\u00ad\u034f\u200b-\u200f\u2060\ufeff]")
+_IN_TEXT = re.compile(r"^(?:\[\d+\] |[ ]+)([^\s:]+:\S+)$", re.M)
+"""An address that we wrote: in a line of the list of links, or alone in one of the footer."""
+
+_RULE = "=" * 72
+"""Stands above the footer of the plain text; before it an author may quote any address (templates/email/issue.txt)."""
+
+_INVISIBLE = re.compile("[\u00ad\u034f\u200b-\u200f\u2066-\u2069\ufeff]")
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def links_of(mail: Mail) -> tuple[Link, ...]:
     parser = _Parser()
     parser.feed(mail.content.html)
     parser.close()
-    in_text = (found.rstrip(".,;:!?)’”'") for found in _IN_TEXT.findall(mail.content.text))
+    in_text = (_INVISIBLE.sub("", found) for found in _IN_TEXT.findall(mail.content.text.rpartition(_RULE)[2]))
     return (*parser.links, *(Link(address, f"text ({_short(address)})") for address in in_text))
 
 
@@ -66,7 +72,7 @@ def check(mail: Mail) -> list[Finding]:
     if not links:
         return [Finding("links", "warn", "there is no link in the mail", "html", "link at least to the web copy")]
     troubles = [finding for kind in _KINDS for finding in _of_kind(kind, links, mail)]
-    troubles += _called_alike(links)
+    troubles += _called_alike(links, mail)
     if troubles:
         return troubles
     addresses = {link.address for link in links}
@@ -233,14 +239,19 @@ def _of_kind(kind: _Kind, links: Iterable[Link], mail: Mail) -> Iterator[Finding
         yield Finding("links", kind.level or mail.grave, _sentence(len(wrong), kind.what), wrong[0].where, kind.todo)
 
 
-def _called_alike(links: Iterable[Link]) -> Iterator[Finding]:
-    """Find texts that lead to different places (https://www.w3.org/WAI/WCAG22/Techniques/failures/F84)."""
+def _called_alike(links: Iterable[Link], mail: Mail) -> Iterator[Finding]:
+    """Find texts that lead to different places (https://www.w3.org/WAI/WCAG22/Techniques/failures/F84).
+
+    What is said of a tool may stand on the pages of several comparisons of it: any of them is the right one.
+    """
+    names = {quote(item.comparison.slug, safe=""): _names(item.comparison) for item in mail.draft.placed}
     leads: dict[str, dict[str, Link]] = defaultdict(dict)
     for link in links:
         if link.text and link.text.casefold() not in VAGUE:
             leads[link.text.casefold()].setdefault(link.address, link)
-    for ways in leads.values():
-        if len(ways) > 1:
+    for text, ways in leads.items():
+        pages = [names.get(address.rpartition("/compare/")[2], []) for address in ways]
+        if len(ways) > 1 and not all(any(name in text for name in page) for page in pages):
             last = list(ways.values())[-1]
             yield Finding(
                 "links",
@@ -249,6 +260,11 @@ def _called_alike(links: Iterable[Link]) -> Iterator[Finding]:
                 last.where,
                 "name in each link what is behind it",
             )
+
+
+def _names(comparison: Comparison) -> list[str]:
+    """Give the tools' names in small letters; of a long one its beginning, for a label may cut it."""
+    return [" ".join(tool.name.split())[:40].casefold() for tool in (comparison.left, comparison.right)]
 
 
 def _short(address: str) -> str:

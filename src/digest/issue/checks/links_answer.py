@@ -106,5 +106,5 @@ def _moved(answers: dict[str, Answer], first: dict[str, Link]) -> Iterator[Findi
 
 def _unreached(addresses: list[str], first: dict[str, Link], budget: float) -> Iterator[Finding]:
     if addresses:
-        what = f"{counted(len(addresses))} could not be asked within {budget:.0f} seconds"
+        what = f"{counted(len(addresses))} could not be asked within {budget:g} seconds"
         yield Finding("links-answer", "not run", what, first[addresses[0]].where, "run the check again")

@@ -7,7 +7,10 @@ and links that go with spam. Both give a score that is the sum of the rules that
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -69,7 +72,7 @@ async def look(
             score = await (_ask_spamd if address.startswith("spamd:") else _ask_rspamd)(address, message)
     except TimeoutError:
         return [_not_run(f"{address} has not scored the issue within {seconds:g} seconds")]
-    except (OSError, httpx.HTTPError, ValueError) as error:
+    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return [_not_run(f"{address} could not score the issue: {error or type(error).__name__}")]
     return [_finding(mail, score)]
 
@@ -120,13 +123,13 @@ async def _ask_spamd(address: str, message: bytes) -> Score:
         OSError: there is no connection, or it breaks.
         ValueError: what came is no report.
     """
-    parts = urlsplit(address)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 783)
+    host, port = _host_and_port(address)
+    reader, writer = await asyncio.open_connection(host, port or 783)
     try:
         writer.write(b"REPORT SPAMC/1.5\r\nContent-length: %d\r\n\r\n" % len(message) + message)
         writer.write_eof()
         await writer.drain()
-        answer = await _read(reader)
+        answer = await _read(_pieces(reader))
     finally:
         await _close(writer)
     head, _, report = answer.decode("utf-8", "replace").partition("\r\n\r\n")
@@ -138,9 +141,9 @@ async def _ask_spamd(address: str, message: bytes) -> Score:
     verdict = _VERDICT.search(head.replace("\r\n", "\n"))
     if verdict is None:
         raise ValueError("its answer has no score")
-    found = tuple((name, float(points)) for points, name in _RULE.findall(report.rpartition("\n----")[2]))
+    found = tuple((name, _number(points)) for points, name in _RULE.findall(report.rpartition("\n----")[2]))
     is_spam, total, threshold = verdict.groups()
-    return Score("SpamAssassin", float(total), float(threshold), is_spam.lower() in ("true", "yes"), found)
+    return Score("SpamAssassin", _number(total), _number(threshold), is_spam.lower() in ("true", "yes"), found)
 
 
 async def _ask_rspamd(address: str, message: bytes) -> Score:
@@ -150,35 +153,60 @@ async def _ask_rspamd(address: str, message: bytes) -> Score:
         httpx.HTTPError: there is no answer, or it is an error.
         ValueError: what came is no verdict.
     """
+    _host_and_port(address)
     path = "" if urlsplit(address).path.strip("/") else "/checkv2"
-    async with httpx.AsyncClient(trust_env=False, timeout=TOTAL_SECONDS) as client:
-        response = await client.post(address.rstrip("/") + path, content=message)
-    response.raise_for_status()
+    url = address.rstrip("/") + path
+    async with (
+        httpx.AsyncClient(trust_env=False, timeout=TOTAL_SECONDS) as client,
+        client.stream("POST", url, content=message) as response,
+    ):
+        response.raise_for_status()
+        body = await _read(response.aiter_bytes())
     try:
-        answer = response.json()
+        answer = json.loads(body)
         symbols = answer["symbols"].values()
-        rules = tuple((str(symbol["name"]), float(symbol.get("score") or 0)) for symbol in symbols)
+        rules = tuple((str(symbol["name"]), _number(symbol.get("score") or 0)) for symbol in symbols)
         threshold = answer.get("required_score")
         return Score(
             "rspamd",
-            float(answer["score"]),
-            float(threshold) if threshold is not None else None,
+            _number(answer["score"]),
+            _number(threshold) if threshold is not None else None,
             str(answer["action"]) in _SPAM_ACTIONS,
             rules,
         )
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError):
         raise ValueError("its answer is not rspamd's JSON") from None
 
 
-async def _read(reader: asyncio.StreamReader) -> bytes:
+def _host_and_port(address: str) -> tuple[str, int | None]:
+    """Read an address; a ValueError says why it can be none."""
+    parts = urlsplit(address)
+    if not parts.hostname:
+        raise ValueError("it has no host")
+    return parts.hostname, parts.port
+
+
+def _number(said: str | float) -> float:
+    """Read a score; JSON as Python reads it has NaN and Infinity, too."""
+    number = float(said)
+    if not math.isfinite(number):
+        raise ValueError("a score of its answer is no number")
+    return number
+
+
+async def _read(pieces: AsyncIterator[bytes]) -> bytes:
     """Read to the end; a report is a few kilobytes."""
-    pieces, size = [], 0
-    while piece := await reader.read(65536):
-        pieces.append(piece)
-        size += len(piece)
-        if size > MOST_BYTES:
+    read = bytearray()
+    async for piece in pieces:
+        read += piece
+        if len(read) > MOST_BYTES:
             raise ValueError("its answer does not end")
-    return b"".join(pieces)
+    return bytes(read)
+
+
+async def _pieces(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while piece := await reader.read(65536):
+        yield piece
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from digest.issue.checks import traps
 from digest.issue.checks.model import Finding, Mail
 from digest.issue.checks.uses import nested_at_rules, style_sheets, uses
 
 CHECK = "support"
-PAGE = "https://www.caniemail.com/features/{}/"
 GMAIL_STYLES = 16_384
 """Gmail keeps style elements up to this many bytes of CSS in all, and drops those that go past it; measured in
 https://github.com/hteumeuleu/email-bugs/issues/90 and said in https://github.com/hteumeuleu/caniemail/issues/144."""
@@ -68,7 +68,7 @@ def examine(html: str) -> list[Finding]:
         for slug, clients in lacking.items()
         if slug not in ENHANCEMENTS
     ]
-    found += gmail_styles(html)
+    found += [*traps.padding(html), *gmail_styles(html)]
     if found:
         return found
     well = f"; {len(lacking)} of them not by all, and the mail does well without" if lacking else ""
@@ -161,5 +161,5 @@ def _unsupported(support: Support, slug: str, clients: list[str], where: str) ->
         f"{family}{support.titles[slug]} is not supported by {len(clients)} of {number} named mail programs"
         f" ({len(clients) / number:.0%}): {', '.join(clients)}{part} (caniemail data of {support.date})",
         where,
-        f"Take it out, or see that the mail is right without it: {PAGE.format(slug)}",
+        f"Take it out, or see that the mail is right without it: {traps.PAGE.format(slug)}",
     )

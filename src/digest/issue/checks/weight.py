@@ -16,6 +16,9 @@ GMAIL_CUTS = 102 * KB
 """Gmail shows about so much of the HTML and cuts off the rest, the way out with it:
 https://www.spamresource.com/2022/01/what-is-gmail-clipping-and-what-to-do.html."""
 
+NAMED = 5
+"""How many of the comparisons that were made smaller are named; the others are counted."""
+
 TEXT_MOST = 64 * KB
 LINE = 78
 """Characters in a line of text: RFC 5322, section 2.1.1."""
@@ -57,7 +60,8 @@ def _too_heavy(mail: Mail, html: int, text: int) -> Iterator[Finding]:
 def _told(mail: Mail) -> Finding:
     count = len(mail.moved)
     were = "1 comparison was" if count == 1 else f"{count} comparisons were"
-    names = ", ".join(f"{moved.comparison.title} ({_change(moved)})" for moved in mail.moved)
+    names = ", ".join(f"{moved.comparison.title} ({_change(moved)})" for moved in mail.moved[:NAMED])
+    names += f" and {count - NAMED} more" if count > NAMED else ""
     what = f"{were} made smaller so that the mail fits in {_kb(LIMIT)}: {names}"
     todo = f"leave it so, or leave comparisons out with: digest edit {mail.draft.number} --out SLUG"
     return Finding("size", "warn", what, "HTML", todo)
@@ -131,18 +135,19 @@ def _is_long(line: str) -> bool:
 
 def _leftovers(mail: Mail) -> Iterator[Finding]:
     """Find traces of HTML in the plain text that no author wrote."""
-    authors = _written(mail)
+    # A heading may be in capitals, and lines are wrapped anew.
+    authors = " ".join(written(mail).casefold().split())
     for at, line in enumerate(mail.content.text.splitlines(), 1):
         # The &D; in "R&D; and more" is no character reference: it stands for nothing.
         traces = (found for found in _LEFTOVER.findall(line) if found[0] == "<" or unescape(found) != found)
-        left = next((found for found in traces if found not in authors), None)
+        left = next((found for found in traces if found.casefold() not in authors), None)
         if left:
             what = f"“{left}” in the plain text is HTML, which a reader would see as it stands"
             yield Finding("plain-text", "warn", what, f"plain text, line {at}", "mend templates/email/issue.txt")
             return
 
 
-def _written(mail: Mail) -> str:
+def written(mail: Mail) -> str:
     """Give all that authors and the operator wrote."""
     settings = mail.settings
     texts = [mail.draft.subject, mail.draft.preheader, mail.draft.intro]

@@ -28,9 +28,11 @@ _EMOJI = re.compile(
 joined to it; stars and dingbats of these blocks are used like them."""
 
 _SHOUTED_SIGNS = re.compile(r"[!?]{2,}|[$€£]{2,}")
-_UNSEEN = re.compile("[\u00ad\u200b\u202a-\u202e\ufeff]")
-"""Overrides of the direction of writing, and characters that nobody sees: filters take them for a disguise. The
-isolates around a name that runs from right to left (U+2066 to U+2069) are ours, and harmless."""
+_UNSEEN = re.compile("[\u00ad\u200b\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Marks that turn the direction of writing, and characters that nobody sees: filters take them for a disguise."""
+
+_ISOLATED = re.compile("\u2068([^\u2066-\u2069]*)\u2069")
+"""What keeps its direction to itself: ours are around names that run from right to left, and harmless."""
 
 
 def subject(mail: Mail) -> list[Finding]:
@@ -62,7 +64,7 @@ def _subject_troubles(text: str, mail: Mail) -> Iterator[Finding]:
     if not text.strip():
         yield trouble("block", "the subject is empty", "write one: {edit}")
         return
-    if left := next((place for place in _PLACES if place in text), None):
+    if left := _left_over(text, mail):
         what = f"“{left}” is left in the subject: nothing is filled in there, so readers would see it as it stands"
         yield trouble("block", what, "write it without: {edit}")
     if length > SUBJECT_MOST:
@@ -96,7 +98,7 @@ def _preheader_troubles(text: str, mail: Mail) -> Iterator[Finding]:
         what = "the preheader is empty: the inbox shows whatever comes first in the mail after the subject"
         yield trouble("warn", what, "write one")
         return
-    if left := next((place for place in _PLACES if place in text), None):
+    if left := _left_over(text, mail):
         what = f"“{left}” is left in the preheader: nothing is filled in there, so readers would see it as it stands"
         yield trouble("block", what, "write it without")
     if length > PREHEADER_MOST:
@@ -108,6 +110,17 @@ def _preheader_troubles(text: str, mail: Mail) -> Iterator[Finding]:
     if " ".join(text.split()).casefold() == " ".join(mail.content.subject.split()).casefold():
         yield trouble("warn", "the preheader says the same as the subject", "say what the subject leaves out")
     yield from (trouble("warn", what, "type it anew") for what in _unseen(text, "preheader"))
+
+
+def _left_over(text: str, mail: Mail) -> str | None:
+    """Give the first place that is left; a tool may be called like one, and its name be cut by an ellipsis."""
+    tools = (tool for item in mail.draft.placed for tool in (item.comparison.left, item.comparison.right))
+    names = {" ".join(tool.name.split()) for tool in tools}
+    for name in sorted((name for name in names if any(place in name for place in _PLACES)), key=len, reverse=True):
+        text = text.replace(name, " ")
+        for length in range(len(name) - 1, 1, -1):
+            text = text.replace(f"{name[:length].rstrip()}…", " ")
+    return next((place for place in _PLACES if place in text), None)
 
 
 def _shouted(text: str, mail: Mail) -> tuple[int, int] | None:
@@ -126,6 +139,8 @@ def _words(text: str) -> list[str]:
 
 
 def _unseen(text: str, what: str) -> Iterator[str]:
+    while (bare := _ISOLATED.sub(r"\1", text)) != text:
+        text = bare
     hidden = dict.fromkeys(c for c in text if _UNSEEN.match(c) or unicodedata.category(c) == "Cc")
     if hidden:
         names = ", ".join(f"U+{ord(c):04X} {unicodedata.name(c, 'control character')}" for c in hidden)
