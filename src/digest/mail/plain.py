@@ -67,8 +67,9 @@ def tidy(text: str) -> str:
 
 def _fitting(text: str, room: int) -> int:
     """How many characters of a text fit into some cells; at least one."""
-    if text.isascii():
-        return min(room, len(text))
+    begins = text[:room]
+    if text.isascii() or cell_len(begins) == len(begins):
+        return len(begins)
     cells, fitting = 0, len(text)
     for index, character in enumerate(text):
         cells += cell_len(character)
