@@ -166,3 +166,10 @@ def test_a_newsletters_name_in_capitals_is_its_name(ours: Mail) -> None:
 def test_what_only_looks_like_html_passes(ours: Mail) -> None:
     text = ours.content.text + "\nR&D; a < b > c; Q&A; x <- y; List<Point>; AT&T\n"
     assert only(plain_text(with_text(ours, text))).level == "pass"
+
+
+def test_a_long_introduction_is_what_to_shorten(mail: Mail) -> None:
+    long = replace(mail, draft=replace(mail.draft, intro="word " * 22_000))
+    heavy = with_html(long, lambda html: html + "x" * 120_000)
+    (finding,) = [found for found in size(heavy) if found.level == "block"]
+    assert finding.todo.startswith("shorten the introduction, which alone has 107.4 KB: digest edit 1 --intro")

@@ -30,6 +30,10 @@ _LEFTOVER = re.compile(
 _ADDRESS = re.compile(r"\S*https?://\S+")
 
 
+LONG_INTRODUCTION = 16 * 1024
+"""Bytes of an introduction that crowds out comparisons: some five pages of a book."""
+
+
 def size(mail: Mail) -> list[Finding]:
     """Look that no mailbox cuts the mail off; what was made smaller for that is told."""
     html, text = weight(mail.content), len(mail.content.text.encode())
@@ -41,6 +45,8 @@ def size(mail: Mail) -> list[Finding]:
 
 def _too_heavy(mail: Mail, html: int, text: int) -> Iterator[Finding]:
     todo = f"leave comparisons out with: digest edit {mail.draft.number} --out SLUG"
+    if (introduction := len(mail.draft.intro.encode())) > LONG_INTRODUCTION:
+        todo = f"shorten the introduction, which alone has {_kb(introduction)}: digest edit {mail.draft.number} --intro"
     if html > GMAIL_CUTS:
         what = f"the HTML has {_kb(html)}: Gmail cuts a mail off after {_kb(GMAIL_CUTS)}, and the way out is at its end"
         yield Finding("size", "block", what, "HTML", todo)
