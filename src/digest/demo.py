@@ -129,11 +129,11 @@ class Demo:
         return number
 
     def _send(self, db: Database, number: int, say: Callable[[str], None], sent: Callable[[int], None]) -> None:
-        provider = connect(self.settings.provider, self.settings.model_dump())
+        provider = connect("outbox", self.settings.options_for("outbox"))
         with Worker(self.settings.db) as worker:
             signers = copies.Signers.of(db, self.settings, now=times.now())
             engine = Engine(
-                db, self.settings, provider, signers, worker, progress=lambda: sent(self.settings.batch_size)
+                db, self.settings, [provider], signers, worker, progress=lambda: sent(self.settings.batch_size)
             )
             tally = asyncio.run(engine.send(number))
         say(f"  sent       {tally['accepted']} copies, each with its own unsubscribe link, into {self.folder}/outbox/")

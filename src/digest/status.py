@@ -14,7 +14,8 @@ from digest.store import Database
 def status(db: Database) -> dict[str, Any]:
     """Give counts as `digest status --json` prints them; issues in the order of their numbers."""
     issues = db.conn.execute(
-        "SELECT i.number, i.state, i.subject, count(c.comparison) FILTER (WHERE c.form <> 'out')"
+        "SELECT i.number, i.state, i.subject, i.scheduled_at, i.trouble,"
+        " count(c.comparison) FILTER (WHERE c.form <> 'out')"
         " FROM issues i LEFT JOIN issue_comparisons c ON c.issue = i.number GROUP BY i.number ORDER BY i.number"
     ).fetchall()
     return {
@@ -26,9 +27,11 @@ def status(db: Database) -> dict[str, Any]:
                 "state": state,
                 # A draft's words follow the catalogue.
                 "subject": load_draft(db, number).subject if state == "draft" else subject,
+                "scheduled_at": scheduled_at,
+                "trouble": trouble,
                 "comparisons": comparisons,
                 **tally(db, number),
             }
-            for number, state, subject, comparisons in issues
+            for number, state, subject, scheduled_at, trouble, comparisons in issues
         ],
     }

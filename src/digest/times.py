@@ -76,3 +76,8 @@ def for_people(moment: datetime, zone: ZoneInfo) -> str:
     """Write a moment for a person: ``Thu 26 Nov 2026, 09:00 CET``."""
     local = moment.astimezone(zone)
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
+
+
+def seconds(count: float) -> timedelta:
+    """Give a span of seconds."""
+    return timedelta(seconds=count)

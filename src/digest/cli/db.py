@@ -9,7 +9,7 @@ import click
 from digest import times
 from digest.cli.app import FAILED, App, Group, with_app
 from digest.issue.issues import check_issues
-from digest.sending.ledger import check_ledger
+from digest.sending.ledger_check import check_ledger
 from digest.store import back_up, check_store, migrate, pending
 
 

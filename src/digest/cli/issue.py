@@ -18,6 +18,7 @@ from digest.issue.fit import LIMIT, Fitted, weight
 from digest.issue.model import Draft, Issue
 from digest.issue.preview import READER, preview
 from digest.issue.render import render as render_issue
+from digest.sending import steering
 from digest.store import Database
 
 number_argument = click.argument("number", type=click.IntRange(min=1, max=2**31 - 1))
@@ -216,7 +217,7 @@ def cancel(app: App, number: int) -> None:
 
     If nobody was mailed it, its comparisons are new again for the next one.
     """
-    _move(app, number, issues.cancel, f"Issue {number} is cancelled.")
+    _move(app, number, steering.cancel, f"Issue {number} is cancelled.")
 
 
 @click.command(cls=Command)

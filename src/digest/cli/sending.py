@@ -1,12 +1,12 @@
-"""`digest send` and `digest status`."""
+"""`digest send`, `status`, and what a person decides about a sending: `uncertain`, `resolve`, `retry-rejected`."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import time
+from dataclasses import asdict
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import click
 from rich.table import Table
@@ -14,26 +14,31 @@ from rich.table import Table
 from digest import times
 from digest.cli.app import IN_PART, INTERRUPTED, App, Command, counted, with_app
 from digest.cli.issue import number_argument
+from digest.cli.watching import Watch
 from digest.issue.issues import find_issue
 from digest.providers import connect
-from digest.sending import ledger
+from digest.sending import ledger, steering
 from digest.sending.copies import Signers
-from digest.sending.engine import Engine
+from digest.sending.engine import PATIENCE_S, Engine
+from digest.sending.steering import As
 from digest.sending.workers import Worker
 from digest.status import status as status_of
 
-TALLY_EVERY_S = 0.5
+FOR_EVER_S = 10 * 365 * 24 * 3600.0
 
 
 @click.command(cls=Command)
 @number_argument
 @click.option("--now", "early", is_flag=True, help="Send before the time it was approved for.")
+@click.option("--wait", is_flag=True, help="Wait for all that is to come: quiet hours, a day's cap, readers' mornings.")
+@click.option("--watch", is_flag=True, help="Show pace, time left and what is uncertain while it goes.")
 @with_app
-def send(app: App, number: int, early: bool) -> int:
+def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
     """Mail an approved issue to everyone, or go on where an interrupted sending stopped.
 
-    It may be stopped at any moment (Ctrl-C finishes the batch in hand) and run again: nobody gets two copies
-    and nobody is left out. Several `digest send` share the work.
+    It may be stopped at any moment (Ctrl-C finishes what is in hand) and run again: nobody gets two copies and nobody
+    is left out. Several `digest send` share the work. It waits a quarter of an hour for what is to come, such as an
+    answer about a batch that is uncertain, and with --wait as long as it takes.
     """
     stopped = False
 
@@ -49,43 +54,117 @@ def send(app: App, number: int, early: bool) -> int:
     with app.store() as db, Worker(settings.db) as worker:
         if find_issue(db, number).state == "sent":
             return _done(app, number, "sent", ledger.tally(db, number))
-        signers = Signers.of(db, settings, now=times.now())
-        with app.progress(f"Sending issue {number}", None) as advance:
-            shown, looked = 0, 0.0
-
-            def progress() -> None:
-                nonlocal shown, looked
-                if time.monotonic() - looked >= TALLY_EVERY_S:
-                    looked = time.monotonic()
-                    tally = ledger.tally(db, number)
-                    advance.total(tally["audience"])
-                    settled = tally["audience"] - tally["queued"] - tally["claimed"] - tally["uncertain"]
-                    advance(settled - shown)
-                    shown = settled
-
-            provider = connect(settings.provider, settings.model_dump())
-            engine = Engine(db, settings, provider, signers, worker, progress=progress, stopping=lambda: stopped)
+        names = [name for name in (settings.provider, settings.failover) if name]
+        engine = Engine(
+            db,
+            settings,
+            [connect(name, settings.options_for(name)) for name in names],
+            Signers.of(db, settings, now=times.now()),
+            worker,
+            stopping=lambda: stopped,
+            patience_s=FOR_EVER_S if wait else PATIENCE_S,
+        )
+        with Watch(app.err, engine, number, closely=watch) as shown:
+            engine.progress = shown.update
             tally = asyncio.run(engine.send(number, early=early))
         state = find_issue(db, number).state
+    for lane in engine.lanes:
+        if lane.closed and len(engine.lanes) > 1:
+            app.note(f"{lane.closed}; {lane.copies} copies went by it")
     if stopped and state == "sending":
         app.note(f"stopped with {tally['queued']} to go; `digest send {number}` goes on from here")
         _done(app, number, state, tally)
         return INTERRUPTED
+    if engine.later and state == "sending":
+        app.note(
+            f"{tally['queued'] + tally['uncertain']} are for later, the next at"
+            f" {times.for_people(engine.later, settings.zone)}; `digest send {number}` then, or --wait now"
+        )
     return _done(app, number, state, tally)
 
 
 def _done(app: App, number: int, state: str, tally: dict[str, int]) -> int:
     app.say(f"Issue {number} is {state}: {tally['accepted']} of {tally['audience']} copies accepted.")
     for name, meaning in (
-        ("rejected", "rejected by the provider"),
-        ("skipped", "skipped, because they left or were suppressed meanwhile"),
+        ("rejected", f"rejected by the provider; `digest retry-rejected {number}` queues them again"),
+        ("skipped", "skipped, because they left or were suppressed meanwhile, or the issue was cancelled"),
         ("claimed", "in the hands of another `digest send`"),
-        ("uncertain", "uncertain: it is not known whether the provider has them"),
+        ("uncertain", f"uncertain: nobody knows yet whether they were accepted; see `digest uncertain {number}`"),
     ):
         if tally[name]:
             app.say(f"  {tally[name]} {meaning}")
     app.give({"number": number, "state": state, **tally})
-    return IN_PART if tally["uncertain"] else 0
+    return IN_PART if tally["uncertain"] or (state == "sending" and tally["queued"]) else 0
+
+
+@click.command(cls=Command)
+@number_argument
+@with_app
+def uncertain(app: App, number: int) -> int:
+    """List the batches of which it is not known whether the provider accepted them, with every address."""
+    with app.store() as db:
+        found = steering.unsettled(db, number)
+    app.give(
+        [
+            {**asdict(one.batch), "claimed_at": times.to_text(one.batch.claimed_at), "addresses": one.addresses}
+            for one in found
+        ]
+    )
+    for one in found:
+        when = times.for_people(one.batch.claimed_at, app.settings.zone)
+        app.say(
+            f"Batch {one.batch.number}, {one.batch.state}: {len(one.addresses)} of its {one.batch.size} copies,"
+            f" claimed {when} for {one.batch.provider} ({one.batch.account})"
+        )
+        if one.batch.trouble:
+            app.say(f"  why: {one.batch.trouble}")
+        for address in one.addresses:
+            app.say(f"  {address}")
+    if not found:
+        app.say(f"Nothing of issue {number} is uncertain.")
+        return 0
+    app.say(
+        f"Look the addresses up at the provider, then `digest resolve {number} --batch B --as accepted` or"
+        f" `--as resend`. What is not held, `digest send {number}` settles by itself."
+    )
+    return IN_PART
+
+
+@click.command(cls=Command)
+@number_argument
+@click.option("--batch", type=int, required=True, metavar="B", help="Its number, as `digest uncertain` prints it.")
+@click.option(
+    "--as",
+    "as_",
+    type=click.Choice(["accepted", "resend"]),
+    required=True,
+    help="The provider has them; or they are to be sent again.",
+)
+@with_app
+def resolve(app: App, number: int, batch: int, as_: str) -> None:
+    """Decide about an uncertain batch what nobody else can: that it was accepted, or that it is sent again."""
+    with app.store() as db, Worker(app.settings.db) as worker:
+        count = steering.resolve(
+            db, number, batch, cast("As", as_), lives=worker.lives, worker=worker.number, now=times.now()
+        )
+        issue = find_issue(db, number)
+    if as_ == "accepted":
+        app.say(f"{count} copies of batch {batch} count as accepted; issue {number} is {issue.state}.")
+    else:
+        app.say(f"{count} copies of batch {batch} are queued again; `digest send {number}` mails them.")
+    app.give({"number": number, "state": issue.state, "batch": batch, "copies": count, "as": as_})
+
+
+@click.command("retry-rejected", cls=Command)
+@number_argument
+@with_app
+def retry_rejected(app: App, number: int) -> None:
+    """Queue the copies again that the provider rejected; who was suppressed since is skipped."""
+    with app.store() as db:
+        count = steering.retry_rejected(db, number, now=times.now())
+        state = find_issue(db, number).state
+    app.say(f"{count} copies are queued again; `digest send {number}` mails them." if count else "None was rejected.")
+    app.give({"number": number, "state": state, "queued_again": count})
 
 
 @click.command(cls=Command)
@@ -103,6 +182,12 @@ def status(app: App) -> None:
         app.say("No issue yet; `digest draft` makes one of what is new.")
         return
     app.out.print(_table(found["issues"]))
+    for issue in found["issues"]:
+        if issue["trouble"]:
+            app.say(f"Issue {issue['number']} is paused: {issue['trouble']}")
+        if issue["scheduled_at"] and issue["state"] == "approved":
+            when = times.for_people(times.from_text(issue["scheduled_at"]), app.settings.zone)
+            app.say(f"Issue {issue['number']} is to be sent {when}.")
 
 
 def _table(issues: list[dict[str, Any]]) -> Table:

@@ -25,7 +25,7 @@ from digest.store import Database, writing
 
 _COLUMNS = (
     "number, state, subject, preheader, intro, cutoff, content_hash, html, text, envelope,"
-    " scheduled_at, approved_at, sending_at, sent_at"
+    " scheduled_at, approved_at, sending_at, sent_at, trouble, local_time, nonce"
 )
 WORDS = ("subject", "preheader", "intro")
 _MOMENTS = ("cutoff", "scheduled_at", "approved_at", "sending_at", "sent_at")
@@ -127,6 +127,7 @@ def find_issue(db: Database, number: int) -> Issue:
     values: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
     for name in _MOMENTS:
         values[name] = times.from_text(values[name]) if values[name] else None
+    values["local_time"] = datetime.fromisoformat(values["local_time"]) if values["local_time"] else None
     values["envelope"] = Envelope(**json.loads(values["envelope"])) if values["envelope"] else None
     return Issue(**values)
 
@@ -338,9 +339,12 @@ def cancel(db: Database, number: int, *, now: datetime) -> Issue:
         return find_issue(db, number)
 
 
-def pause(db: Database, number: int, *, now: datetime) -> Issue:
-    """Stop an issue that is being sent: no further batch of it is claimed, by any process."""
-    return _move(db, number, "paused", "sending", "paused", now=now)
+def pause(db: Database, number: int, *, now: datetime, trouble: str | None = None) -> Issue:
+    """Stop an issue that is being sent: no further batch of it is claimed, by any process.
+
+    `trouble` is why, where no person did it.
+    """
+    return _move(db, number, "paused", "sending", "paused", now=now, trouble=trouble)
 
 
 def resume(db: Database, number: int, *, now: datetime) -> Issue:
@@ -348,11 +352,21 @@ def resume(db: Database, number: int, *, now: datetime) -> Issue:
     return _move(db, number, "resumed", "paused", "sending", now=now)
 
 
-def _move(db: Database, number: int, wanted: str, before: State, after: State, *, now: datetime) -> Issue:
+def _move(
+    db: Database,
+    number: int,
+    wanted: str,
+    before: State,
+    after: State,
+    *,
+    now: datetime,
+    trouble: str | None = None,
+) -> Issue:
     with writing(db) as connection:
         expect(find_issue(db, number), wanted, before)
         connection.execute(
-            "UPDATE issues SET state = ?, updated_at = ? WHERE number = ?", (after, times.to_text(now), number)
+            "UPDATE issues SET state = ?, updated_at = ?, trouble = ? WHERE number = ?",
+            (after, times.to_text(now), trouble, number),
         )
         return find_issue(db, number)
 

@@ -73,7 +73,11 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Issue:
-    """An issue as the store has it; the frozen parts are None while it is a draft."""
+    """An issue as the store has it; the frozen parts are None while it is a draft.
+
+    `local_time` is without a zone: the copies go when it is that time where the reader is. `trouble` is why sending
+    it was paused, where no person did it. `nonce` makes the names of its copies unlike any other sending's.
+    """
 
     number: int
     state: State
@@ -89,3 +93,6 @@ class Issue:
     approved_at: datetime | None
     sending_at: datetime | None
     sent_at: datetime | None
+    trouble: str | None = None
+    local_time: datetime | None = None
+    nonce: str | None = None

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any, cast
 
 from digest.providers.interface import Provider
+from digest.providers.options import Options
+
+_OURS = frozenset(
+    {"calls", "dkim_signing", "interface", "merging", "mime", "options", "sigv4", "smtp_replies", "submission", "wire"}
+)
+"""What is in this folder and is no provider."""
 
 
-def connect(name: str, options: Mapping[str, Any]) -> Provider:
-    """Make the provider of a name; it takes from the options what it needs."""
-    return cast("Provider", import_module(f"digest.providers.{name}").connect(options))
+@cache
+def names() -> tuple[str, ...]:
+    """Give the names of all providers."""
+    spec = find_spec(__name__)
+    assert spec is not None  # noqa: S101 (it is this file)
+    found = {module.name for module in iter_modules(spec.submodule_search_locations)}
+    return tuple(sorted(found - _OURS))
+
+
+def options_of(name: str) -> type[Options]:
+    """Give what may be set about the provider of a name."""
+    return cast("type[Options]", import_module(f"digest.providers.{name}").Options)
+
+
+def connect(name: str, options: Mapping[str, Any] | Options) -> Provider:
+    """Make the provider of a name.
+
+    Raises:
+        ValueError: an option is wrong or missing (pydantic's `ValidationError`).
+    """
+    kind = options_of(name)
+    checked = options if isinstance(options, kind) else kind(**cast("Mapping[str, Any]", options))
+    return cast("Provider", import_module(f"digest.providers.{name}").connect(checked))

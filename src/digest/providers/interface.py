@@ -5,10 +5,10 @@ A provider knows nothing of ours but this: no store, no settings, no issue.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class Message:
     headers: Mapping[str, Segments]
 
 
-@dataclass(frozen=True)
-class Recipient:
+class Recipient(NamedTuple):
     """One copy: whose it is, where it goes, and the values of the places in it, as plain text.
 
     `address` has its domain in ASCII. The place ``message`` is unlike any other copy's, of any store.
@@ -53,7 +52,10 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Batch:
-    """Deliveries handed over in one call. The same batch handed over again carries the same bytes."""
+    """Deliveries handed over in one call. The same batch handed over again carries the same bytes.
+
+    `idempotency_key` is 32 hexadecimal digits, unlike any other batch's of any store. `date` is when it was claimed.
+    """
 
     number: int
     idempotency_key: str
@@ -63,34 +65,134 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the provider said of one copy: accepted, or rejected for a reason."""
+class Answer:
+    """What a provider said of a batch that it took: every copy is accepted but those named here, by subscriber.
 
-    subscriber: int
-    accepted: bool
-    message_id: str | None = None
-    reason: str | None = None
+    `message_ids` has one for each accepted copy in the order of the batch, or a single one for the whole call, or
+    none. `rejected` has the provider's reason for each. `again` are those it did not take, for a reason that passes;
+    `trouble` is then what to do before they are tried again. `uncertain` may have been accepted.
+    """
+
+    message_ids: Sequence[str] = ()
+    rejected: Mapping[int, str] = field(default_factory=dict)
+    again: Mapping[int, str] = field(default_factory=dict)
+    uncertain: Mapping[int, str] = field(default_factory=dict)
+    trouble: NotAcceptedError | None = None
+
+
+class ProviderError(Exception):
+    """A call failed. `str()` of it is the provider's own reason, for a person; it never holds a secret."""
+
+
+class UncertainError(ProviderError):
+    """The batch may have been accepted: the line broke after something was written, or the answer makes no sense.
+
+    Any exception that is no `ProviderError` means the same.
+    """
+
+
+class NotAcceptedError(ProviderError):
+    """It is proven that nothing of the batch was accepted."""
+
+
+class TryAgainError(NotAcceptedError):
+    """No connection, too many requests, maintenance: the same again, after `after_s` seconds where that is told."""
+
+    def __init__(self, reason: str, *, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+class QuotaError(NotAcceptedError):
+    """A quota or the credits are used up: the issue waits, and a person may have to act."""
+
+
+class AccountError(NotAcceptedError):
+    """A wrong key, an unverified domain, a suspended account: nothing at all will be accepted until it is mended."""
+
+
+class BadCallError(NotAcceptedError):
+    """The provider refused the call for something in it.
+
+    `rejected` are the copies it named as the cause, with its reasons; the others can be handed over without them.
+    Where it named none, `shared` tells whether what all copies share is to blame; if not, halves are tried.
+    """
+
+    def __init__(self, reason: str, *, rejected: Mapping[int, str] | None = None, shared: bool = False) -> None:
+        super().__init__(reason)
+        self.rejected, self.shared = dict(rejected or {}), shared
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How it can be found out whether an uncertain batch was accepted. Times are in seconds.
+
+    `replay_s`: so long after the first try the same call may be repeated, and is sent once all the same; 0: never.
+    `ask_s`: so long after it the provider can be asked which copies it has; 0: it cannot.
+    `settling_s`: what it has accepted may not show yet, when it is asked, until so long after the hand-over.
+    `whole`: a call is accepted whole or not at all, so one copy seen proves all.
+    """
+
+    replay_s: float = 0
+    ask_s: float = 0
+    settling_s: float = 0
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a provider may be worked: 0 is "as fast as it answers".
+
+    `calls_a_second` and `copies_a_second` are its limits; `connections` are calls at the same time. `a_day` is a cap
+    on copies in 24 hours by the calendar in UTC; `first_day` starts a warm-up: so many copies on the first day of
+    use, and twice as many on each further one.
+    """
+
+    calls_a_second: float = 0
+    copies_a_second: float = 0
+    connections: int = 4
+    a_day: int = 0
+    first_day: int = 0
 
 
 class Provider(Protocol):
     """Takes batches. `limit` is the most deliveries it takes in a call.
 
     `account` says where at the provider they go, such as a domain or a folder: an uncertain batch can be asked
-    for only there.
+    for only there. It is no secret. `unused` are the places whose values it never sends. `pace` may be known better
+    after `open`.
     """
 
     name: str
     account: str
     limit: int
+    unused: frozenset[str]
+    pace: Pace
+    proof: Proof
 
-    def open(self) -> None:
-        """Make ready to send an issue from its beginning, before its first batch is claimed."""
+    async def open(self, *, begin: bool) -> None:
+        """Make ready, before anything is claimed; `begin` says that nothing of the issue was ever handed over.
 
-    async def hand_over(self, batch: Batch) -> list[Outcome]:
-        """Hand a batch over and give an outcome for each recipient.
-
-        Any exception leaves the batch uncertain.
+        Raises:
+            ProviderError: it cannot be.
         """
 
-    async def ask(self, batch: Batch) -> frozenset[int] | None:
-        """Say which subscribers' copies of an uncertain batch were accepted; None where that cannot be asked."""
+    async def hand_over(self, batch: Batch) -> Answer:
+        """Hand a batch over; within `proof.replay_s` it may be handed over again, to learn what became of it.
+
+        Raises:
+            NotAcceptedError: as its kinds say.
+            Exception: the batch is uncertain.
+        """
+
+    async def ask(self, batch: Batch) -> Mapping[int, str | None]:
+        """Give the subscribers of the batch whose copies were accepted, each with its message id where it has one.
+
+        Only asked where `proof.ask_s` says so, and believed to be complete after `proof.settling_s`.
+
+        Raises:
+            Exception: it cannot say now.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""

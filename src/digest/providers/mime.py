@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import html
+import re
 from base64 import encodebytes
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -21,6 +22,9 @@ from typing import Protocol
 from digest.providers.interface import Message, Recipient, Segments
 
 _SOFT_BREAK = b"=\n"
+_CRLF = re.compile(r"\r+\n")
+_QUOTED = re.compile(r'[()<>\[\]:;@\\,."]')
+"""What may not stand in a name without quotes (RFC 5322, section 3.2.3)."""
 
 
 class MimeMessage:
@@ -98,7 +102,16 @@ def _part(subtype: str, segments: Segments, escape: Callable[[str], str]) -> _Pa
 def _quoted(text: str) -> bytes:
     if not text:
         return b""
-    return binascii.b2a_qp(text.encode(), istext=True) + _SOFT_BREAK
+    # A text with CRLF would get all its line ends so.
+    return binascii.b2a_qp(_CRLF.sub("\n", text).encode(), istext=True) + _SOFT_BREAK
+
+
+def mailbox(name: str, address: str) -> str:
+    """Write a name and an address as one mailbox, for the APIs that take text in any script."""
+    if not name:
+        return address
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>' if _QUOTED.search(name) else f"{name} <{address}>"
 
 
 def _shared_headers(message: Message) -> bytes:

@@ -17,18 +17,31 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from digest.providers.interface import Batch, Message, Outcome, Recipient
+from pydantic import Field
+
+from digest.providers.interface import AccountError, Answer, Batch, Message, Proof, Recipient
 from digest.providers.mime import MimeMessage
+from digest.providers.options import Options as BaseOptions
 
 WRITERS = 4
 """Threads that write and sync: the disk takes several syncs as one, so four double the pace and more add nothing."""
 
 
-def connect(options: Mapping[str, Any]) -> Outbox:
-    """Make the provider from its options: `outbox`, the folder; a relative one is beside the store, `db`."""
-    return Outbox(Path(options["db"]).parent / options["outbox"])
+ALWAYS_S = 100 * 365 * 24 * 3600.0
+"""A folder can be asked for as long as it is there."""
+
+
+class Options(BaseOptions):
+    """What may be set about the outbox."""
+
+    folder: Path = Field(description="The Maildir; the setting `outbox` names it.")
+    connections: int = Field(1, ge=1, le=64, description="Batches written at the same time.")
+
+
+def connect(options: Options) -> Outbox:
+    """Make the provider."""
+    return Outbox(options)
 
 
 class Outbox:
@@ -36,22 +49,34 @@ class Outbox:
 
     name = "outbox"
     limit = 10_000
+    unused: frozenset[str] = frozenset()
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.absolute()
+    proof = Proof(ask_s=ALWAYS_S)
+
+    def __init__(self, options: Options) -> None:
+        self.pace = options.pace
+        self._folder = options.folder.absolute()
         self.account = str(self._folder)
         self._encoded: tuple[Message, MimeMessage] | None = None
 
-    def open(self) -> None:
-        """Make the folder where there is none, before anything is handed over."""
-        for name in ("tmp", "new", "cur"):
-            (self._folder / name).mkdir(parents=True, exist_ok=True)
+    async def open(self, *, begin: bool) -> None:
+        """Make the folder where there is none; only at the beginning: later, one that is missing proves nothing."""
+        if not begin:
+            return
+        try:
+            for name in ("tmp", "new", "cur"):
+                (self._folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AccountError(f"{self._folder} cannot be made: {error.strerror}") from error
 
-    async def hand_over(self, batch: Batch) -> list[Outcome]:
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def hand_over(self, batch: Batch) -> Answer:
         """Write the batch's messages; all are on the disk when this returns."""
         return await asyncio.to_thread(self._deliver, batch)
 
-    async def ask(self, batch: Batch) -> frozenset[int]:
+    async def ask(self, batch: Batch) -> Mapping[int, str | None]:
         """Look which of the batch's messages are in the folder, read (`cur`) or not (`new`).
 
         Raises:
@@ -59,7 +84,7 @@ class Outbox:
         """
         return await asyncio.to_thread(self._find, batch)
 
-    def _deliver(self, batch: Batch) -> list[Outcome]:
+    def _deliver(self, batch: Batch) -> Answer:
         message = self._encode(batch.message)
 
         def deliver(recipient: Recipient) -> None:
@@ -71,16 +96,16 @@ class Outbox:
             for _ in pool.map(deliver, batch.recipients):
                 pass
         _sync_folder(self._folder / "new")
-        return [Outcome(recipient.subscriber, accepted=True) for recipient in batch.recipients]
+        return Answer()
 
     def _encode(self, message: Message) -> MimeMessage:
         if self._encoded is None or self._encoded[0] is not message:
             self._encoded = (message, MimeMessage(message))
         return self._encoded[1]
 
-    def _find(self, batch: Batch) -> frozenset[int]:
+    def _find(self, batch: Batch) -> Mapping[int, str | None]:
         there = set(self._delivered())
-        return frozenset(r.subscriber for r in batch.recipients if _name(r) in there)
+        return {r.subscriber: None for r in batch.recipients if _name(r) in there}
 
     def _delivered(self) -> Iterator[str]:
         for folder in ("new", "cur"):

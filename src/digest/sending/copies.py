@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
 from digest.audience.addresses import sending_address
 from digest.mail import personalise
-from digest.providers.interface import Recipient
+from digest.providers.interface import Message, Recipient
+from digest.sending.ledger import Copies
 from digest.settings import Settings
 from digest.store import Database, store_key
 from digest.tokens import Signer
@@ -32,14 +34,49 @@ class Signers:
         return cls(Signer(links), Signer(store_key(db, "messages", now=now)))
 
 
-def recipient_of(issue: int, subscriber: int, email: str, name: str | None, signers: Signers) -> Recipient:
-    """Give one copy's address and values."""
-    return Recipient(
-        subscriber,
-        sending_address(email),
-        {
-            "token": signers.links.sign("copy", issue, subscriber),
-            "message": signers.messages.sign("message", issue, subscriber),
-            "greeting": personalise.greeting(name),
-        },
-    )
+@dataclass(frozen=True)
+class Writer:
+    """Writes the recipients of an issue's batches, with the values of the places they need and no others.
+
+    `nonce` is drawn when the audience is frozen: where a store is brought back from a backup and the same number
+    is sent again, its copies have other names. An issue begun before there were nonces has none.
+    """
+
+    issue: int
+    signers: Signers
+    places: frozenset[str]
+    nonce: str | None = None
+
+    @classmethod
+    def of(cls, issue: int, message: Message, signers: Signers, *, nonce: str | None, unused: Collection[str]) -> Self:
+        """Make it for a message; `unused` are the places the provider has no use for."""
+        segments = (message.html, message.text, *message.headers.values())
+        places = frozenset(place for part in segments for place in part.places)
+        return cls(issue, signers, places - frozenset(unused), nonce)
+
+    def recipients(self, copies: Copies) -> tuple[Recipient, ...]:
+        """Give the recipients of a batch, in its order."""
+        subscribers = [copy[0] for copy in copies]
+        columns: dict[str, list[str]] = {}
+        if "token" in self.places:
+            columns["token"] = self.signers.links.sign_all("copy", self.issue, subscribers)
+        if "message" in self.places:
+            names = self.signers.messages.salted(self.nonce) if self.nonce else self.signers.messages
+            columns["message"] = names.sign_all("message", self.issue, subscribers)
+        if "greeting" in self.places:
+            columns["greeting"] = [personalise.greeting(copy[2]) for copy in copies]
+        names_of = tuple(columns)
+        return tuple(
+            [
+                Recipient(
+                    subscriber,
+                    email if email.isascii() else sending_address(email),
+                    dict(zip(names_of, own, strict=True)),
+                )
+                for (subscriber, email, _), own in zip(copies, _rows(columns, len(copies)), strict=True)
+            ]
+        )
+
+
+def _rows(columns: dict[str, list[str]], count: int) -> Iterable[tuple[str, ...]]:
+    return zip(*columns.values(), strict=True) if columns else [()] * count

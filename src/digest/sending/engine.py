@@ -1,141 +1,516 @@
-"""The engine: works the ledger until an issue is settled."""
+"""The engine: works the ledger until an issue is settled.
+
+As many hands as the provider takes calls at a time do the same over and over: settle an uncertain batch whose time
+has come, or claim one and hand it over. What a call did is written down before the hand turns to the next thing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from digest import times
 from digest.errors import DigestError, StateError
-from digest.issue.issues import find_issue, frozen
+from digest.issue import issues
+from digest.issue.model import Issue
 from digest.issue.preview import message_of
-from digest.providers.interface import Batch, Message, Provider
-from digest.sending import ledger
-from digest.sending.copies import Signers, recipient_of
-from digest.sending.ledger import Claimed, OpenBatch
+from digest.providers.interface import (
+    Answer,
+    BadCallError,
+    Batch,
+    NotAcceptedError,
+    Provider,
+    ProviderError,
+    TryAgainError,
+)
+from digest.sending import ledger, pace, timing
+from digest.sending.copies import Signers, Writer
+from digest.sending.ledger import Claimed
+from digest.sending.pace import Health
+from digest.sending.uncertain import next_step, seen
 from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.store import Database
 
+PATIENCE_S = 900.0
+"""What comes within a quarter of an hour is waited for; with `digest send --wait`, all is."""
+BUSY_S = 0.02
+"""How often a hand with nothing to do looks again while others are at work."""
+TRIES = 12
+"""So often a run tries to settle one uncertain batch; then the next run may."""
+ALONE = 5
+"""After so many copies refused one by one, with nothing accepted in between, it is not the addresses."""
+
 
 class SendingError(DigestError):
-    """A hand-over failed in a way that sending cannot go on; what it left uncertain is settled by the next run."""
+    """Sending cannot go on; what is uncertain or queued is in the ledger, and the next run goes on from there."""
+
+
+@dataclass
+class Lane:
+    """A provider at work: what it takes of each copy, how it has been doing, and why it takes nothing more."""
+
+    provider: Provider
+    writer: Writer
+    health: Health = field(default_factory=Health)
+    closed: str | None = None
+    opened: bool = False
+    alone: int = 0
+    copies: int = 0
+
+    def is_of(self, provider: str, account: str) -> bool:
+        """Tell whether a batch that went there can be settled here."""
+        return (self.provider.name, self.provider.account) == (provider, account)
+
+
+@dataclass
+class Doubt:
+    """An uncertain batch that this run settles: when it looks next, by the loop's clock, and how often it has."""
+
+    lane: Lane
+    batch: Claimed
+    at: float
+    tries: int = 0
 
 
 @dataclass
 class Engine:
-    """Sends one issue. `progress` is called after every batch; `stopping` is asked before each."""
+    """Sends one issue.
+
+    `providers` are the main one and, where there is one, the one that takes over. `progress` is called after every
+    batch; `stopping` is asked before each. `done` counts what this run has seen come of copies.
+    """
 
     db: Database
     settings: Settings
-    provider: Provider
+    providers: Sequence[Provider]
     signers: Signers
     worker: Worker
     clock: Callable[[], datetime] = times.now
     progress: Callable[[], None] = lambda: None
     stopping: Callable[[], bool] = lambda: False
+    patience_s: float = PATIENCE_S
+    draw: Callable[[], float] = random.random
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def __post_init__(self) -> None:
+        self.done: Counter[str] = Counter()
+        self.lanes: list[Lane] = []
+        self.trouble: str | None = None
+        self.later: datetime | None = None
+        self._doubts: dict[int, Doubt] = {}
+        self._stranded: dict[int, str] = {}
+        self._after = 0
+        self._clean = False
+        self._busy = 0
+        self._due: list[str] | None = None
+        self._next_zone: datetime | None = None
 
     async def send(self, number: int, *, early: bool = False) -> dict[str, int]:
         """Send an approved issue, or go on with one that was begun; give the tally.
 
-        First what dead workers left open is settled, then the queue is worked until it is empty or `stopping`.
+        What dead workers left open is settled, and the queue is worked until it is empty or `stopping`. Of an issue
+        that is paused or cancelled, only what is uncertain is settled, as far as it can be without handing over.
         One approved for a later time is sent before it only where `early` says so.
 
         Raises:
             StateError: the issue is not approved, or its time has not come.
-            SendingError: the provider failed.
+            SendingError: no provider takes it, or a batch went to one that is not among the settings.
         """
-        issue = find_issue(self.db, number)
-        if issue.state == "approved":
-            if issue.scheduled_at and issue.scheduled_at > self.clock() and not early:
-                when = times.for_people(issue.scheduled_at, self.settings.zone)
-                raise StateError(f"issue {number} is approved for {when}; send it then, or with --now")
-            self.provider.open()
-            ledger.freeze_audience(self.db, number, now=self.clock())
-            issue = find_issue(self.db, number)
-        if issue.state != "sending":
-            before = {"draft": "approve", "paused": "resume"}.get(issue.state)
-            hint = f"; `digest {before} {number}` comes first" if before else ""
-            raise StateError(f"issue {number} is {issue.state}, so it cannot be sent{hint}")
-        content = frozen(self.db, number)
-        assert content is not None  # noqa: S101 (the store's own CHECK)
-        message = message_of(content)
-        self.progress()
-        while not self.stopping():
-            await self._settle_orphans(number, message)
-            worked = await self._work_queue(number, message)
-            if not worked:
-                break
+        try:
+            issue = await self._begin(number, early=early)
+            await self._work_together()
+        finally:
+            for provider in self.providers:
+                await provider.close()
         ledger.finish(self.db, number, now=self.clock())
+        if self.trouble:
+            raise SendingError(
+                f"issue {number} is paused: {self.trouble}; put that right, then `digest resume {number}` and"
+                f" `digest send {number}`"
+            )
+        if self._stranded:
+            raise SendingError(next(iter(self._stranded.values())))
+        if issue.state in ("paused", "cancelled") and ledger.open_batches(self.db, number):
+            raise StateError(f"issue {number} is {issue.state}; what is uncertain of it stays so for now")
         return ledger.tally(self.db, number)
 
-    async def _work_queue(self, number: int, message: Message) -> bool:
-        """Work through the queue once, in the order of subscribers; tell whether there was anything."""
-        after, worked = 0, False
+    async def _begin(self, number: int, *, early: bool) -> Issue:
+        issue = issues.find_issue(self.db, number)
+        begin = issue.state == "approved"
+        if begin and issue.scheduled_at and issue.scheduled_at > self.clock() and not early:
+            when = times.for_people(issue.scheduled_at, self.settings.zone)
+            raise StateError(f"issue {number} is approved for {when}; send it then, or with --now")
+        unsettled = issue.state in ("paused", "cancelled") and ledger.open_batches(self.db, number)
+        if not begin and issue.state != "sending" and not unsettled:
+            before = {"draft": "approve", "paused": "resume"}.get(issue.state)
+            hint = f"; `digest {before} {number}` comes first" if before else ""
+            why = f" ({issue.trouble})" if issue.trouble else ""
+            raise StateError(f"issue {number} is {issue.state}{why}, so it cannot be sent{hint}")
+        try:
+            await self.providers[0].open(begin=begin)
+        except ProviderError as error:
+            raise SendingError(f"{self.providers[0].name}: {error}; issue {number} stays as it is") from error
+        if begin:
+            ledger.freeze_audience(self.db, number, now=self.clock())
+            issue = issues.find_issue(self.db, number)
+        content = issues.frozen(self.db, number)
+        assert content is not None  # noqa: S101 (the store's own CHECK)
+        self._message = message_of(content)
+        self._issue = issue
+        self._local_time = None if early else issue.local_time
+        for provider in self.providers:
+            writer = Writer.of(number, self._message, self.signers, nonce=issue.nonce, unused=provider.unused)
+            self.lanes.append(Lane(provider, writer))
+        self.lanes[0].opened = True
+        self.progress()
+        return issue
+
+    # The hands -------------------------------------------------------------------------------------------------
+
+    async def _work_together(self) -> None:
+        self._adopt_orphans()
+        hands = max(lane.provider.pace.connections for lane in self.lanes)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(hands):
+                    group.create_task(self._work())
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+
+    async def _work(self) -> None:
         while not self.stopping():
+            wait = await self._step()
+            if wait is None:
+                return
+            if wait:
+                await self._rest(wait)
+
+    async def _rest(self, seconds: float) -> None:
+        """Rest, and wake where the run is to stop."""
+        left = seconds
+        while left > 0 and not self.stopping():
+            await self.sleep(min(left, 0.25))
+            left -= 0.25
+
+    async def _step(self) -> float | None:
+        """Do the next thing and give 0; or give the seconds until there may be one, or None where nothing comes."""
+        now = self._time()
+        due = next((doubt for doubt in self._doubts.values() if doubt.at <= now), None)
+        if due is not None:
+            del self._doubts[due.batch.number]
+            await self._settle(due)
+            return 0
+        waits = [doubt.at - now for doubt in self._doubts.values()]
+        lane = await self._open_lane()
+        if lane is not None and self._in_state("sending"):
+            wait = self._gate(lane)
+            if wait <= 0 and await self._claim(lane):
+                return 0
+            if wait > 0 and not self._clean:
+                waits.append(wait)
+        if self._busy:
+            return BUSY_S
+        if self._adopt_orphans():
+            return 0
+        if self._next_zone and lane is not None:
+            waits.append((self._next_zone - self.clock()).total_seconds())
+        return self._worth(waits)
+
+    def _worth(self, waits: Sequence[float]) -> float | None:
+        """Give the shortest wait, where it is not longer than the run's patience."""
+        if not waits:
+            return None
+        shortest = max(0.0, min(waits))
+        if shortest > self.patience_s:
+            self.later = self.clock() + times.seconds(shortest)
+            return None
+        return shortest or BUSY_S
+
+    def _time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _in_state(self, *states: str) -> bool:
+        row = self.db.conn.execute("SELECT state FROM issues WHERE number = ?", (self._issue.number,)).fetchone()
+        return row is not None and row[0] in states
+
+    async def _open_lane(self) -> Lane | None:
+        """Give the first provider that still takes mail, made ready."""
+        for lane in self.lanes:
+            if lane.closed is None and not lane.opened:
+                lane.opened = True
+                try:
+                    await lane.provider.open(begin=False)
+                except ProviderError as error:
+                    self._close(lane, str(error))
+            if lane.closed is None:
+                return lane
+        return None
+
+    def _gate(self, lane: Lane) -> float:
+        """Give the seconds until the lane may take copies: quiet hours, a told wait, the day's cap."""
+        now = self.clock()
+        until = timing.quiet_until(now, self.settings.quiet, self.settings.zone)
+        if pace.room_today(self.db, lane.provider.name, lane.provider.pace, now=now) == 0:
+            until = max(until or now, pace.tomorrow(now))
+        wait = pace.wait_of(self.db, lane.provider.name, now=now)
+        return max(wait, (until - now).total_seconds() if until else 0.0)
+
+    # Claim, hand over, record ----------------------------------------------------------------------------------
+
+    async def _claim(self, lane: Lane) -> bool:
+        """Claim a batch and hand it over; tell whether there was anything to do."""
+        self._look_at_zones()
+        if self._clean:
+            return False
+        provider = lane.provider
+        size = min(self.settings.batch_size, provider.limit)
+        if provider.pace.copies_a_second:
+            size = max(1, min(size, int(provider.pace.copies_a_second)))
+        self._busy += 1
+        try:
+            await self._slot(lane, size)
+            if self.stopping() or lane.closed:
+                return True
             claimed = ledger.claim_batch(
                 self.db,
-                number,
-                provider=self.provider.name,
-                account=self.provider.account,
+                self._issue.number,
+                provider=provider.name,
+                account=provider.account,
                 worker=self.worker.number,
-                size=min(self.settings.batch_size, self.provider.limit),
-                after=after,
+                size=size,
+                after=self._after,
                 now=self.clock(),
+                zones=self._due,
+                a_day=pace.cap_today(self.db, provider.name, provider.pace, now=self.clock()),
             )
             if claimed is None:
-                break
-            after, worked = claimed.last, True
+                # Others may have put copies back that lie behind; where there are none, all is claimed.
+                self._clean, self._after = self._after == 0, 0
+                return not self._clean
+            self._after = claimed.last
             if claimed.copies:
-                await self._hand_over(claimed, message)
-            self.progress()
-        return worked
+                await self._hand_over(lane, claimed)
+            return True
+        finally:
+            self._busy -= 1
 
-    async def _hand_over(self, claimed: Claimed, message: Message) -> None:
-        try:
-            outcomes = await self.provider.hand_over(self._batch(claimed, message))
-            ledger.record_outcomes(self.db, claimed, outcomes, now=self.clock())
-        except Exception as error:
-            own = OpenBatch(claimed.number, self.worker.number, claimed.provider, claimed.account)
-            ledger.adopt(self.db, own, worker=self.worker.number, trouble=f"{type(error).__name__}: {error}")
-            raise SendingError(
-                f"the {self.provider.name} failed with batch {claimed.number}: {error}; whether its"
-                f" {len(claimed.copies)} copies arrived is found out when you run `digest send {claimed.issue}` again"
-            ) from error
+    async def _slot(self, lane: Lane, copies: int) -> None:
+        wait = pace.reserve(self.db, lane.provider.name, lane.provider.pace, copies, now=self.clock())
+        if wait > 0:
+            await self._rest(wait)
 
-    async def _settle_orphans(self, number: int, message: Message) -> None:
-        """Settle the batches whose workers died, by asking the provider what it has.
-
-        Raises:
-            SendingError: one went to another provider, or to another account of this one.
-        """
-        for batch in ledger.open_batches(self.db, number):
-            if batch.worker != self.worker.number and self.worker.lives(batch.worker):
-                continue
-            if (batch.provider, batch.account) != (self.provider.name, self.provider.account):
-                raise SendingError(
-                    f"batch {batch.number} was being handed to the {batch.provider} at {batch.account} when its process"
-                    f" died, and only that can say what it has; send with those settings first (now it is the"
-                    f" {self.provider.name} at {self.provider.account})"
-                )
-            claimed = ledger.adopt(self.db, batch, worker=self.worker.number, trouble="its process died")
-            if claimed is None:
-                continue
-            try:
-                accepted = await self.provider.ask(self._batch(claimed, message))
-            except Exception as error:
-                raise SendingError(
-                    f"the {self.provider.name} at {self.provider.account} cannot say what it has of batch"
-                    f" {claimed.number} ({error}); put that right and run `digest send {number}` again"
-                ) from error
-            if accepted is not None:
-                ledger.settle_uncertain(self.db, claimed, accepted, now=self.clock())
-                self.progress()
-
-    def _batch(self, claimed: Claimed, message: Message) -> Batch:
-        recipients = tuple(
-            recipient_of(claimed.issue, subscriber, email, name, self.signers)
-            for subscriber, email, name in claimed.copies
+    def _look_at_zones(self) -> None:
+        """Find the zones where the reader's time has come, when the last look is out of date."""
+        wall = self._local_time
+        if wall is None or (self._due is not None and (self._next_zone is None or self._next_zone > self.clock())):
+            return
+        rows = self.db.conn.execute(
+            "SELECT DISTINCT coalesce(s.timezone, '') FROM deliveries d JOIN subscribers s ON s.id = d.subscriber"
+            " WHERE d.issue = ? AND d.state = 0",
+            (self._issue.number,),
         )
-        return Batch(claimed.number, claimed.idempotency_key, message, recipients, claimed.claimed_at)
+        zones = [zone for (zone,) in rows]
+        self._due, self._next_zone = timing.parted(zones, wall, self.settings.timezone, self.clock())
+        self._back_to(0)
+
+    def _back_to(self, subscriber: int) -> None:
+        """Copies from this subscriber on are queued again."""
+        self._after, self._clean = min(self._after, subscriber - 1 if subscriber else 0), False
+
+    async def _hand_over(self, lane: Lane, claimed: Claimed) -> None:
+        try:
+            answer = await lane.provider.hand_over(self._batch(lane, claimed))
+            ledger.record(self.db, claimed, answer, now=self.clock())
+        except NotAcceptedError as error:
+            await self._refused(lane, claimed, error)
+        except Exception as error:  # whatever it is, the batch may have been accepted
+            self._doubt(lane, claimed, error)
+        else:
+            self._answered(lane, claimed, answer)
+        self.progress()
+
+    def _batch(self, lane: Lane, claimed: Claimed) -> Batch:
+        recipients = lane.writer.recipients(claimed.copies)
+        return Batch(claimed.number, claimed.idempotency_key, self._message, recipients, claimed.claimed_at)
+
+    def _answered(self, lane: Lane, claimed: Claimed, answer: Answer) -> None:
+        open_ones = len(answer.again) + len(answer.uncertain)
+        accepted = len(claimed.copies) - len(answer.rejected) - open_ones
+        self.done.update(accepted=accepted, rejected=len(answer.rejected))
+        lane.copies += accepted
+        if accepted:
+            lane.alone = 0
+        if answer.again:
+            self._back_to(claimed.first)
+        if answer.uncertain:
+            self._doubt(lane, claimed, ProviderError(next(iter(answer.uncertain.values()))))
+        if answer.trouble is not None:
+            self._ill(lane, answer.trouble)
+        elif not answer.uncertain:
+            lane.health.well()
+
+    async def _refused(self, lane: Lane, claimed: Claimed, error: NotAcceptedError) -> None:
+        """Nothing of the batch was accepted: split it, or queue it again and see to the provider."""
+        now = self.clock()
+        if not isinstance(error, BadCallError) or error.shared:
+            ledger.release(self.db, claimed, str(error), now=now)
+            self._back_to(claimed.first)
+            if isinstance(error, BadCallError):
+                self._close(lane, f"{lane.provider.name} refuses the issue itself: {error}")
+            else:
+                self._ill(lane, error)
+            return
+        parts = ledger.split(self.db, claimed, str(error), rejected=error.rejected, worker=self.worker.number, now=now)
+        gone = len(claimed.copies) - sum(len(part.copies) for part in parts)
+        self.done["rejected"] += gone
+        lane.alone += gone if not error.rejected else 0
+        if lane.alone >= ALONE:
+            self._close(lane, f"{lane.provider.name} refused {lane.alone} copies one after the other: {error}")
+        for part in parts:
+            if lane.closed or self.stopping():
+                ledger.release(self.db, part, "not handed over", now=now)
+                self._back_to(part.first)
+            else:
+                await self._slot(lane, len(part.copies))
+                await self._hand_over(lane, part)
+
+    def _ill(self, lane: Lane, error: ProviderError) -> None:
+        """Pause after a failure; close the lane where it cannot pass, or does not."""
+        now = self.clock()
+        told = error.after_s if isinstance(error, TryAgainError) else None
+        wait = lane.health.ill(now=now, draw=self.draw(), told_s=told)
+        if isinstance(error, NotAcceptedError) and not isinstance(error, TryAgainError | BadCallError):
+            self._close(lane, f"{lane.provider.name} takes nothing: {error}")
+        elif told is not None and told > pace.MOST_AHEAD_S:
+            self._close(lane, f"{lane.provider.name} says to come back in {told / 60:.0f} minutes: {error}")
+        elif lane.health.broken(now=now):
+            self._close(lane, f"{lane.provider.name} failed {lane.health.troubles} times in a row: {error}")
+        else:
+            pace.slow_down(self.db, lane.provider.name, wait, now=now)
+
+    def _close(self, lane: Lane, why: str) -> None:
+        """Hand over nothing more to a provider; where no other takes over, the issue is paused."""
+        if lane.closed is None:
+            lane.closed = why
+            self._clean = False
+        if all(other.closed is not None for other in self.lanes) and self.trouble is None:
+            self.trouble = "; ".join(other.closed or "" for other in self.lanes)
+            if self._in_state("sending"):
+                issues.pause(self.db, self._issue.number, now=self.clock(), trouble=self.trouble)
+
+    # Uncertain batches -----------------------------------------------------------------------------------------
+
+    def _doubt(self, lane: Lane, claimed: Claimed, error: BaseException) -> None:
+        """The call broke: from here on the batch is uncertain, and this run looks after it."""
+        why = str(error) if isinstance(error, ProviderError) else f"{type(error).__name__}: {error}"
+        batch = ledger.adopt(
+            self.db, claimed.number, before=self.worker.number, worker=self.worker.number, trouble=why, now=self.clock()
+        )
+        self._ill(lane, ProviderError(why))
+        if batch is not None:
+            self._look_after(lane, batch)
+
+    def _look_after(self, lane: Lane, batch: Claimed, *, tries: int = 0) -> None:
+        """Plan the next look at an uncertain batch; hold it where there is nothing to look at."""
+        if proven := seen(self.db, batch):
+            shown: Mapping[int, None] = dict.fromkeys(
+                (id_ for id_, _, _ in batch.copies) if lane.provider.proof.whole else proven
+            )
+            ledger.accept_some(self.db, batch, shown, by="events", now=self.clock())
+            self.done["accepted"] += len(shown)
+            if len(shown) == len(batch.copies):
+                return
+        step = next_step(
+            lane.provider.proof,
+            batch,
+            now=self.clock(),
+            policy=self.settings.uncertain,
+            sending=self._in_state("sending"),
+        )
+        if step.kind == "hold":
+            ledger.hold(self.db, batch, step.why)
+        elif step.kind != "leave" and tries < TRIES:
+            wait = max(step.wait_s, lane.health.pause_s if tries else 0.0)
+            self._doubts[batch.number] = Doubt(lane, batch, self._time() + wait, tries)
+
+    async def _settle(self, doubt: Doubt) -> None:
+        """Do what is to be done about an uncertain batch now; where that fails, plan another look."""
+        self._busy += 1
+        lane, batch = doubt.lane, doubt.batch
+        step = next_step(
+            lane.provider.proof,
+            batch,
+            now=self.clock(),
+            policy=self.settings.uncertain,
+            sending=self._in_state("sending"),
+        )
+        try:
+            if step.wait_s > 0 or step.kind in ("hold", "leave"):
+                self._look_after(lane, batch, tries=doubt.tries)
+            elif step.kind == "replay":
+                await self._replay(lane, batch)
+            elif step.kind == "ask":
+                found = await lane.provider.ask(self._batch(lane, batch))
+                whole = lane.provider.proof.whole and found
+                accepted = {id_: found.get(id_) for id_, _, _ in batch.copies if whole or id_ in found}
+                self._settled(batch, accepted, "asked")
+            else:
+                self._settled(batch, {}, "setting")
+        except Exception as error:  # it is as uncertain as before
+            self._ill(lane, error if isinstance(error, ProviderError) else ProviderError(str(error)))
+            if lane.closed is None:
+                self._look_after(lane, batch, tries=doubt.tries + 1)
+        finally:
+            self._busy -= 1
+            self.progress()
+
+    def _settled(self, batch: Claimed, accepted: Mapping[int, str | None], by: ledger.Settled) -> None:
+        ledger.settle(self.db, batch, accepted, by=by, now=self.clock())
+        self.done["accepted"] += len(accepted)
+        if len(accepted) < len(batch.copies):
+            self._back_to(batch.first)
+
+    async def _replay(self, lane: Lane, batch: Claimed) -> None:
+        await self._slot(lane, len(batch.copies))
+        try:
+            answer = await lane.provider.hand_over(self._batch(lane, batch))
+        except BadCallError as error:
+            # Had the first call been accepted, its key would have given its answer again.
+            await self._refused(lane, batch, error)
+            return
+        ledger.record(self.db, batch, answer, by="replay", now=self.clock())
+        self._answered(lane, batch, answer)
+
+    def _adopt_orphans(self) -> bool:
+        """Take up the open batches whose workers are dead; tell whether there was one to look after."""
+        adopted = False
+        for batch in ledger.open_batches(self.db, self._issue.number):
+            if batch.number in self._doubts or batch.number in self._stranded:
+                continue
+            if batch.worker == self.worker.number or (batch.state != "held" and self.worker.lives(batch.worker)):
+                continue
+            lane = next((lane for lane in self.lanes if lane.is_of(batch.provider, batch.account)), None)
+            if lane is None:
+                self._stranded[batch.number] = (
+                    f"batch {batch.number} was being handed to {batch.provider} ({batch.account}) when its process"
+                    f" died, and only that can say what it has; send with those settings first, or decide yourself:"
+                    f" `digest resolve {self._issue.number} --batch {batch.number}`"
+                )
+                continue
+            claimed = ledger.adopt(
+                self.db,
+                batch.number,
+                before=batch.worker,
+                worker=self.worker.number,
+                trouble="its process died",
+                now=self.clock(),
+            )
+            if claimed is not None:
+                self._look_after(lane, claimed)
+                adopted = adopted or claimed.number in self._doubts
+        return adopted

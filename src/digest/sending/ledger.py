@@ -2,24 +2,48 @@
 
 A delivery goes `queued → claimed → accepted | rejected | uncertain`, or `queued → skipped`. A batch is written
 down, with its deliveries claimed, before the network is touched; so whatever dies, it is known which copies
-may have gone out. An uncertain batch is settled by asking its provider, never by guessing.
+may have gone out. An uncertain batch is settled by proof (see `uncertain.py`), never by guessing.
 
 Every function is one short write transaction.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
+from hashlib import blake2b
+from typing import Literal
+
+import orjson
 
 from digest import times
 from digest.errors import StateError
-from digest.providers.interface import Outcome
+from digest.providers.interface import Answer
 from digest.store import Database, writing
+
+Settled = Literal["answer", "refused", "replay", "asked", "events", "setting", "person"]
+"""How a batch was settled: by the provider's answer, by its refusal of the whole call, by the same call again, by
+asking it, by its events, by the setting `uncertain`, by a person."""
+
+Copies = tuple[tuple[int, str, str | None], ...]
+"""(subscriber, email, name) of each copy, in the order of subscribers."""
+
+
+# `gone`: why one who was in the frozen audience must not be mailed any more.
+_QUEUED = (
+    "SELECT d.subscriber, s.email, s.name,"
+    " CASE WHEN x.reason IS NOT NULL THEN x.reason WHEN s.state <> 'active' THEN s.state END AS gone"
+    " FROM deliveries d JOIN subscribers s ON s.id = d.subscriber"
+    " LEFT JOIN suppressions x ON x.email_key = s.email_key"
+    " WHERE d.issue = :issue AND d.subscriber > :after AND d.state = 0{zones} ORDER BY d.subscriber LIMIT :size"
+)
+_IN_ZONES = " AND coalesce(s.timezone, '') IN (SELECT value FROM json_each(:zones))"
 
 
 class Delivery(IntEnum):
@@ -35,7 +59,10 @@ class Delivery(IntEnum):
 
 @dataclass(frozen=True)
 class Claimed:
-    """A batch in the ledger: `copies` are (subscriber, email, name) of each delivery in it."""
+    """A batch in the ledger, with those of its copies that are claimed or uncertain.
+
+    `unchanged` says whether addresses and names are those of the first hand-over: with others it cannot be repeated.
+    """
 
     number: int
     issue: int
@@ -45,7 +72,9 @@ class Claimed:
     claimed_at: datetime
     first: int
     last: int
-    copies: tuple[tuple[int, str, str | None], ...]
+    copies: Copies
+    uncertain_at: datetime | None = None
+    unchanged: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,6 +85,10 @@ class OpenBatch:
     worker: int
     provider: str
     account: str
+    state: Literal["claimed", "uncertain", "held"]
+    trouble: str | None
+    size: int
+    claimed_at: datetime
 
 
 def freeze_audience(db: Database, issue: int, *, now: datetime) -> int:
@@ -69,9 +102,9 @@ def freeze_audience(db: Database, issue: int, *, now: datetime) -> int:
     stamp = times.to_text(now)
     with writing(db) as connection:
         begun = connection.execute(
-            "UPDATE issues SET state = 'sending', sending_at = ?, updated_at = ?"
+            "UPDATE issues SET state = 'sending', sending_at = ?, updated_at = ?, nonce = ?"
             " WHERE number = ? AND state = 'approved'",
-            (stamp, stamp, issue),
+            (stamp, stamp, secrets.token_hex(8), issue),
         ).rowcount
         if not begun:
             state = connection.execute("SELECT state FROM issues WHERE number = ?", (issue,)).fetchone()
@@ -90,144 +123,356 @@ def freeze_audience(db: Database, issue: int, *, now: datetime) -> int:
 
 
 def claim_batch(
-    db: Database, issue: int, *, provider: str, account: str, worker: int, size: int, after: int, now: datetime
+    db: Database,
+    issue: int,
+    *,
+    provider: str,
+    account: str,
+    worker: int,
+    size: int,
+    after: int,
+    now: datetime,
+    zones: Sequence[str] | None = None,
+    a_day: int = 0,
 ) -> Claimed | None:
     """Claim the next queued deliveries, in the order of subscribers after the one given.
 
     Those who left or were suppressed since the audience was frozen are skipped, here, at the last moment. Gives
-    None where nothing is queued or the issue is not being sent (any more), and a batch without copies where all
-    of this stretch were skipped.
+    None where nothing is queued, the issue is not being sent (any more) or the day's cap is reached, and a batch
+    without copies where all of this stretch were skipped.
+
+    Args:
+        db: the store.
+        issue: its number.
+        provider: who is to take them, and
+        account: where at it.
+        worker: who claims.
+        size: how many at most.
+        after: the subscriber after whom to begin.
+        now: the moment.
+        zones: only readers in these time zones; the empty one stands for those whose zone is not known.
+        a_day: how many copies the provider may be given this day (UTC), all issues together; 0 is without a limit.
     """
+    day = f"{now.astimezone(UTC):%Y-%m-%d}"
     with writing(db) as connection:
-        row = connection.execute("SELECT state FROM issues WHERE number = ?", (issue,)).fetchone()
-        if row != ("sending",):
+        if connection.execute("SELECT state FROM issues WHERE number = ?", (issue,)).fetchone() != ("sending",):
+            return None
+        if a_day and (size := min(size, a_day - copies_on(db, provider, day))) <= 0:
             return None
         rows = connection.execute(
-            "SELECT d.subscriber, s.email, s.name, s.state, x.reason"
-            " FROM deliveries d JOIN subscribers s ON s.id = d.subscriber"
-            " LEFT JOIN suppressions x ON x.email_key = s.email_key"
-            " WHERE d.issue = ? AND d.subscriber > ? AND d.state = 0 ORDER BY d.subscriber LIMIT ?",
-            (issue, after, size),
+            _QUEUED.format(zones=_IN_ZONES if zones is not None else ""),
+            {"issue": issue, "after": after, "size": size, "zones": json.dumps(list(zones or ()))},
         ).fetchall()
         if not rows:
             return None
         first, last = rows[0][0], rows[-1][0]
-        copies = tuple(
-            (id_, email, name) for id_, email, name, state, reason in rows if state == "active" and not reason
-        )
+        copies = tuple([(id_, email, name) for id_, email, name, gone in rows if gone is None])
         if len(copies) < len(rows):
             connection.executemany(
                 "UPDATE deliveries SET state = 5, reason = ? WHERE issue = ? AND subscriber = ?",
-                [(x or s, issue, id_) for id_, _, _, s, x in rows if s != "active" or x],
+                [(gone, issue, id_) for id_, _, _, gone in rows if gone is not None],
             )
         if not copies:
             return Claimed(0, issue, provider, account, "", now, first, last, ())
-        key = secrets.token_hex(16)
-        number = connection.execute(
-            "INSERT INTO batches"
-            " (issue, provider, account, idempotency_key, worker, state, first, last, size, claimed_at)"
-            " VALUES (?, ?, ?, ?, ?, 'claimed', ?, ?, ?, ?) RETURNING number",
-            (issue, provider, account, key, worker, first, last, len(copies), times.to_text(now)),
-        ).fetchone()[0]
-        connection.execute(
-            "UPDATE deliveries SET state = 1, batch = ? WHERE issue = ? AND subscriber BETWEEN ? AND ? AND state = 0",
-            (number, issue, first, last),
-        )
-        return Claimed(number, issue, provider, account, key, now, first, last, copies)
+        batch = _new_batch(connection, issue, provider, account, worker, copies, now)
+        if zones is None:
+            # Of this stretch, all that are still queued are in the batch.
+            connection.execute(
+                "UPDATE deliveries SET state = 1, batch = ? WHERE issue = ? AND subscriber BETWEEN ? AND ?"
+                " AND state = 0",
+                (batch.number, issue, first, last),
+            )
+        else:
+            _put(connection, batch, 1)
+        _count(connection, provider, day, len(copies))
+        # The cursor goes on after the last one looked at, skipped or not.
+        return batch
 
 
-def record_outcomes(db: Database, batch: Claimed, outcomes: Sequence[Outcome], *, now: datetime) -> None:
-    """Write down what the provider said of each copy, and settle the batch.
+def _new_batch(
+    connection: sqlite3.Connection,
+    issue: int,
+    provider: str,
+    account: str,
+    worker: int,
+    copies: Copies,
+    now: datetime,
+) -> Claimed:
+    key, first, last = secrets.token_hex(16), copies[0][0], copies[-1][0]
+    number = connection.execute(
+        "INSERT INTO batches"
+        " (issue, provider, account, idempotency_key, worker, state, first, last, size, fingerprint, claimed_at)"
+        " VALUES (?, ?, ?, ?, ?, 'claimed', ?, ?, ?, ?, ?) RETURNING number",
+        (
+            issue,
+            provider,
+            account,
+            key,
+            worker,
+            first,
+            last,
+            len(copies),
+            _fingerprint(copies),
+            times.to_text(now),
+        ),
+    ).fetchone()[0]
+    return Claimed(number, issue, provider, account, key, now, first, last, copies)
+
+
+def _put(connection: sqlite3.Connection, batch: Claimed, state: Literal[1, 4]) -> None:
+    connection.executemany(
+        "UPDATE deliveries SET state = ?, batch = ? WHERE issue = ? AND subscriber = ?",
+        [(state, batch.number, batch.issue, id_) for id_, _, _ in batch.copies],
+    )
+
+
+def _fingerprint(copies: Copies) -> bytes:
+    return blake2b(orjson.dumps(copies), digest_size=16).digest()
+
+
+def copies_on(db: Database, provider: str, day: str) -> int:
+    """Give how many copies a provider was given on a day, such as ``2026-11-26`` (UTC), and did not refuse."""
+    row = db.conn.execute("SELECT copies FROM provider_days WHERE provider = ? AND day = ?", (provider, day)).fetchone()
+    return row[0] if row else 0
+
+
+def days_before(db: Database, provider: str, day: str) -> int:
+    """Count the days before this one on which a provider was given anything."""
+    sql = "SELECT count(*) FROM provider_days WHERE provider = ? AND day < ? AND copies > 0"
+    return int(db.conn.execute(sql, (provider, day)).fetchone()[0])
+
+
+def _count(connection: sqlite3.Connection, provider: str, day: str, copies: int) -> None:
+    connection.execute(
+        "INSERT INTO provider_days VALUES (?, ?, max(0, ?)) ON CONFLICT DO UPDATE SET copies = max(0, copies + ?)",
+        (provider, day, copies, copies),
+    )
+
+
+def record(db: Database, batch: Claimed, answer: Answer, *, by: Settled = "answer", now: datetime) -> None:
+    """Write down what the provider said of each copy, and settle the batch, unless some are uncertain still.
 
     Raises:
-        ValueError: the outcomes are not one for each copy. The batch stays as it is: uncertain.
+        ValueError: the answer does not fit the batch, which stays as it is.
+        StateError: another worker settled it meanwhile.
     """
-    if {outcome.subscriber for outcome in outcomes} != {id_ for id_, _, _ in batch.copies}:
-        raise ValueError(f"batch {batch.number} needs one outcome for each of its {len(batch.copies)} copies")
+    others = {
+        id_: (state, reason)
+        for state, named in (
+            (Delivery.REJECTED, answer.rejected),
+            (Delivery.QUEUED, dict.fromkeys(answer.again)),
+            (Delivery.UNCERTAIN, dict.fromkeys(answer.uncertain)),
+        )
+        for id_, reason in named.items()
+    }
+    accepted = [id_ for id_, _, _ in batch.copies if id_ not in others]
+    if len(accepted) + len(others) != len(batch.copies):
+        raise ValueError(f"the answer to batch {batch.number} names copies that are not in it")
+    if len(answer.message_ids) not in (0, 1, len(accepted)):
+        raise ValueError(f"{len(answer.message_ids)} message ids for {len(accepted)} copies of batch {batch.number}")
+    # One for the whole call stands with its first copy.
+    ids = dict(zip(accepted, answer.message_ids, strict=False))
     with writing(db) as connection:
+        why = "; ".join(dict.fromkeys(answer.uncertain.values()))[:500]
+        proof = None if answer.uncertain else by
+        _resolve(connection, batch, Delivery.ACCEPTED, others, ids, by=proof, why=why, now=now)
+
+
+def settle(db: Database, batch: Claimed, accepted: Mapping[int, str | None], *, by: Settled, now: datetime) -> None:
+    """Settle an uncertain batch by what was shown of it: the rest was never accepted and is queued again."""
+    with writing(db) as connection:
+        back = _never_accepted(connection, batch.issue)
         _resolve(
             connection,
             batch,
             Delivery.ACCEPTED,
-            {o.subscriber: (Delivery.REJECTED, None, o.reason) for o in outcomes if not o.accepted}
-            | {o.subscriber: (Delivery.ACCEPTED, o.message_id, None) for o in outcomes if o.accepted and o.message_id},
+            {id_: back for id_, _, _ in batch.copies if id_ not in accepted},
+            {id_: name for id_, name in accepted.items() if name},
+            by=by,
             now=now,
         )
 
 
-def settle_uncertain(db: Database, batch: Claimed, accepted: Iterable[int], *, now: datetime) -> None:
-    """Settle an uncertain batch by what its provider showed: the rest was never accepted and is queued again."""
-    proven = frozenset(accepted)
+def accept_some(
+    db: Database, batch: Claimed, accepted: Mapping[int, str | None], *, by: Settled, now: datetime
+) -> None:
+    """Write down which copies of an uncertain batch are proven accepted; the rest stays uncertain, if there is one."""
     with writing(db) as connection:
-        _resolve(
-            connection,
-            batch,
-            Delivery.ACCEPTED,
-            {id_: (Delivery.QUEUED, None, None) for id_, _, _ in batch.copies if id_ not in proven},
-            now=now,
-        )
+        rest = {id_: (Delivery.UNCERTAIN, None) for id_, _, _ in batch.copies if id_ not in accepted}
+        names = {id_: name for id_, name in accepted.items() if name}
+        _resolve(connection, batch, Delivery.ACCEPTED, rest, names, by=None if rest else by, now=now)
+
+
+def release(db: Database, batch: Claimed, why: str, *, now: datetime) -> None:
+    """Queue a batch's copies again: it is proven that nothing of it was accepted."""
+    with writing(db) as connection:
+        state, reason = _never_accepted(connection, batch.issue)
+        _resolve(connection, batch, state, {}, {}, by="refused", why=why, reason=reason, now=now)
+        _count(connection, batch.provider, f"{batch.claimed_at.astimezone(UTC):%Y-%m-%d}", -len(batch.copies))
+
+
+def split(
+    db: Database, batch: Claimed, why: str, *, rejected: Mapping[int, str], worker: int, now: datetime
+) -> list[Claimed]:
+    """Make new batches of one that was refused whole: without those who are to blame, or in halves; give them.
+
+    A batch of one copy has nothing to split: that copy is rejected.
+    """
+    if len(batch.copies) == 1:
+        rejected = {batch.copies[0][0]: why}
+    rest = tuple(copy for copy in batch.copies if copy[0] not in rejected)
+    middle = len(rest) if rejected else len(rest) // 2
+    parts = [part for part in (rest[:middle], rest[middle:]) if part]
+    with writing(db) as connection:
+        others = {id_: (Delivery.REJECTED, reason) for id_, reason in rejected.items()}
+        _resolve(connection, batch, Delivery.CLAIMED, others, {}, by="refused", why=why, now=now)
+        made = []
+        for part in parts:
+            new = _new_batch(connection, batch.issue, batch.provider, batch.account, worker, part, now)
+            _put(connection, new, 1)
+            made.append(new)
+        day = f"{batch.claimed_at.astimezone(UTC):%Y-%m-%d}"
+        _count(connection, batch.provider, day, -len([id_ for id_, _, _ in batch.copies if id_ in rejected]))
+        return made
+
+
+def _never_accepted(connection: sqlite3.Connection, issue: int) -> tuple[Delivery, str | None]:
+    """What becomes of a copy that was not accepted: queued again, unless its issue was cancelled meanwhile."""
+    state = connection.execute("SELECT state FROM issues WHERE number = ?", (issue,)).fetchone()
+    return (Delivery.SKIPPED, "cancelled") if state == ("cancelled",) else (Delivery.QUEUED, None)
 
 
 def _resolve(
     connection: sqlite3.Connection,
     batch: Claimed,
     most: Delivery,
-    others: dict[int, tuple[Delivery, str | None, str | None]],
+    others: Mapping[int, tuple[Delivery, str | None]],
+    message_ids: Mapping[int, str],
     *,
+    by: Settled | None,
     now: datetime,
+    why: str | None = None,
+    reason: str | None = None,
 ) -> None:
-    """Give every delivery of a batch its state: `most` in one statement, `others` one by one."""
-    settled = connection.execute(
-        "UPDATE batches SET state = 'settled', settled_at = ? WHERE number = ? AND state <> 'settled'",
-        (times.to_text(now), batch.number),
-    ).rowcount
-    if not settled:
+    """Give every open delivery of a batch its state: `most` in one statement, `others` one by one.
+
+    Without `by` the batch is uncertain from here on.
+    """
+    stamp = times.to_text(now)
+    state = "settled" if by else "uncertain"
+    found = connection.execute(
+        "UPDATE batches SET state = iif(state = 'held' AND ?1 = 'uncertain', 'held', ?1), settled_by = ?2,"
+        " settled_at = iif(?1 = 'settled', ?3, NULL),"
+        " uncertain_at = iif(?1 = 'settled', uncertain_at, coalesce(uncertain_at, ?3)),"
+        " trouble = coalesce(trouble, ?4) WHERE number = ?5 AND state <> 'settled' RETURNING message_ids",
+        (state, by, stamp, why or None, batch.number),
+    ).fetchone()
+    if found is None:
         raise StateError(f"batch {batch.number} was settled by another worker")
     connection.execute(
-        "UPDATE deliveries SET state = ? WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ?",
-        (most, batch.issue, batch.first, batch.last, batch.number),
+        "UPDATE deliveries SET state = ?, reason = ? WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ?"
+        " AND state IN (1, 4)",
+        (most, reason, batch.issue, batch.first, batch.last, batch.number),
     )
     connection.executemany(
-        "UPDATE deliveries SET state = ?, message_id = ?, reason = ? WHERE issue = ? AND subscriber = ? AND batch = ?",
+        "UPDATE deliveries SET state = ?, reason = ? WHERE issue = ? AND subscriber = ? AND batch = ?",
         [(*outcome, batch.issue, id_, batch.number) for id_, outcome in others.items()],
     )
+    if message_ids:
+        known = _read_ids(found[0]) | dict(message_ids)
+        connection.execute("UPDATE batches SET message_ids = ? WHERE number = ?", (_write_ids(known), batch.number))
+
+
+def _write_ids(ids: Mapping[int, str]) -> bytes:
+    """Write (subscriber, id) small: the step from the subscriber before, where it is not 1, and the id; compressed."""
+    lines, before = [], 0
+    for subscriber in sorted(ids):
+        step, before = subscriber - before, subscriber
+        lines.append(ids[subscriber] if step == 1 else f"{step} {ids[subscriber]}")
+    return zlib.compress("\n".join(lines).encode())
+
+
+def _read_ids(written: bytes | None) -> dict[int, str]:
+    ids: dict[int, str] = {}
+    subscriber = 0
+    for line in zlib.decompress(written).decode().split("\n") if written else ():
+        step, space, rest = line.partition(" ")
+        subscriber += int(step) if space else 1
+        ids[subscriber] = rest if space else line
+    return ids
+
+
+def message_id(db: Database, issue: int, subscriber: int) -> str | None:
+    """Give the provider's id of an accepted copy, or of the call it went in; None where it gave none."""
+    row = db.conn.execute(
+        "SELECT b.message_ids FROM deliveries d JOIN batches b ON b.number = d.batch"
+        " WHERE d.issue = ? AND d.subscriber = ? AND d.state = 2",
+        (issue, subscriber),
+    ).fetchone()
+    ids = _read_ids(row[0]) if row else {}
+    return ids.get(subscriber) or (next(iter(ids.values())) if len(ids) == 1 else None)
 
 
 def open_batches(db: Database, issue: int) -> list[OpenBatch]:
     """Give the batches of an issue that are not settled, oldest first."""
     rows = db.conn.execute(
-        "SELECT number, worker, provider, account FROM batches WHERE issue = ? AND state <> 'settled' ORDER BY number",
+        "SELECT number, worker, provider, account, state, trouble, size, claimed_at"
+        " FROM batches WHERE issue = ? AND state <> 'settled' ORDER BY number",
         (issue,),
     )
-    return [OpenBatch(*row) for row in rows]
+    return [
+        OpenBatch(number, worker, provider, account, state, trouble, size, times.from_text(claimed_at))
+        for number, worker, provider, account, state, trouble, size, claimed_at in rows
+    ]
 
 
-def adopt(db: Database, batch: OpenBatch, *, worker: int, trouble: str) -> Claimed | None:
-    """Take over a batch whose worker died, or that one's own call left open: it is uncertain from here on.
+def adopt(db: Database, number: int, *, before: int, worker: int, trouble: str, now: datetime) -> Claimed | None:
+    """Take over a batch whose worker, the one `before`, died, or that one's own call left open.
 
-    Of several who try, one gets it; the others get None.
+    It is uncertain from here on. Of several who try, one gets it; the others get None.
     """
     with writing(db) as connection:
         taken = connection.execute(
-            "UPDATE batches SET worker = ?, state = 'uncertain', trouble = coalesce(trouble, ?)"
+            "UPDATE batches SET worker = ?, state = iif(state = 'held', 'held', 'uncertain'),"
+            " trouble = coalesce(trouble, ?), uncertain_at = coalesce(uncertain_at, ?)"
             " WHERE number = ? AND worker = ? AND state <> 'settled'"
-            " RETURNING issue, provider, account, idempotency_key, claimed_at, first, last",
-            (worker, trouble, batch.number, batch.worker),
+            " RETURNING issue, provider, account, idempotency_key, claimed_at, first, last, uncertain_at, fingerprint,"
+            " size",
+            (worker, trouble, times.to_text(now), number, before),
         ).fetchone()
         if taken is None:
             return None
-        issue, provider, account, key, claimed_at, first, last = taken
+        issue, provider, account, key, claimed_at, first, last, uncertain_at, fingerprint, size = taken
         connection.execute(
-            "UPDATE deliveries SET state = 4 WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ?",
-            (issue, first, last, batch.number),
+            "UPDATE deliveries SET state = 4"
+            " WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ? AND state = 1",
+            (issue, first, last, number),
         )
-        copies = connection.execute(
-            "SELECT d.subscriber, s.email, s.name FROM deliveries d JOIN subscribers s ON s.id = d.subscriber"
-            " WHERE d.issue = ? AND d.subscriber BETWEEN ? AND ? AND d.batch = ? ORDER BY d.subscriber",
-            (issue, first, last, batch.number),
-        ).fetchall()
+        copies = uncertain_copies(db, issue, number, first, last)
         return Claimed(
-            batch.number, issue, provider, account, key, times.from_text(claimed_at), first, last, tuple(copies)
+            number, issue, provider, account, key, times.from_text(claimed_at), first, last, copies,
+            times.from_text(uncertain_at), len(copies) == size and fingerprint in (None, _fingerprint(copies)),
+        )  # fmt: skip
+
+
+def uncertain_copies(db: Database, issue: int, batch: int, first: int, last: int) -> Copies:
+    """Give the uncertain copies of a batch, whose subscribers are between two."""
+    return tuple(
+        db.conn.execute(
+            "SELECT d.subscriber, s.email, s.name FROM deliveries d JOIN subscribers s ON s.id = d.subscriber"
+            " WHERE d.issue = ? AND d.subscriber BETWEEN ? AND ? AND d.batch = ? AND d.state = 4"
+            " ORDER BY d.subscriber",
+            (issue, first, last, batch),
+        ).fetchall()
+    )
+
+
+def hold(db: Database, batch: Claimed, why: str) -> None:
+    """Leave an uncertain batch to a person."""
+    with writing(db) as connection:
+        connection.execute(
+            "UPDATE batches SET state = 'held', trouble = ? WHERE number = ? AND state = 'uncertain'",
+            (why, batch.number),
         )
 
 
@@ -248,29 +493,3 @@ def tally(db: Database, issue: int) -> dict[str, int]:
         db.conn.execute("SELECT state, count(*) FROM deliveries WHERE issue = ? GROUP BY state", (issue,)).fetchall()
     )
     return {"audience": sum(counts.values())} | {state.name.lower(): counts.get(state, 0) for state in Delivery}
-
-
-def check_ledger(db: Database) -> list[str]:
-    """Look for anything that contradicts the ledger's rules; a line each, an empty list where all holds."""
-    rules = {
-        "issue {0} is sent, but {1} of its deliveries are not settled": (
-            "SELECT d.issue, count(*) FROM deliveries d JOIN issues i ON i.number = d.issue"
-            " WHERE i.state = 'sent' AND d.state IN (0, 1, 4) GROUP BY d.issue"
-        ),
-        "issue {0} is {1}, but has deliveries": (
-            "SELECT i.number, i.state FROM issues i WHERE i.sending_at IS NULL"
-            " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.issue = i.number)"
-        ),
-        "batch {0} is {1}, but {2} of its deliveries are in a state that does not fit": (
-            "SELECT b.number, b.state, count(*) FROM batches b JOIN deliveries d"
-            " ON d.issue = b.issue AND d.subscriber BETWEEN b.first AND b.last AND d.batch = b.number"
-            " WHERE (b.state = 'settled' AND d.state IN (1, 4)) OR (b.state = 'claimed' AND d.state <> 1)"
-            " OR (b.state = 'uncertain' AND d.state <> 4) GROUP BY b.number"
-        ),
-        "{1} deliveries of issue {0} name a batch that is not theirs": (
-            "SELECT d.issue, count(*) FROM deliveries d LEFT JOIN batches b ON b.number = d.batch"
-            " WHERE d.batch IS NOT NULL AND (b.number IS NULL OR b.issue <> d.issue"
-            " OR d.subscriber NOT BETWEEN b.first AND b.last) GROUP BY d.issue"
-        ),
-    }
-    return [text.format(*row) for text, sql in rules.items() for row in db.conn.execute(sql)]

@@ -1,0 +1,154 @@
+"""Calls to a provider's HTTP API, and what a failed one proves.
+
+A call that fails before a byte of it was written has reached nobody; one that fails later may have been accepted.
+httpx tells the two apart by its exceptions (https://www.python-httpx.org/exceptions/).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from digest import __version__
+from digest.providers.interface import Batch, Pace, Proof, TryAgainError, UncertainError
+from digest.providers.options import HttpOptions
+
+CONNECT_S = 10.0
+TOTAL = 2.0
+"""A whole call, with an answer that trickles in, may take this many times the time-out of one read."""
+REASON_LENGTH = 300
+USER_AGENT = f"digest/{__version__}"
+
+
+class HttpProvider:
+    """What the providers with an HTTP API have in common: the connections, and how a call is made."""
+
+    name: str
+    account: str
+    limit: int
+    unused: frozenset[str] = frozenset()
+    proof: Proof
+
+    def __init__(self, options: HttpOptions, url: str, *, headers: Mapping[str, str], auth: Any = None) -> None:
+        self.pace: Pace = options.pace
+        self._timeout_s = options.timeout_s
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            headers={"User-Agent": USER_AGENT, **headers},
+            auth=auth,
+            # The engine hands over no more at once than `connections`; asking comes on top.
+            limits=httpx.Limits(max_connections=options.connections + 2),
+            timeout=httpx.Timeout(options.timeout_s, connect=CONNECT_S),
+            follow_redirects=False,
+        )
+
+    async def open(self, *, begin: bool) -> None:
+        """Nothing is to be made ready."""
+
+    async def ask(self, batch: Batch) -> Mapping[int, str | None]:
+        """Not to be asked, unless a provider says otherwise."""
+        raise NotImplementedError(f"{self.name} cannot be asked")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | Sequence[bytes] = b"",
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> httpx.Response:
+        """Make one call and give the whole answer, whatever its status.
+
+        `content` may be in pieces, which are written one after the other without making a whole of them.
+
+        Raises:
+            TryAgainError: nothing of it was written.
+            UncertainError: the line broke later, or the answer took too long.
+        """
+        own = dict(headers or {})
+        body: bytes | AsyncIterator[bytes] | None
+        if isinstance(content, bytes):
+            body = content or None
+        else:
+            own["Content-Length"] = str(sum(map(len, content)))
+            body = _pieces(content)
+        try:
+            async with asyncio.timeout(self._timeout_s * TOTAL):
+                return await self._client.request(method, path, content=body, headers=own, params=params)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            raise TryAgainError(f"no connection to {self._client.base_url.host}: {error or 'it timed out'}") from error
+        except TimeoutError as error:
+            raise UncertainError(f"no whole answer within {self._timeout_s * TOTAL:.0f} s") from error
+        except httpx.HTTPError as error:
+            raise UncertainError(f"the line broke: {type(error).__name__} {error}".rstrip()) from error
+
+
+async def _pieces(content: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for piece in content:
+        yield piece
+
+
+def json_of(response: httpx.Response) -> Any:
+    """Read the JSON of an answer.
+
+    Raises:
+        UncertainError: it is none, so nobody knows what the provider meant.
+    """
+    try:
+        return orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        raise UncertainError(
+            f"HTTP {response.status_code} with an answer that is no JSON: {excerpt(response)}"
+        ) from None
+
+
+def error_body(response: httpx.Response) -> dict[str, Any]:
+    """Give the JSON object of an error's answer; an empty one where it is something else, such as a proxy's page."""
+    try:
+        found = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def excerpt(response: httpx.Response) -> str:
+    """Give the beginning of an answer, on one line."""
+    return " ".join(response.text[: REASON_LENGTH * 2].split())[:REASON_LENGTH] or "(empty)"
+
+
+def told(response: httpx.Response, *words: object) -> str:
+    """Put a reason together for a person: the status and what the provider said of it."""
+    said = ", ".join(str(word) for word in words if word)
+    return f"HTTP {response.status_code}: {(said or excerpt(response))[:REASON_LENGTH]}"
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Read `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3); None where there is none."""
+    value = response.headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def fingerprint(secret: str) -> str:
+    """Give a few characters by which a key is known again, and from which it cannot be told."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:8]

@@ -1,0 +1,129 @@
+"""Resend (https://resend.com): whole messages, a hundred a call, and the one clean idempotency key of the field.
+
+Sources, read in November 2026: https://resend.com/docs/api-reference/emails/send-batch-emails,
+https://resend.com/docs/dashboard/emails/idempotency-keys, https://resend.com/docs/api-reference/errors,
+https://resend.com/docs/api-reference/introduction (rate limit).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from pydantic import Field, SecretStr
+
+from digest.providers import calls
+from digest.providers.calls import HttpProvider
+from digest.providers.interface import (
+    AccountError,
+    Answer,
+    BadCallError,
+    Batch,
+    Message,
+    Proof,
+    ProviderError,
+    QuotaError,
+    TryAgainError,
+    UncertainError,
+)
+from digest.providers.mime import mailbox
+from digest.providers.options import HttpOptions, Url
+from digest.providers.wire import Form, array, body, hole, values_of
+
+DAY_S = 24 * 3600
+SHARED = ("from", "subject", "html", "text", "reply_to", "headers", "tags", "attachments")
+"""Fields that all messages of a call have alike: where an error names one, no half of the call is better."""
+
+
+class Options(HttpOptions):
+    """What may be set about Resend."""
+
+    key: SecretStr = Field(description="The API key, re_…; sending access to the domain is enough.")
+    url: Url = Field("https://api.resend.com", description="Where its API is.")
+    calls_a_second: float = Field(10, ge=0, description="Calls begun in a second; 10 is what a team has by default.")
+
+
+def connect(options: Options) -> Resend:
+    """Make the provider."""
+    return Resend(options)
+
+
+class Resend(HttpProvider):
+    """Hands over by `POST /emails/batch`, whole or not at all (its strict validation)."""
+
+    name = "resend"
+    limit = 100
+
+    def __init__(self, options: Options) -> None:
+        key = options.key.get_secret_value()
+        super().__init__(
+            options, options.url, headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        )
+        self.account = f"{self._client.base_url.host}, key {calls.fingerprint(key)}"
+        # It keeps a key for 24 hours; an hour of them is left for the clocks and for the call itself.
+        self.proof = Proof(replay_s=DAY_S - 3600, whole=True)
+        self._encoded: tuple[Message, Form] | None = None
+
+    async def hand_over(self, batch: Batch) -> Answer:
+        """Hand over; the same key within a day gives the first call's ids again and mails nobody twice."""
+        response = await self.call(
+            "POST",
+            "/emails/batch",
+            content=self._body(batch),
+            headers={"Idempotency-Key": batch.idempotency_key},
+        )
+        if not response.is_success:
+            raise _error(response)
+        data = calls.json_of(response)
+        try:
+            ids = [str(item["id"]) for item in data["data"]]
+        except (KeyError, TypeError):
+            raise UncertainError(f"an answer without ids: {calls.excerpt(response)}") from None
+        if len(ids) != len(batch.recipients):
+            raise UncertainError(f"{len(ids)} ids for {len(batch.recipients)} messages")
+        return Answer(message_ids=ids)
+
+    def _body(self, batch: Batch) -> bytes:
+        if self._encoded is None or self._encoded[0] is not batch.message:
+            self._encoded = (batch.message, _form(batch.message))
+        form = self._encoded[1]
+        return array([form.fill(values_of(recipient)) for recipient in batch.recipients])
+
+
+def _form(message: Message) -> Form:
+    document: dict[str, Any] = {
+        "from": mailbox(message.sender_name, message.sender_address),
+        "to": [hole("to")],
+        "subject": message.subject,
+        "html": body(message.html, escape=True),
+        "text": body(message.text),
+        "headers": {name: body(value) for name, value in message.headers.items()},
+        "tags": [{"name": "copy", "value": hole("token")}],
+    }
+    if message.reply_to:
+        document["reply_to"] = [message.reply_to]
+    return Form(document)
+
+
+def _error(response: httpx.Response) -> ProviderError:
+    found = calls.error_body(response)
+    kind, words = str(found.get("name", "")), str(found.get("message", ""))
+    reason = calls.told(response, kind, words)
+    match response.status_code, kind:
+        case 429, "daily_quota_exceeded" | "monthly_quota_exceeded":
+            return QuotaError(reason)
+        case 429, _:
+            return TryAgainError(reason, after_s=calls.retry_after(response))
+        case 503, "service_unavailable":
+            return TryAgainError(reason, after_s=calls.retry_after(response))
+        case 401 | 403, _:
+            return AccountError(reason)
+        case 409, _:
+            # Still in flight, or the same key with other bytes: the first call was seen, its end is not known.
+            return UncertainError(reason)
+        case 400 | 413 | 422, _:
+            return BadCallError(reason, shared=any(f"`{name}`" in words for name in SHARED))
+        case 404 | 405, _:
+            return AccountError(f"{reason}; is resend.url right?")
+        case _:
+            return UncertainError(reason)

@@ -1,0 +1,109 @@
+"""What a person decides about an issue that is being sent: pause, resume, cancel, retry, resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from digest import times
+from digest.errors import NotFoundError, StateError
+from digest.issue import issues
+from digest.issue.model import Issue
+from digest.sending import ledger
+from digest.sending.ledger import OpenBatch
+from digest.store import Database, writing
+
+As = Literal["accepted", "resend"]
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """An uncertain batch, for a person: `addresses` are those of its uncertain copies."""
+
+    batch: OpenBatch
+    addresses: tuple[str, ...]
+
+
+def cancel(db: Database, number: int, *, now: datetime) -> Issue:
+    """Cancel an issue for good; what was queued of it is skipped.
+
+    One that nobody was mailed gives its comparisons back.
+    """
+    with writing(db) as connection:
+        issue = issues.cancel(db, number, now=now)
+        connection.execute(
+            "UPDATE deliveries SET state = 5, reason = 'cancelled' WHERE issue = ? AND state = 0", (number,)
+        )
+        return issue
+
+
+def retry_rejected(db: Database, number: int, *, now: datetime) -> int:
+    """Queue the rejected copies of an issue again, and give how many there are; one that was sent is sending again.
+
+    Those who left or were suppressed since are skipped when they are claimed.
+
+    Raises:
+        StateError: the issue was not mailed, or was cancelled.
+    """
+    with writing(db) as connection:
+        issue = issues.find_issue(db, number)
+        issues.expect(issue, "mailed again to those rejected", "sending", "paused", "sent")
+        count = connection.execute(
+            "UPDATE deliveries SET state = 0, reason = NULL WHERE issue = ? AND state = 3", (number,)
+        ).rowcount
+        if count and issue.state == "sent":
+            connection.execute(
+                "UPDATE issues SET state = 'sending', sent_at = NULL, updated_at = ? WHERE number = ?",
+                (times.to_text(now), number),
+            )
+        return count
+
+
+def unsettled(db: Database, number: int) -> list[Unsettled]:
+    """Give the uncertain batches of an issue with the addresses in them, oldest first."""
+    issues.find_issue(db, number)
+    found = []
+    for batch in ledger.open_batches(db, number):
+        rows = db.conn.execute(
+            "SELECT s.email FROM batches b JOIN deliveries d ON d.issue = b.issue"
+            " AND d.subscriber BETWEEN b.first AND b.last AND d.batch = b.number"
+            " JOIN subscribers s ON s.id = d.subscriber WHERE b.number = ? AND d.state IN (1, 4) ORDER BY d.subscriber",
+            (batch.number,),
+        )
+        found.append(Unsettled(batch, tuple(email for (email,) in rows)))
+    return found
+
+
+def resolve(
+    db: Database, number: int, batch: int, as_: As, *, lives: Callable[[int], bool], worker: int, now: datetime
+) -> int:
+    """Settle an uncertain batch as a person says; give how many copies that are.
+
+    Args:
+        db: the store.
+        number: the issue's.
+        batch: the batch's.
+        as_: they were accepted, or are to be sent again.
+        lives: tells whether the worker of a number is at work.
+        worker: who does this.
+        now: the moment.
+
+    Raises:
+        NotFoundError: the issue has no such open batch.
+        StateError: a process is at work on it.
+    """
+    issues.find_issue(db, number)
+    found = next((one for one in ledger.open_batches(db, number) if one.number == batch), None)
+    if found is None:
+        raise NotFoundError(f"issue {number} has no uncertain batch {batch}; `digest uncertain {number}` lists them")
+    if found.state != "held" and found.worker != worker and lives(found.worker):
+        raise StateError(f"a `digest send` is at work on batch {batch}; let it finish, or stop it first")
+    claimed = ledger.adopt(db, batch, before=found.worker, worker=worker, trouble="its process died", now=now)
+    if claimed is None:
+        raise StateError(f"another process took batch {batch} up meanwhile; look again: `digest uncertain {number}`")
+    accepted = {id_: None for id_, _, _ in claimed.copies} if as_ == "accepted" else {}
+    ledger.settle(db, claimed, accepted, by="person", now=now)
+    ledger.finish(db, number, now=now)
+    return len(claimed.copies)
