@@ -12,7 +12,7 @@ import hmac
 import re
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Literal
 
 from digest.errors import DigestError
@@ -44,8 +44,7 @@ class Signer:
 
     def sign_all(self, purpose: Purpose, first: int, seconds: Iterable[int]) -> list[str]:
         """Make a token for each of the second numbers, at some 700,000 a second."""
-        mac, pack = self._mac(purpose), _NUMBERS.pack
-        contents = [numbers + mac(numbers) for numbers in [pack(first, second) for second in seconds]]
+        contents = self._mac(purpose).all_of([_NUMBERS.pack(first, second) for second in seconds])
         # Eighteen bytes each are 24 characters without a filler, so that all are encoded in one go.
         text = urlsafe_b64encode(b"".join(contents)).decode()
         return [text[start : start + TOKEN_LENGTH] for start in range(0, len(text), TOKEN_LENGTH)]
@@ -61,8 +60,8 @@ class Signer:
             TokenError: it is not one of ours for this purpose.
         """
         content = urlsafe_b64decode(token) if _SPELLING.fullmatch(token) else b""
-        numbers, mac = content[: _NUMBERS.size], content[_NUMBERS.size :]
-        if len(mac) != _MAC_BYTES or not hmac.compare_digest(mac, self._mac(purpose)(numbers)):
+        numbers = content[: _NUMBERS.size]
+        if not content or not hmac.compare_digest(content, self._mac(purpose).all_of([numbers])[0]):
             raise TokenError("this link is not whole or not ours; please copy all of it from the mail")
         first, second = _NUMBERS.unpack(numbers)
         return first, second
@@ -71,26 +70,28 @@ class Signer:
         known = self._by_purpose.get(purpose)
         if known is None:
             own_key = hmac.digest(self._key, f"digest token: {purpose}".encode(), "sha256")
-            known = self._by_purpose[purpose] = _mac(own_key)
+            known = self._by_purpose[purpose] = _Mac(own_key)
         return known
 
 
-_Mac = Callable[[bytes], bytes]
+class _Mac:
+    """The cut HMAC-SHA-256 under a key of 32 bytes (RFC 2104).
 
-
-def _mac(key: bytes) -> _Mac:
-    """Give the cut HMAC-SHA-256 under a key of 32 bytes (RFC 2104): the two halves of the key are hashed once.
-
-    `hmac.new(…).copy()` does the same at half the speed: it goes through OpenSSL's contexts.
+    The two halves of the key are hashed once. `hmac.new(…).copy()` does the same at half the speed: it goes through
+    OpenSSL's contexts.
     """
-    block = key.ljust(64, b"\0")
-    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
-    def mac(message: bytes) -> bytes:
-        first, second = inner.copy(), outer.copy()
-        first.update(message)
-        second.update(first.digest())
-        return second.digest()[:_MAC_BYTES]
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
-    return mac
+    def all_of(self, messages: Iterable[bytes]) -> list[bytes]:
+        """Give each message with its code after it."""
+        inner, outer, made = self._inner.copy, self._outer.copy, []
+        for message in messages:
+            first, second = inner(), outer()
+            first.update(message)
+            second.update(first.digest())
+            made.append(message + second.digest()[:_MAC_BYTES])
+        return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -65,18 +65,16 @@ class Writer:
             columns["message"] = names.sign_all("message", self.issue, subscribers)
         if "greeting" in self.places:
             columns["greeting"] = [personalise.greeting(copy[2]) for copy in copies]
-        names_of = tuple(columns)
-        return tuple(
-            [
-                Recipient(
-                    subscriber,
-                    email if email.isascii() else sending_address(email),
-                    dict(zip(names_of, own, strict=True)),
-                )
-                for (subscriber, email, _), own in zip(copies, _rows(columns, len(copies)), strict=True)
-            ]
-        )
+        addresses = [copy[1] if copy[1].isascii() else sending_address(copy[1]) for copy in copies]
+        return tuple(map(Recipient, subscribers, addresses, _by_copy(columns, len(copies))))
 
 
-def _rows(columns: dict[str, list[str]], count: int) -> Iterable[tuple[str, ...]]:
-    return zip(*columns.values(), strict=True) if columns else [()] * count
+def _by_copy(columns: dict[str, list[str]], count: int) -> list[dict[str, str]]:
+    """Turn the values of each place into the values of each copy."""
+    if columns.keys() == {"token", "greeting"}:
+        # What a merging provider is given, a million times: twice as fast as the general way.
+        pairs = zip(columns["token"], columns["greeting"], strict=True)
+        return [{"token": token, "greeting": greeting} for token, greeting in pairs]
+    names = tuple(columns)
+    rows = zip(*columns.values(), strict=True) if columns else [()] * count
+    return [dict(zip(names, row, strict=True)) for row in rows]

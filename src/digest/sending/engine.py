@@ -28,6 +28,7 @@ from digest.providers.interface import (
     TryAgainError,
 )
 from digest.sending import ledger, pace, timing
+from digest.sending.clerk import Clerk
 from digest.sending.copies import Signers, Writer
 from digest.sending.ledger import Claimed
 from digest.sending.pace import Health
@@ -107,6 +108,8 @@ class Engine:
         self._after = 0
         self._clean = False
         self._busy = 0
+        self._put_back = 0
+        self._clerk = Clerk(self.db)
         self._due: list[str] | None = None
         self._next_zone: datetime | None = None
 
@@ -125,6 +128,7 @@ class Engine:
             issue = await self._begin(number, early=early)
             await self._work_together()
         finally:
+            self._clerk.close()
             for provider in self.providers:
                 await provider.close()
         ledger.finish(self.db, number, now=self.clock())
@@ -276,23 +280,26 @@ class Engine:
             await self._slot(lane, size)
             if self.stopping() or lane.closed:
                 return True
-            claimed = ledger.claim_batch(
-                self.db,
+            after, put_back = self._after, self._put_back
+            claimed = await self._clerk.do(
+                ledger.claim_batch,
                 self._issue.number,
                 provider=provider.name,
                 account=provider.account,
                 worker=self.worker.number,
                 size=size,
-                after=self._after,
+                after=after,
                 now=self.clock(),
                 zones=self._due,
                 a_day=pace.cap_today(self.db, provider.name, provider.pace, now=self.clock()),
             )
             if claimed is None:
                 # Others may have put copies back that lie behind; where there are none, all is claimed.
-                self._clean, self._after = self._after == 0, 0
+                if put_back == self._put_back:
+                    self._clean, self._after = after == 0, 0
                 return not self._clean
-            self._after = claimed.last
+            if put_back == self._put_back:
+                self._after = max(self._after, claimed.last)
             if claimed.copies:
                 await self._hand_over(lane, claimed)
             return True
@@ -321,11 +328,12 @@ class Engine:
     def _back_to(self, subscriber: int) -> None:
         """Copies from this subscriber on are queued again."""
         self._after, self._clean = min(self._after, subscriber - 1 if subscriber else 0), False
+        self._put_back += 1
 
     async def _hand_over(self, lane: Lane, claimed: Claimed) -> None:
         try:
             answer = await lane.provider.hand_over(self._batch(lane, claimed))
-            ledger.record(self.db, claimed, answer, now=self.clock())
+            await self._clerk.do(ledger.record, claimed, answer, now=self.clock())
         except NotAcceptedError as error:
             await self._refused(lane, claimed, error)
         except Exception as error:  # whatever it is, the batch may have been accepted

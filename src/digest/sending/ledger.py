@@ -43,6 +43,7 @@ _QUEUED = (
     " LEFT JOIN suppressions x ON x.email_key = s.email_key"
     " WHERE d.issue = :issue AND d.subscriber > :after AND d.state = 0{zones} ORDER BY d.subscriber LIMIT :size"
 )
+_OPEN = " WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ? AND state IN (1, 4)"
 _IN_ZONES = " AND coalesce(s.timezone, '') IN (SELECT value FROM json_each(:zones))"
 
 
@@ -369,11 +370,11 @@ def _resolve(
     ).fetchone()
     if found is None:
         raise StateError(f"batch {batch.number} was settled by another worker")
-    connection.execute(
-        "UPDATE deliveries SET state = ?, reason = ? WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ?"
-        " AND state IN (1, 4)",
-        (most, reason, batch.issue, batch.first, batch.last, batch.number),
-    )
+    mine = (batch.issue, batch.first, batch.last, batch.number)
+    if reason:
+        connection.execute(f"UPDATE deliveries SET reason = ?{_OPEN}", (reason, *mine))  # noqa: S608 (our own words)
+    # Apart from the state, because a reason that stays empty costs as much again when it is written.
+    connection.execute(f"UPDATE deliveries SET state = ?{_OPEN}", (most, *mine))  # noqa: S608
     connection.executemany(
         "UPDATE deliveries SET state = ?, reason = ? WHERE issue = ? AND subscriber = ? AND batch = ?",
         [(*outcome, batch.issue, id_, batch.number) for id_, outcome in others.items()],

@@ -4,7 +4,7 @@ from sqlite_utils import Database
 
 from digest.store.backup import back_up
 from digest.store.check import check_store
-from digest.store.connection import explain, open_store
+from digest.store.connection import beside, explain, file_of, open_store
 from digest.store.keys import store_key
 from digest.store.migrations import migrate, pending
 from digest.store.transactions import writing
@@ -12,8 +12,10 @@ from digest.store.transactions import writing
 __all__ = [
     "Database",
     "back_up",
+    "beside",
     "check_store",
     "explain",
+    "file_of",
     "migrate",
     "open_store",
     "pending",

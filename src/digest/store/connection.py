@@ -42,13 +42,8 @@ def open_store(path: Path, *, create: bool = False, allow_pending: bool = False)
     if new and not path.parent.is_dir():
         raise StoreError(f"the folder {path.parent} does not exist; make it, or give another --db")
     try:
-        # No implicit transactions: every write is inside `writing`.
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        connection = _connect(path)
         try:
-            connection.execute("PRAGMA foreign_keys = ON")
-            # FULL, so that a claimed batch is on the disk before the network is touched.
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA cache_size = -32000")
             db = Database(connection, strict=True)
             if create and not db.table_names():
                 migrate(db)
@@ -62,6 +57,31 @@ def open_store(path: Path, *, create: bool = False, allow_pending: bool = False)
     except sqlite3.Error as error:
         raise explain(error, path) from error
     return db
+
+
+def _connect(path: Path | str) -> sqlite3.Connection:
+    # No implicit transactions: every write is inside `writing`.
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        # FULL, so that a claimed batch is on the disk before the network is touched.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -16000")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def file_of(db: Database) -> str:
+    """Give the path of an open store's file; an empty text for one in memory."""
+    rows = db.conn.execute("PRAGMA database_list").fetchall()
+    return next(str(path or "") for _, name, path in rows if name == "main")
+
+
+def beside(file: str) -> Database:
+    """Open a store once more that is open already, for another thread; `file_of` gives its file."""
+    return Database(_connect(file), strict=True)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
