@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from digest.errors import InputError
@@ -76,6 +76,11 @@ def for_people(moment: datetime, zone: ZoneInfo) -> str:
     """Write a moment for a person: ``Thu 26 Nov 2026, 09:00 CET``."""
     local = moment.astimezone(zone)
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
+
+
+def first_on_earth(wall: datetime) -> datetime:
+    """Give the moment at which clocks show `wall` first, anywhere: on the Line Islands, 14 hours ahead of UTC."""
+    return wall.replace(tzinfo=timezone(timedelta(hours=14))).astimezone(UTC)
 
 
 def seconds(count: float) -> timedelta:

@@ -324,14 +324,24 @@ def cells(text: str) -> list[dict[str, str]]:
 
 
 def test_an_export_has_a_header_and_a_row_for_everyone(db: Database) -> None:
-    assert exported(db) == "email,name,state,suppressed,source,created_at\n"
+    assert exported(db) == "email,name,state,suppressed,source,created_at,timezone\n"
     put(db, LIST)
     assert exported(db).splitlines()[1:] == [
-        "ada@example.org,Ada,active,,import,2026-11-26T09:00:00.000000Z",
-        "bea@example.org,,pending,,import,2026-11-26T09:00:00.000000Z",
-        "cid@example.org,Cid,unsubscribed,unsubscribed,import,2026-11-26T09:00:00.000000Z",
+        "ada@example.org,Ada,active,,import,2026-11-26T09:00:00.000000Z,",
+        "bea@example.org,,pending,,import,2026-11-26T09:00:00.000000Z,",
+        "cid@example.org,Cid,unsubscribed,unsubscribed,import,2026-11-26T09:00:00.000000Z,",
     ]
     assert [row["email"] for row in cells(exported(db, "pending"))] == ["bea@example.org"]
+
+
+def test_a_time_zone_goes_in_and_comes_out_and_what_is_none_is_told(db: Database) -> None:
+    rows = "email,timezone\nada@example.org,Asia/Tokyo\nbea@example.org,Atlantis\n"
+    report = put(db, rows)
+    assert (report.added, report.unused_names) == (2, ["list.csv:3: 'Atlantis' is no time zone, and is not used"])
+    assert [row["timezone"] for row in cells(exported(db))] == ["Asia/Tokyo", ""]
+    assert put(db, rows.replace("Asia/Tokyo", "Asia/Seoul")).updated == 1
+    assert put(db, "email\nada@example.org\n").unchanged == 1
+    assert [row["timezone"] for row in cells(exported(db))] == ["Asia/Seoul", ""]
 
 
 def test_no_cell_of_an_export_is_a_formula_and_all_come_back_as_they_were(db: Database, tmp_path: Path) -> None:

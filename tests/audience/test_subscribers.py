@@ -49,7 +49,16 @@ def test_one_who_is_added_is_active(db: Database, now: datetime) -> None:
         "suppressed": None,
         "source": "added by hand",
         "created_at": "2026-11-26T09:00:00.000000Z",
+        "timezone": None,
     }
+
+
+def test_a_time_zone_is_kept_and_one_that_is_none_is_refused(db: Database, now: datetime) -> None:
+    assert add(db, "ada@example.org", now=now, timezone="Europe/Berlin")[0].timezone == "Europe/Berlin"
+    assert add(db, "ada@example.org", now=now, name="Ada")[0].timezone == "Europe/Berlin"
+    assert add(db, "ada@example.org", now=now, timezone="Asia/Tokyo")[1]
+    with pytest.raises(InputError, match="no time zone is called 'Berlin'; write it like Europe/Berlin"):
+        add(db, "bea@example.org", now=now, timezone="Berlin")
 
 
 def test_one_who_is_added_again_stays_as_they_are(db: Database, now: datetime) -> None:

@@ -24,7 +24,7 @@ from rich.progress import Progress
 from digest import __version__
 from digest.cli import cli, main
 from digest.demo import Demo
-from digest.providers.interface import Batch, Outcome
+from digest.providers.interface import Answer, Batch
 from digest.providers.outbox import Outbox
 from digest.sending.ledger import freeze_audience
 from digest.store import open_store
@@ -474,6 +474,8 @@ def test_the_status_in_json_has_one_shape(drafted: Run) -> None:
                 "number": 1,
                 "state": "draft",
                 "subject": drafted("show", "1", "--json").data["subject"],
+                "scheduled_at": None,
+                "trouble": None,
                 "comparisons": 2,
                 "audience": 0,
                 **counts,
@@ -513,7 +515,7 @@ def test_what_changed_is_told(digest: Run) -> None:
 def test_a_sending_that_is_stopped_goes_on_from_there(drafted: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     hand_over = Outbox.hand_over
 
-    async def hand_over_and_stop(self: Outbox, batch: Batch) -> list[Outcome]:
+    async def hand_over_and_stop(self: Outbox, batch: Batch) -> Answer:
         signal.raise_signal(signal.SIGINT)
         return await hand_over(self, batch)
 
@@ -531,7 +533,7 @@ def test_a_sending_that_is_stopped_goes_on_from_there(drafted: Run, monkeypatch:
 def test_a_sending_says_who_was_skipped(drafted: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     hand_over = Outbox.hand_over
 
-    async def hand_over_and_leave(self: Outbox, batch: Batch) -> list[Outcome]:
+    async def hand_over_and_leave(self: Outbox, batch: Batch) -> Answer:
         with closing(open_store(Path("digest.db"))) as db:
             db.conn.execute("UPDATE subscribers SET state = 'unsubscribed' WHERE email = 'bea@example.org'")
         return await hand_over(self, batch)
@@ -540,7 +542,7 @@ def test_a_sending_says_who_was_skipped(drafted: Run, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Outbox, "hand_over", hand_over_and_leave)
     assert drafted("send", "1", "--set", "batch_size=1", "--set", f"secret_key={SECRET}").out.splitlines() == [
         "Issue 1 is sent: 2 of 3 copies accepted.",
-        "  1 skipped, because they left or were suppressed meanwhile",
+        "  1 skipped, because they left or were suppressed meanwhile, or the issue was cancelled",
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
+from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -56,6 +58,17 @@ def sending_address(email: str) -> str:
     local, _, domain = email.rpartition("@")
     ascii_domain = validate_email(f"a@{domain}", check_deliverability=False).ascii_domain
     return f"{local}@{ascii_domain}"
+
+
+def read_timezone(text: str | None) -> str | None:
+    """Give a time zone by its IANA name, such as ``Europe/Berlin``, or None where it is none."""
+    name = (text or "").strip()
+    return name if name in _zones() else None
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def read_name(text: str | None) -> str | None:

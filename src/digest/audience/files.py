@@ -15,13 +15,13 @@ from itertools import islice
 from typing import IO, TypeVar
 
 from digest import times
-from digest.audience.addresses import read_address, read_name
+from digest.audience.addresses import read_address, read_name, read_timezone
 from digest.audience.subscribers import REASONS, STATES, Reason, State, find_subscribers, suppress
 from digest.errors import InputError, nearest
 from digest.store import Database, writing
 from digest.tables import Table, not_a_table, read_table
 
-COLUMNS = ("email", "name", "state", "suppressed", "source", "created_at")
+COLUMNS = ("email", "name", "state", "suppressed", "source", "created_at", "timezone")
 Choice = TypeVar("Choice", bound=str)
 ROWS_A_TRANSACTION = 2_000
 LONGEST_CELL = 10_000
@@ -33,6 +33,8 @@ _READ = {
     "state": "state",
     "status": "state",
     "suppressed": "suppressed",
+    "timezone": "timezone",
+    "time_zone": "timezone",
 }
 _NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -48,13 +50,14 @@ class Row:
     name: str | None
     state: State
     suppressed: Reason | None
+    timezone: str | None = None
 
 
 @dataclass
 class ImportReport:
     """What became of a file's rows. `kept_out` are those that unsubscribed or are suppressed.
 
-    `unused_names` are those that are no names to greet with; their addresses went in.
+    `unused_names` are those that are no names to greet with, or no time zones; their addresses went in.
     """
 
     file: str
@@ -78,7 +81,7 @@ def import_subscribers(
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ImportReport:
-    """Import subscribers from CSV with a header; `email` is needed, `name`, `state` and `suppressed` are read.
+    """Import subscribers from CSV with a header; `email` is needed, the others of `_READ` are read.
 
     Args:
         db: the store.
@@ -176,6 +179,9 @@ def _row(file: str, line: int, columns: dict[str, int], cells: list[str], report
     name = read_name(cell("name"))
     if cell("name") and name is None:
         report.unused_names.append(f"{file}:{line}: {cell('name')!r} is no name to greet with, and is not used")
+    zone = read_timezone(cell("timezone"))
+    if cell("timezone") and zone is None:
+        report.unused_names.append(f"{file}:{line}: {cell('timezone')!r} is no time zone, and is not used")
     return Row(
         line,
         address.email,
@@ -183,6 +189,7 @@ def _row(file: str, line: int, columns: dict[str, int], cells: list[str], report
         name,
         _one_of(STATES, "active" if state in ("", "subscribed") else state, file, line, "state"),
         _one_of(REASONS, suppressed, file, line, "suppressed") if suppressed else None,
+        zone,
     )
 
 
@@ -201,45 +208,49 @@ def _put(db: Database, rows: list[Row], report: ImportReport, *, now: datetime, 
     keys = [row.key for row in rows]
     with writing(db) as connection:
         known = {
-            key: (name, state)
-            for key, name, state in connection.execute(
-                f"SELECT email_key, name, state FROM subscribers WHERE email_key IN ({places})",  # noqa: S608
+            key: (name, state, zone)
+            for key, name, state, zone in connection.execute(
+                f"SELECT email_key, name, state, timezone FROM subscribers WHERE email_key IN ({places})",  # noqa: S608
                 keys,
             )
         }
         suppressed = dict(
             connection.execute(f"SELECT email_key, reason FROM suppressions WHERE email_key IN ({places})", keys)  # noqa: S608
         )
-        new, renamed, leaving = [], [], []
+        new, changed, leaving = [], [], []
         barred: list[tuple[str, Reason]] = []
         for row in rows:
-            name, state = known.get(row.key, (None, None))
+            name, state, zone = known.get(row.key, (None, None, None))
             reason = suppressed.get(row.key) or ("unsubscribed" if state == "unsubscribed" else None)
             leaves = row.state == "unsubscribed"
             bar: Reason | None = row.suppressed or ("unsubscribed" if leaves else None)
             if reason == "forgotten" or (reason and not leaves):
                 report.kept_out.append(f"{report.file}:{row.line}: {row.email} stays out ({reason})")
             elif state is None:
-                new.append((row.email, row.key, row.name, row.state, stamp, stamp))
+                new.append((row.email, row.key, row.name, row.timezone, row.state, stamp, stamp))
                 barred += [(row.key, bar)] if bar else []
             elif bar and (not reason or state != "unsubscribed"):
                 leaving += [(stamp, row.key)] if leaves else []
                 barred.append((row.key, bar))
                 report.updated += 1
-            elif row.name and row.name != name:
-                renamed.append((row.name, stamp, row.key))
+            elif (row.name and row.name != name) or (row.timezone and row.timezone != zone):
+                changed.append((row.name, row.timezone, stamp, row.key))
             else:
                 report.unchanged += 1
         report.added += len(new)
-        report.updated += len(renamed)
+        report.updated += len(changed)
         if dry_run:
             return
         connection.executemany(
-            "INSERT INTO subscribers (email, email_key, name, state, source, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, 'import', ?, ?)",
+            "INSERT INTO subscribers (email, email_key, name, timezone, state, source, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, 'import', ?, ?)",
             new,
         )
-        connection.executemany("UPDATE subscribers SET name = ?, updated_at = ? WHERE email_key = ?", renamed)
+        connection.executemany(
+            "UPDATE subscribers SET name = coalesce(?, name), timezone = coalesce(?, timezone), updated_at = ?"
+            " WHERE email_key = ?",
+            changed,
+        )
         connection.executemany(
             "UPDATE subscribers SET state = 'unsubscribed', updated_at = ? WHERE email_key = ?", leaving
         )

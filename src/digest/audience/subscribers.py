@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 from digest import times
-from digest.audience.addresses import Address, read_address, read_name
-from digest.errors import NotFoundError, StateError
+from digest.audience.addresses import Address, read_address, read_name, read_timezone
+from digest.errors import InputError, NotFoundError, StateError
 from digest.store import Database, writing
 
 State = Literal["pending", "active", "unsubscribed"]
@@ -20,7 +20,10 @@ REASONS: tuple[Reason, ...] = ("unsubscribed", "hard bounce", "complaint", "forg
 
 @dataclass(frozen=True)
 class Subscriber:
-    """Someone who gets, or got, the newsletter; `suppressed` is the reason why the address must not be mailed."""
+    """Someone who gets, or got, the newsletter; `suppressed` is the reason why the address must not be mailed.
+
+    `timezone` is an IANA name, or None where it is not known.
+    """
 
     id: int
     email: str
@@ -29,6 +32,7 @@ class Subscriber:
     suppressed: Reason | None
     source: str
     created_at: str
+    timezone: str | None = None
 
     def as_dict(self) -> dict[str, object]:
         """Give it for JSON and CSV, without the store's own number."""
@@ -38,13 +42,19 @@ class Subscriber:
 
 
 _SELECT = (
-    "SELECT s.id, s.email, s.name, s.state, x.reason, s.source, s.created_at"
+    "SELECT s.id, s.email, s.name, s.state, x.reason, s.source, s.created_at, s.timezone"
     " FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key"
 )
 
 
 def add(
-    db: Database, email: str, *, now: datetime, name: str | None = None, resubscribe: bool = False
+    db: Database,
+    email: str,
+    *,
+    now: datetime,
+    name: str | None = None,
+    timezone: str | None = None,
+    resubscribe: bool = False,
 ) -> tuple[Subscriber, bool]:
     """Add an active subscriber; give it, and whether it is new or changed.
 
@@ -53,13 +63,17 @@ def add(
         email: the address.
         now: the moment.
         name: a name to greet with.
+        timezone: where the reader is, as an IANA name.
         resubscribe: take back one who unsubscribed and asked to return.
 
     Raises:
-        InputError: not an address.
+        InputError: not an address, or no time zone.
         StateError: the address unsubscribed, or is suppressed.
     """
     address = read_address(email)
+    zone = read_timezone(timezone)
+    if timezone and zone is None:
+        raise InputError(f"no time zone is called {timezone!r}; write it like Europe/Berlin", field="timezone")
     stamp = times.to_text(now)
     with writing(db) as connection:
         known = _by_key(db, address)
@@ -69,14 +83,15 @@ def add(
             raise StateError(f"{email} must not be mailed ({suppressed});{advice or ' nothing was changed'}")
         connection.execute("DELETE FROM suppressions WHERE email_key = ?", (address.key,))
         clean = read_name(name)
-        if known and known.state == "active" and (clean is None or clean == known.name):
+        same = known and clean in (None, known.name) and zone in (None, known.timezone)
+        if known and known.state == "active" and same:
             return known, False
         connection.execute(
-            "INSERT INTO subscribers (email, email_key, name, state, source, created_at, updated_at)"
-            " VALUES (?, ?, ?, 'active', 'added by hand', ?, ?)"
+            "INSERT INTO subscribers (email, email_key, name, timezone, state, source, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, 'active', 'added by hand', ?, ?)"
             " ON CONFLICT (email_key) DO UPDATE SET state = 'active', name = coalesce(excluded.name, name),"
-            " updated_at = excluded.updated_at",
-            (address.email, address.key, clean, stamp, stamp),
+            " timezone = coalesce(excluded.timezone, timezone), updated_at = excluded.updated_at",
+            (address.email, address.key, clean, zone, stamp, stamp),
         )
         found = _by_key(db, address)
         assert found is not None  # noqa: S101 (just written)

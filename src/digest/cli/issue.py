@@ -160,6 +160,7 @@ def render(app: App, number: int, out: Path, test_for: str) -> None:
 @click.command(cls=Command)
 @number_argument
 @click.option("--at", metavar="TIME", help="Not to be sent before this; such as '2026-11-26 09:00'.")
+@click.option("--local", is_flag=True, help="With --at: when it is that time where the reader is.")
 @click.option(
     "--content", metavar="HASH", help="Only if it is what you looked at: the hash that `check` and `show` print."
 )
@@ -172,8 +173,14 @@ def render(app: App, number: int, out: Path, test_for: str) -> None:
     help="Approve although this check blocks, for a reason that is kept; may repeat.",
 )
 @with_app
-def approve(app: App, number: int, at: str | None, content: str | None, overrides: dict[str, str]) -> None:
-    """Check an issue and freeze it: from now on it is mailed exactly as it is."""
+def approve(app: App, number: int, at: str | None, local: bool, content: str | None, overrides: dict[str, str]) -> None:
+    """Check an issue and freeze it: from now on it is mailed exactly as it is.
+
+    With --local it goes to each reader when it is that time where they are: `send` begins up to 14 hours before, and
+    readers whose time zone is not known count as in the newsletter's own.
+    """
+    if local and not at:
+        raise click.UsageError("--local needs --at, such as --at '2026-11-26 09:00' --local")
     with app.store() as db:
         now = times.now()
         start = times.parse(at, app.settings.zone, now) if at else None
@@ -184,6 +191,7 @@ def approve(app: App, number: int, at: str | None, content: str | None, override
                 number,
                 now=now,
                 at=start,
+                local=local,
                 expected=content,
                 overrides=overrides,
                 network=app.settings.mails_people,
@@ -198,6 +206,8 @@ def approve(app: App, number: int, at: str | None, content: str | None, override
     if approved.needless:
         app.note(f"nothing to override: {', '.join(approved.needless)} does not block")
     when = f" for {times.for_people(start, app.settings.zone)}" if start else ""
+    if issue.local_time:
+        when = f" for {issue.local_time:%a %d %b %Y, %H:%M} where each reader is"
     app.say(f"Issue {number} is approved{when}: {issue.subject}")
     app.say(f"  content {(issue.content_hash or '')[:12]}; next: digest send {number}")
     app.give(
@@ -263,8 +273,12 @@ def _show(app: App, issue: Issue, fitted: Fitted) -> None:
     app.say(f"  Collected:  up to {when(issue.cutoff)}")
     if issue.approved_at:
         app.say(f"  Approved:   {when(issue.approved_at)}")
-    if issue.scheduled_at:
+    if issue.local_time:
+        app.say(f"  To be sent: {issue.local_time:%a %d %b %Y, %H:%M} where each reader is")
+    elif issue.scheduled_at:
         app.say(f"  To be sent: {when(issue.scheduled_at)}")
+    if issue.trouble:
+        app.say(f"  Trouble:    {issue.trouble}")
     if issue.sent_at:
         app.say(f"  Sent:       {when(issue.sent_at)}")
     app.say(f"  {_forms(source)}:")
@@ -304,6 +318,8 @@ def _as_dict(issue: Issue, source: Draft) -> dict[str, Any]:
         "cutoff": times.to_text(issue.cutoff),
         "content_hash": issue.content_hash,
         "scheduled_at": issue.scheduled_at and times.to_text(issue.scheduled_at),
+        "local_time": issue.local_time and issue.local_time.isoformat(),
+        "trouble": issue.trouble,
         "comparisons": [
             {"slug": item.comparison.slug, "title": item.comparison.title, "form": item.form, "updated": item.updated}
             for item in source.placed

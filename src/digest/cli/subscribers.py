@@ -29,7 +29,8 @@ def subscribers() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @with_app
 def import_(app: App, file: str, dry_run: bool) -> int:
-    """Import subscribers from CSV with the columns email, name, state (active where it is empty) and suppressed.
+    """Import subscribers from CSV with the columns email, name, state (active where it is empty), suppressed
+    and timezone.
 
     The good rows go in; bad rows and duplicates are reported with their lines. Nobody who unsubscribed or is
     suppressed is brought back.
@@ -92,12 +93,15 @@ def export(app: App, out: Path | None, state: audience.State | None) -> None:
 @subscribers.command()
 @click.argument("email")
 @click.option("--name", help="A name to greet with.")
+@click.option("--timezone", metavar="ZONE", help="Where the reader is, such as Europe/Berlin.")
 @click.option("--resubscribe", is_flag=True, help="Take back one who unsubscribed and asked to return.")
 @with_app
-def add(app: App, email: str, name: str | None, resubscribe: bool) -> None:
+def add(app: App, email: str, name: str | None, timezone: str | None, resubscribe: bool) -> None:
     """Add one subscriber."""
     with app.store(create=True) as db:
-        subscriber, changed = audience.add(db, email, now=times.now(), name=name, resubscribe=resubscribe)
+        subscriber, changed = audience.add(
+            db, email, now=times.now(), name=name, timezone=timezone, resubscribe=resubscribe
+        )
     app.say(f"{subscriber.email} is {'subscribed' if changed else 'subscribed already'}.")
     app.give({"changed": changed, **subscriber.as_dict()})
 

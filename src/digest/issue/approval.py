@@ -59,6 +59,7 @@ async def approve(
     *,
     now: datetime,
     at: datetime | None = None,
+    local: bool = False,
     expected: str | None = None,
     overrides: Mapping[str, str] | None = None,
     network: bool,
@@ -73,6 +74,7 @@ async def approve(
         number: the issue.
         now: the moment of approval.
         at: when it may be sent; at once where it is None.
+        local: to each reader when clocks where they are show the time that `at` is in the newsletter's zone.
         expected: the beginning of the hash of the content that was looked at, where one was.
         overrides: reasons, by the names of checks that may block and are to be passed over.
         network: whether the checks may ask the DNS and a spam filter.
@@ -93,7 +95,7 @@ async def approve(
         if reasons:
             raise StateError(f"issue {number} is approved already; only its time can change, and nothing be overridden")
         whole = _whole(expected, issue.content_hash or "", number)
-        return Approved(issues.reschedule(db, settings, number, now=now, at=at, expected=whole))
+        return Approved(issues.reschedule(db, settings, number, now=now, at=at, local=local, expected=whole))
     issues.expect(issue, "approved", "draft")
     mail = mail_of(db, settings, number)
     checked = issues.content_hash(mail.content)
@@ -106,7 +108,7 @@ async def approve(
     for finding in blocking:
         found.setdefault(finding.check, []).append(finding.what)
     kept = tuple(Override(check, "; ".join(said), reasons[check].strip()) for check, said in found.items())
-    frozen = issues.freeze(db, settings, number, now=now, at=at, expected=checked, overrides=kept)
+    frozen = issues.freeze(db, settings, number, now=now, at=at, local=local, expected=checked, overrides=kept)
     return Approved(frozen, tuple(findings), kept, tuple(name for name in reasons if name not in found))
 
 

@@ -206,6 +206,7 @@ def freeze(
     *,
     now: datetime,
     at: datetime | None = None,
+    local: bool = False,
     expected: str | None = None,
     overrides: Sequence[Override] = (),
 ) -> Issue:
@@ -219,6 +220,7 @@ def freeze(
         number: the issue.
         now: the moment of approval.
         at: when it may be sent; at once where it is None.
+        local: to each reader when clocks where they are show the time that `at` is in the newsletter's zone.
         expected: the hash of the content that was looked at, where one was.
         overrides: what was found and is approved all the same.
 
@@ -246,8 +248,8 @@ def freeze(
         )
         connection.execute(
             "UPDATE issues SET state = 'approved', subject = ?, preheader = ?, intro = ?, html = ?, text = ?,"
-            " links = ?, envelope = ?, content_hash = ?, approved_at = ?, scheduled_at = ?, updated_at = ?"
-            " WHERE number = ?",
+            " links = ?, envelope = ?, content_hash = ?, approved_at = ?, scheduled_at = ?, local_time = ?,"
+            " updated_at = ? WHERE number = ?",
             (
                 source.subject,
                 source.preheader,
@@ -258,7 +260,7 @@ def freeze(
                 json.dumps(asdict(content.envelope)),
                 content_hash(content),
                 times.to_text(now),
-                times.to_text(at) if at else None,
+                *_times(at, local, settings),
                 times.to_text(now),
                 number,
             ),
@@ -280,9 +282,18 @@ def changed(number: int, found: str, expected: str) -> StateError:
 
 
 def reschedule(
-    db: Database, settings: Settings, number: int, *, now: datetime, at: datetime, expected: str | None = None
+    db: Database,
+    settings: Settings,
+    number: int,
+    *,
+    now: datetime,
+    at: datetime,
+    local: bool = False,
+    expected: str | None = None,
 ) -> Issue:
-    """Give an approved issue another time; where the hash of its content is `expected`, if that is given.
+    """Give an approved issue another time, as `freeze` takes it.
+
+    Where `expected` is given, only if it is the hash of its content.
 
     Raises:
         StateError: it is not approved, `at` has passed, or its content is not the expected.
@@ -293,13 +304,26 @@ def reschedule(
         expect(issue, "given another time", "approved")
         if expected is not None and issue.content_hash != expected:
             raise changed(number, issue.content_hash or "", expected)
-        connection.execute("UPDATE issues SET scheduled_at = ? WHERE number = ?", (times.to_text(at), number))
+        connection.execute(
+            "UPDATE issues SET scheduled_at = ?, local_time = ? WHERE number = ?",
+            (*_times(at, local, settings), number),
+        )
         return find_issue(db, number)
 
 
 def _expect_to_come(at: datetime | None, now: datetime, settings: Settings) -> None:
     if at is not None and at < now:
         raise StateError(f"{times.for_people(at, settings.zone)} has passed; give a time to come, or none for now")
+
+
+def _times(at: datetime | None, local: bool, settings: Settings) -> tuple[str | None, str | None]:
+    """Give an issue's `scheduled_at`, before which nothing is sent, and its `local_time`."""
+    if at is None:
+        return None, None
+    if not local:
+        return times.to_text(at), None
+    wall = at.astimezone(settings.zone).replace(tzinfo=None)
+    return times.to_text(times.first_on_earth(wall)), wall.isoformat()
 
 
 def overrides_of(db: Database, number: int) -> list[Override]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
-
-EASTMOST = timezone(timedelta(hours=14))
-"""Where a day begins first on Earth (Line Islands)."""
 
 Quiet = tuple[time, time]
 
@@ -42,11 +39,6 @@ def _zone(name: str) -> ZoneInfo | None:
     except (KeyError, ValueError, OSError):
         # A zone that was known when the reader signed up, and is not on this machine.
         return None
-
-
-def begins_at(wall: datetime) -> datetime:
-    """Give the moment at which it is that time first, anywhere on Earth."""
-    return wall.replace(tzinfo=EASTMOST).astimezone(UTC)
 
 
 def parted(zones: Iterable[str], wall: datetime, own: str, now: datetime) -> tuple[list[str], datetime | None]:
