@@ -43,8 +43,9 @@ BUSY_S = 0.02
 """How often a hand with nothing to do looks again while others are at work."""
 TRIES = 12
 """So often a run tries to settle one uncertain batch; then the next run may."""
-ALONE = 5
-"""After so many copies refused one by one, with nothing accepted in between, it is not the addresses."""
+ALONE, ALONE_LATER = 5, 25
+"""After so many copies refused one by one, with nothing accepted in between, it is not the addresses: fewer where the
+provider has accepted nothing at all of this run."""
 
 
 class SendingError(DigestError):
@@ -56,7 +57,7 @@ class Lane:
     """A provider at work: what it takes of each copy, how it has been doing, and why it takes nothing more."""
 
     provider: Provider
-    writer: Writer
+    writer: Writer = field(init=False)
     health: Health = field(default_factory=Health)
     closed: str | None = None
     opened: bool = False
@@ -131,8 +132,8 @@ class Engine:
             self._clerk.close()
             for provider in self.providers:
                 await provider.close()
-        ledger.finish(self.db, number, now=self.clock())
-        if self.trouble:
+        done = ledger.finish(self.db, number, now=self.clock())
+        if self.trouble and not done:
             raise SendingError(
                 f"issue {number} is paused: {self.trouble}; put that right, then `digest resume {number}` and"
                 f" `digest send {number}`"
@@ -155,10 +156,7 @@ class Engine:
             hint = f"; `digest {before} {number}` comes first" if before else ""
             why = f" ({issue.trouble})" if issue.trouble else ""
             raise StateError(f"issue {number} is {issue.state}{why}, so it cannot be sent{hint}")
-        try:
-            await self.providers[0].open(begin=begin)
-        except ProviderError as error:
-            raise SendingError(f"{self.providers[0].name}: {error}; issue {number} stays as it is") from error
+        await self._open_first(number, begin=begin)
         if begin:
             ledger.freeze_audience(self.db, number, now=self.clock())
             issue = issues.find_issue(self.db, number)
@@ -167,12 +165,24 @@ class Engine:
         self._message = message_of(content)
         self._issue = issue
         self._local_time = None if early else issue.local_time
-        for provider in self.providers:
-            writer = Writer.of(number, self._message, self.signers, nonce=issue.nonce, unused=provider.unused)
-            self.lanes.append(Lane(provider, writer))
-        self.lanes[0].opened = True
+        for lane in self.lanes:
+            lane.writer = Writer.of(number, self._message, self.signers, nonce=issue.nonce, unused=lane.provider.unused)
         self.progress()
         return issue
+
+    async def _open_first(self, number: int, *, begin: bool) -> None:
+        """Make the first provider ready that can be; where none can, nothing is begun."""
+        self.lanes += [Lane(provider) for provider in self.providers]
+        for lane in self.lanes:
+            lane.opened = True
+            try:
+                await lane.provider.open(begin=begin)
+            except ProviderError as error:
+                lane.closed = f"{lane.provider.name}: {error}"
+            else:
+                return
+        why = "; ".join(lane.closed or "" for lane in self.lanes)
+        raise SendingError(f"{why}; issue {number} stays as it is, put that right and run it again")
 
     # The hands -------------------------------------------------------------------------------------------------
 
@@ -357,8 +367,11 @@ class Engine:
             self._back_to(claimed.first)
         if answer.uncertain:
             self._doubt(lane, claimed, ProviderError(next(iter(answer.uncertain.values()))))
-        if answer.trouble is not None:
-            self._ill(lane, answer.trouble)
+        trouble = answer.trouble
+        if trouble is None and answer.again:
+            trouble = TryAgainError(next(iter(answer.again.values())))
+        if trouble is not None:
+            self._ill(lane, trouble)
         elif not answer.uncertain:
             lane.health.well()
 
@@ -377,7 +390,7 @@ class Engine:
         gone = len(claimed.copies) - sum(len(part.copies) for part in parts)
         self.done["rejected"] += gone
         lane.alone += gone if not error.rejected else 0
-        if lane.alone >= ALONE:
+        if lane.alone >= (ALONE_LATER if lane.copies else ALONE):
             self._close(lane, f"{lane.provider.name} refused {lane.alone} copies one after the other: {error}")
         for part in parts:
             if lane.closed or self.stopping():

@@ -478,10 +478,14 @@ def hold(db: Database, batch: Claimed, why: str) -> None:
 
 
 def finish(db: Database, issue: int, *, now: datetime) -> bool:
-    """Call an issue sent when nothing of it is queued, claimed or uncertain; tell whether it is."""
+    """Call an issue sent when nothing of it is queued, claimed or uncertain; tell whether it is.
+
+    One that was paused for a trouble, and has nothing left, is sent too.
+    """
     with writing(db) as connection:
         connection.execute(
-            "UPDATE issues SET state = 'sent', sent_at = ?, updated_at = ? WHERE number = ? AND state = 'sending'"
+            "UPDATE issues SET state = 'sent', sent_at = ?, updated_at = ? WHERE number = ?"
+            " AND (state = 'sending' OR (state = 'paused' AND trouble IS NOT NULL))"
             " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE issue = issues.number AND state IN (0, 1, 4))",
             (times.to_text(now), times.to_text(now), issue),
         )

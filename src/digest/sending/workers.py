@@ -23,12 +23,18 @@ class Worker:
     def __init__(self, store: Path) -> None:
         # Of the file itself, whatever link leads to it: SQLite's own -wal is beside that too.
         store = store.resolve()
-        self._path = store.with_name(store.name + "-workers")
+        self._store, self._path = store, store.with_name(store.name + "-workers")
         self._file = -1
         self.number = 0
 
     def __enter__(self) -> Self:
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Whoever may write to the store may lock here; the umask has no say in it.
+        mode = self._store.stat().st_mode & 0o666 if self._store.exists() else 0o644
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            os.fchmod(self._file, mode)
+        except FileExistsError:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         while not self.number:
             number = 1 + secrets.randbelow(_NUMBERS)
             if self._lock(number):
