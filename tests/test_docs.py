@@ -10,8 +10,12 @@ from pathlib import Path
 import click
 import pytest
 
+from digest import providers, simulators
 from digest.cli import cli
-from digest.settings import Settings, load
+from digest.errors import SettingsError
+from digest.provider_options import default_of, fields_of
+from digest.settings import SETTINGS
+from digest.sources import load
 
 CHECKOUT = Path(__file__).parents[1]
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
@@ -48,9 +52,25 @@ def test_every_command_and_option_has_help(path: tuple[str, ...], command: click
 
 def test_every_setting_is_documented_in_its_own_words() -> None:
     page = (CHECKOUT / "docs" / "settings.md").read_text()
-    for name, field in Settings.model_fields.items():
+    for name, field in SETTINGS.items():
         default = f"`{field.default}`" if field.default not in ("", None) else ""
         assert f"| `{name}` | {default} | {field.description} |" in page
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_every_provider_has_its_page_its_tests_and_its_simulator(name: str) -> None:
+    assert (CHECKOUT / "docs" / "providers" / f"{name}.md").is_file()
+    assert (CHECKOUT / "tests" / "providers" / f"test_{name}.py").is_file()
+    assert (name in simulators.names()) == (name != "outbox")
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_every_option_of_a_provider_is_documented_with_its_default(name: str) -> None:
+    page = (CHECKOUT / "docs" / "providers" / f"{name}.md").read_text()
+    rows = {row[1]: row[0] for row in re.finditer(r"^\| `(\w+)` \|.*$", page, re.MULTILINE)}
+    assert {*fields_of(name)} - {*rows} == set()
+    for option, of in fields_of(name).items():
+        assert default_of(of) in rows[option]
 
 
 def test_every_dependency_says_why_it_is_there() -> None:
@@ -74,12 +94,19 @@ def test_no_link_in_a_page_is_dead(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_the_settings_shown_in_the_docs_can_be_loaded(tmp_path: Path) -> None:
-    for name in ("README.md", "docs/settings.md", "docs/providers/outbox.md"):
-        for block in re.findall(r"```toml\n(.*?)```", (CHECKOUT / name).read_text(), re.DOTALL):
-            file = tmp_path / "digest.toml"
-            file.write_text(block)
-            load(file=file, environment={})
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_the_settings_shown_in_a_page_can_be_loaded(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for block in re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL):
+        Path("digest.toml").write_text(block)
+        settings = load(environment={}).settings
+        if settings.provider in settings.providers:
+            try:
+                settings.options_for(settings.provider)
+            except SettingsError as error:
+                assert "there is no file" in str(error)  # noqa: PT017 (most pages raise nothing)
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:

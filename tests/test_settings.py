@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from digest.errors import SettingsError
-from digest.settings import Loaded, Settings, load
+from digest.settings import SETTINGS
+from digest.sources import Loaded, load
 
 SECRET = "correct horse battery staple, twice over"
 
@@ -51,7 +53,8 @@ def problem(
 
 def test_everything_has_a_default_and_a_meaning() -> None:
     loaded = load(environment={})
-    assert [setting.name for setting in loaded.explain()] == list(Settings.model_fields)
+    plain = [setting.name for setting in loaded.explain() if not setting.name.startswith("outbox.")]
+    assert plain == list(SETTINGS)
     assert all(setting.source == "default" and setting.meaning for setting in loaded.explain())
     assert not loaded.warnings
 
@@ -128,6 +131,45 @@ def test_a_wrong_secret_is_not_repeated() -> None:
     assert "4711" not in problem("secret_key = 4711")
 
 
+def test_a_secret_may_be_in_a_file_of_its_own() -> None:
+    write(SECRET + "\n", "key")
+    for loaded in (
+        load({"secret_key_file": "key"}, environment={}),
+        load(environment={"DIGEST_SECRET_KEY_FILE": "key"}),
+        load(file=write("secret_key_file = 'key'"), environment={}),
+    ):
+        assert loaded.settings.secret_key is not None
+        assert loaded.settings.secret_key.get_secret_value() == SECRET
+        assert shown(loaded, "secret_key")[0] == "********"
+        assert SECRET not in repr(loaded)
+
+
+def test_a_secret_of_a_later_source_wins_over_a_file_of_an_earlier_one() -> None:
+    write(SECRET, "key")
+    settings = load({"secret_key": "x" * 32}, environment={"DIGEST_SECRET_KEY_FILE": "key"}).settings
+    assert settings.secret_key is not None
+    assert settings.secret_key.get_secret_value() == "x" * 32
+
+
+def test_a_secrets_file_that_cannot_be_used_is_told() -> None:
+    environment = {"DIGEST_SECRET_KEY_FILE": "/run/secrets/none"}
+    assert problem(environment=environment) == (
+        "DIGEST_SECRET_KEY_FILE: /run/secrets/none cannot be read: No such file or directory"
+    )
+    Path("binary").write_bytes(b"\xff\xfe")
+    assert "names no text file in UTF-8" in problem(command_line={"secret_key_file": "binary"})
+    write("hunter2", "short")
+    said = problem("secret_key_file = 'short'")
+    assert said.startswith("digest.toml: secret_key_file: it has fewer than 32 characters")
+    assert "hunter2" not in said
+    both = {"DIGEST_SECRET_KEY": SECRET, "DIGEST_SECRET_KEY_FILE": "short"}
+    assert problem(environment=both) == ("DIGEST_SECRET_KEY_FILE: DIGEST_SECRET_KEY says the same; keep one of them")
+
+
+def test_only_a_secret_may_be_in_a_file_of_its_own() -> None:
+    assert "no setting is called 'language_file'" in problem(command_line={"language_file": "key"})
+
+
 # Wrong names ---------------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +224,15 @@ def test_a_wrong_value_is_told_with_its_source_in_that_sources_spelling() -> Non
         ("base_url", "https://example.com:99999", "Port out of range"),
         ("base_url", "https://[example.com", "Invalid IPv6 URL"),
         ("provider", "outbx", "did you mean 'outbox'?"),
+        ("provider", "", "no provider is called ''; there are "),
+        ("failover", "resnd", "did you mean 'resend'?"),
+        ("failover", "outbox", "outbox is the provider already; name another one"),
+        ("uncertain", "hld", "Input should be 'hold' or 'resend'; did you mean 'hold'?"),
+        ("quiet_hours", "22-7", "write it like 22:00-07:00"),
+        ("quiet_hours", "22:00-24:00", "write it like 22:00-07:00"),
+        ("quiet_hours", "22:60-07:00", "write it like 22:00-07:00"),
+        ("quiet_hours", "22:00-07:00-08:00", "write it like 22:00-07:00"),
+        ("quiet_hours", "07:00-7:00", "that is the whole day"),
         ("batch_size", "many", "valid integer"),
         ("batch_size", "10001", "less than or equal to 10000"),
         ("full_comparisons", "0", "greater than or equal to 1"),
@@ -219,6 +270,32 @@ def test_a_base_url_is_refused_or_usable(text: str) -> None:
     assert url.startswith(("http://", "https://"))
     assert not url.endswith("/")
     assert load({"base_url": url}, environment={}).settings.base_url == url
+
+
+# Sending --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "quiet"),
+    [
+        ("", None),
+        (" ", None),
+        ("22:00-07:00", (time(22), time(7))),
+        (" 9:30 – 17:05 ", (time(9, 30), time(17, 5))),
+        ("00:00-23:59", (time(0), time(23, 59))),
+    ],
+)
+def test_quiet_hours_are_two_times(text: str, quiet: tuple[time, time] | None) -> None:
+    assert load({"quiet_hours": text}, environment={}).settings.quiet == quiet
+
+
+@pytest.mark.parametrize(
+    ("provider", "failover", "mails"),
+    [("outbox", "", False), ("resend", "", True), ("resend", "outbox", True), ("outbox", "resend", True)],
+)
+def test_every_provider_but_the_outbox_mails_people(provider: str, failover: str, mails: bool) -> None:
+    settings = load({"provider": provider, "failover": failover}, environment={}).settings
+    assert settings.mails_people is mails
 
 
 # Files that cannot be read -------------------------------------------------------------------------------------------

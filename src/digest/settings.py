@@ -1,32 +1,26 @@
 """Every setting: its type, its default and its words.
 
-Settings come from `digest.toml`, from the environment (``DIGEST_*``) and from the command line; a later one
-wins over an earlier one.
+Where they come from, and what is said of a wrong one, is in `digest.sources`.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import tomllib
-import types
-import typing
-from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest.contrast import AA, contrast, is_color, readable_on
-from digest.errors import SettingsError, nearest
+from digest.errors import nearest
+from digest.provider_options import checked, complete, provider_named
+from digest.providers.options import Options
 
-ENV_PREFIX = "DIGEST_"
-DEFAULT_FILE = Path("digest.toml")
 COLORS = ("page", "card", "ink", "muted", "accent", "ship", "skip", "line")
 READ_ON = tuple((text, ground) for text in ("ink", "muted", "accent", "ship", "skip") for ground in ("card", "page"))
 """Which colours are texts, and on which grounds they stand."""
@@ -35,7 +29,7 @@ READ_ON = tuple((text, ground) for text in ("ink", "muted", "accent", "ship", "s
 class Settings(BaseSettings):
     """What an operator may choose. The descriptions are what `digest settings` prints."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     db: Path = Field(Path("digest.db"), description="The SQLite file that holds everything.")
     base_url: str = Field(
@@ -115,7 +109,18 @@ class Settings(BaseSettings):
         1, ge=1, le=20, description="How many comparisons an issue shows in full, the lead first."
     )
     brief_comparisons: int = Field(8, ge=0, le=100, description="How many more it shows in brief; the rest are links.")
-    provider: Literal["outbox"] = Field("outbox", description="Who takes our mail.")
+    provider: str = Field("outbox", description="Who takes our mail; `digest providers` lists them.")
+    failover: str = Field(
+        "", description="A second provider, which takes over what the first has proven not to have accepted."
+    )
+    uncertain: Literal["hold", "resend"] = Field(
+        "hold",
+        description="What becomes of copies of which nobody can find out whether they were accepted: held for a"
+        " person, or sent again.",
+    )
+    quiet_hours: str = Field(
+        "", description="Hours in which nothing is handed over, such as 22:00-07:00, in the newsletter's zone."
+    )
     outbox: Path = Field(
         Path("outbox"),
         description="The Maildir that the outbox provider writes into; a relative one is beside the store.",
@@ -126,6 +131,9 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None,
         description="The key that signs links, 32 characters or more; the store makes and keeps one where it is unset.",
+    )
+    providers: dict[str, dict[str, Any]] = Field(
+        {}, description="The options of providers, by their names; no setting itself, but a table for each provider."
     )
 
     @classmethod
@@ -204,6 +212,34 @@ class Settings(BaseSettings):
             raise ValueError("it has fewer than 32 characters; `openssl rand -hex 32` makes a good one")
         return value
 
+    @field_validator("provider", "failover")
+    @classmethod
+    def _provider(cls, value: str, info: ValidationInfo) -> str:
+        if info.field_name == "failover":
+            if not value:
+                return value
+            if value == info.data.get("provider"):
+                raise ValueError(f"{value} is the provider already; name another one")
+        return provider_named(value)
+
+    @field_validator("providers")
+    @classmethod
+    def _options(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {name: checked(provider_named(name), given) for name, given in value.items()}
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _quiet_hours(cls, value: str) -> str:
+        if not value.strip():
+            return ""
+        found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)\s*[-–]\s*([01]?\d|2[0-3]):([0-5]\d)", value.strip(), re.ASCII)
+        if found is None:
+            raise ValueError("write it like 22:00-07:00")
+        begin, end = (f"{int(hour):02}:{minute}" for hour, minute in (found.group(1, 2), found.group(3, 4)))
+        if begin == end:
+            raise ValueError("that is the whole day, in which nothing would ever be sent")
+        return f"{begin}-{end}"
+
     @field_validator("logo_url")
     @classmethod
     def _logo(cls, value: str) -> str:
@@ -273,8 +309,27 @@ class Settings(BaseSettings):
 
     @property
     def mails_people(self) -> bool:
-        """Whether the provider mails real people; the local outbox mails nobody."""
-        return self.provider != "outbox"
+        """Whether a provider mails real people; the local outbox mails nobody."""
+        return bool({self.provider, self.failover} - {"outbox", ""})
+
+    @property
+    def quiet(self) -> tuple[time, time] | None:
+        """When nothing is handed over: from the first time to before the second, which may be on the next day."""
+        if not self.quiet_hours:
+            return None
+        begin, end = map(time.fromisoformat, self.quiet_hours.split("-"))
+        return begin, end
+
+    def options_for(self, provider: str) -> Options:
+        """Give the whole options of a provider that is to be connected to.
+
+        Raises:
+            SettingsError: some are missing, or do not go together.
+        """
+        given = self.providers.get(provider, {})
+        if provider == "outbox":
+            given = {**given, "folder": self.db.parent / self.outbox}
+        return complete(provider, given)
 
     @property
     def host(self) -> str:
@@ -289,123 +344,5 @@ def _web_address(value: str) -> str:
     return value
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One setting as `digest settings` shows it."""
-
-    name: str
-    value: str
-    source: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """The settings in force, and where each came from."""
-
-    settings: Settings
-    sources: Mapping[str, str]
-    warnings: tuple[str, ...] = ()
-
-    def explain(self) -> list[Setting]:
-        """Give every setting in the order of this file, secrets masked."""
-        return [
-            Setting(
-                name,
-                _shown(getattr(self.settings, name)),
-                self.sources.get(name, "default"),
-                field.description or "",
-            )
-            for name, field in Settings.model_fields.items()
-        ]
-
-
-@dataclass
-class _Layer:
-    """Values from one source, with the words that name a key of it in an error."""
-
-    source: str
-    values: dict[str, Any]
-    spelling: str = "{}"
-
-    @classmethod
-    def from_file(cls, path: Path) -> Self:
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"{path}: {error}") from None
-        except UnicodeDecodeError:
-            raise SettingsError(f"{path}: is not UTF-8; save it as UTF-8") from None
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-        return cls(str(path), values, f"{path}: {{}}")
-
-
-def load(
-    command_line: Mapping[str, Any] | None = None,
-    *,
-    file: Path | None = None,
-    environment: Mapping[str, str] = os.environ,
-) -> Loaded:
-    """Read the settings from every source.
-
-    Args:
-        command_line: values given there, by the setting's name; the strongest source.
-        file: a settings file that must exist; `digest.toml` is read where there is one and none is named.
-        environment: where ``DIGEST_*`` is looked up.
-
-    Raises:
-        SettingsError: an unknown name or a wrong value, with its source and the nearest right one.
-    """
-    layers, warnings = [], []
-    if file is not None:
-        layers.append(_Layer.from_file(file))
-    elif DEFAULT_FILE.exists():
-        layers.append(_Layer.from_file(DEFAULT_FILE))
-    named = {key: value for key, value in environment.items() if key.upper().startswith(ENV_PREFIX)}
-    layers.append(
-        _Layer("environment", {key[len(ENV_PREFIX) :].lower(): value for key, value in named.items()}, "DIGEST_{}")
-    )
-    layers.append(_Layer("command line", dict(command_line or {}), "--set {}"))
-
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    spellings: dict[str, str] = {}
-    for layer in layers:
-        for name, value in layer.values.items():
-            spelling = layer.spelling.format(name.upper() if layer.source == "environment" else name)
-            if name not in Settings.model_fields:
-                hint = nearest(name, Settings.model_fields)
-                problem = f"{spelling}: no setting is called {name!r}{hint}"
-                if layer.source == "environment" and not hint:
-                    # A stranger's variable (Kubernetes sets DIGEST_SERVICE_HOST for a service called "digest").
-                    warnings.append(f"{spelling} is ignored: no setting is called {name!r}")
-                    continue
-                raise SettingsError(problem + ("" if hint else "; `digest settings` lists them all"))
-            values[name], sources[name], spellings[name] = value, layer.source, spelling
-    try:
-        return Loaded(Settings(**values), sources, tuple(warnings))
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:
-            raise SettingsError(str(first["msg"]).removeprefix("Value error, ")) from None
-        name = str(first["loc"][0])
-        reason = str(first["msg"]).removeprefix("Value error, ")
-        hint = nearest(str(first["input"]), _choices(name))
-        raise SettingsError(f"{spellings.get(name, name)}: {reason}{hint}") from None
-
-
-def _choices(name: str) -> tuple[str, ...]:
-    """The values a setting may take, where they can be counted."""
-    annotation = Settings.model_fields[name].annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return ()
-    return tuple(str(choice) for choice in typing.get_args(annotation))
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return "********"
-    if isinstance(value, dict):
-        return ", ".join(f"{name}={address}" for name, address in value.items())
-    return "" if value is None else str(value)
+SETTINGS = {name: field for name, field in Settings.model_fields.items() if name != "providers"}
+"""What may be set by its own name."""

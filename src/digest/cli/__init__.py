@@ -18,8 +18,10 @@ from digest.cli.checks import check, letters
 from digest.cli.db import db
 from digest.cli.demo import demo
 from digest.cli.issue import approve, cancel, draft, edit, pause, render, resume, show
-from digest.cli.sending import send, status
+from digest.cli.providers import providers
+from digest.cli.sending import resolve, retry_rejected, send, status, uncertain
 from digest.cli.settings import settings
+from digest.cli.simulate import simulate
 from digest.cli.subscribers import subscribers
 from digest.errors import DigestError, InputError
 from digest.store import explain
@@ -60,8 +62,9 @@ def completion(app: App, shell: str) -> None:
 
 
 for command in (
-    import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, status, subscribers, letters,
-    settings, db, demo,
+    import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, uncertain, resolve,
+    retry_rejected, status, subscribers, letters,
+    settings, providers, simulate, db, demo,
 ):  # fmt: skip
     cli.add_command(command)
 

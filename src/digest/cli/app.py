@@ -15,8 +15,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from digest import settings as settings_module
-from digest.settings import Loaded, Settings
+from digest import sources
+from digest.settings import Settings
+from digest.sources import Loaded
 from digest.store import Database, explain, open_store
 
 P = ParamSpec("P")
@@ -43,7 +44,7 @@ class App:
         given: dict[str, Any] = dict(self._options.get("set", {}))
         if "db" in self._options:
             given["db"] = self._options["db"]
-        loaded = settings_module.load(given, file=self._options.get("config"))
+        loaded = sources.load(given, file=self._options.get("config"))
         for warning in loaded.warnings:
             self.note(warning)
         return loaded

@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 
 from digest.cli.app import App, Command, with_app
+from digest.errors import SettingsError
 
 
 @click.command(cls=Command)
@@ -16,14 +17,21 @@ def settings(app: App) -> None:
     """Print every setting: its value, where it came from and what it means. Secrets are masked.
 
     A setting is taken from digest.toml, from the environment (DIGEST_BASE_URL for base_url) and from the
-    command line (--set base_url=...), the later winning.
+    command line (--set base_url=...), the later winning. A provider's option is called resend.key, a table
+    [resend] in digest.toml and DIGEST_RESEND_KEY in the environment.
     """
     found = app.loaded.explain()
+    for name in filter(None, (app.settings.provider, app.settings.failover)):
+        try:
+            app.settings.options_for(name)
+        except SettingsError as error:
+            app.note(str(error))
     if app.json:
         app.give([asdict(setting) for setting in found])
         return
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for column in ("setting", "value", "from"):
+    table.add_column("setting", no_wrap=True)
+    for column in ("value", "from"):
         table.add_column(column, overflow="fold")
     table.add_column("meaning", overflow="fold", ratio=1)
     for setting in found:

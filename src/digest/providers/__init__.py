@@ -13,7 +13,20 @@ from digest.providers.interface import Provider
 from digest.providers.options import Options
 
 _OURS = frozenset(
-    {"calls", "dkim_signing", "interface", "merging", "mime", "options", "sigv4", "smtp_replies", "submission", "wire"}
+    {
+        "calls",
+        "dkim_signing",
+        "interface",
+        "merging",
+        "mime",
+        "options",
+        "ses_answers",
+        "ses_body",
+        "sigv4",
+        "smtp_replies",
+        "submission",
+        "wire",
+    }
 )
 """What is in this folder and is no provider."""
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
+import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -25,6 +28,7 @@ TOTAL = 2.0
 """A whole call, with an answer that trickles in, may take this many times the time-out of one read."""
 REASON_LENGTH = 300
 USER_AGENT = f"digest/{__version__}"
+_HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 class HttpProvider:
@@ -39,6 +43,12 @@ class HttpProvider:
     def __init__(self, options: HttpOptions, url: str, *, headers: Mapping[str, str], auth: Any = None) -> None:
         self.pace: Pace = options.pace
         self._timeout_s = options.timeout_s
+        for name, value in headers.items():
+            if not _HEADER_VALUE.fullmatch(value):
+                # Without the value: it may be the key, which h11 would show in its own complaint.
+                raise ValueError(
+                    f"a key has a line break or a space at its end, or is empty: no {name} can be made of it"
+                )
         self._client = httpx.AsyncClient(
             base_url=url,
             headers={"User-Agent": USER_AGENT, **headers},
@@ -91,6 +101,9 @@ class HttpProvider:
             raise TryAgainError(f"no connection to {self._client.base_url.host}: {error or 'it timed out'}") from error
         except TimeoutError as error:
             raise UncertainError(f"no whole answer within {self._timeout_s * TOTAL:.0f} s") from error
+        except httpx.LocalProtocolError:
+            # Its words show the header it does not like, which may be the key.
+            raise UncertainError("the call cannot be written down as HTTP") from None
         except httpx.HTTPError as error:
             raise UncertainError(f"the line broke: {type(error).__name__} {error}".rstrip()) from error
 
@@ -130,23 +143,25 @@ def excerpt(response: httpx.Response) -> str:
 
 def told(response: httpx.Response, *words: object) -> str:
     """Put a reason together for a person: the status and what the provider said of it."""
-    said = ", ".join(str(word) for word in words if word)
+    said = " ".join(", ".join(str(word) for word in words if word).split())
     return f"HTTP {response.status_code}: {(said or excerpt(response))[:REASON_LENGTH]}"
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Read `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3); None where there is none."""
+    """Read `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3); None where there is none, or nonsense."""
     value = response.headers.get("retry-after", "").strip()
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        # HTTP's dates are all in GMT, also where they do not say so.
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def fingerprint(secret: str) -> str:

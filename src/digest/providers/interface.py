@@ -129,7 +129,8 @@ class Proof:
 
     `replay_s`: so long after the first try the same call may be repeated, and is sent once all the same; 0: never.
     `ask_s`: so long after it the provider can be asked which copies it has; 0: it cannot.
-    `settling_s`: what it has accepted may not show yet, when it is asked, until so long after the hand-over.
+    `settling_s`: what it has accepted may not show yet, when it is asked or called again, until so long after the
+    hand-over.
     `whole`: a call is accepted whole or not at all, so one copy seen proves all.
     """
 

@@ -19,6 +19,7 @@ NAMES = {"token": "t", "message": "m", "greeting": "g"}
 """The places' names as variables: short, because each is sent a million times."""
 GREETING_HTML = "h"
 """The greeting, escaped: none of the dialects used here escapes by itself."""
+WORD_JOINER = "\N{WORD JOINER}"
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,26 @@ class Dialect:
 
     def text(self, segments: Segments) -> str:
         """Write a plain text, a subject or a header."""
-        return self._fill(segments, NAMES, "{}\N{WORD JOINER}{}")
+        return self._fill(segments, NAMES, html=False)
 
     def html(self, segments: Segments) -> str:
         """Write an HTML body."""
-        return self._fill(segments, NAMES | {"greeting": GREETING_HTML}, "&#{0:d};{1}")
+        return self._fill(segments, NAMES | {"greeting": GREETING_HTML}, html=True)
 
-    def _fill(self, segments: Segments, names: Mapping[str, str], broken: str) -> str:
+    def _fill(self, segments: Segments, names: Mapping[str, str], *, html: bool) -> str:
         def apart(found: re.Match[str]) -> str:
             first, rest = found[0][0], found[0][1:]
-            return broken.format(ord(first) if "{0:d}" in broken else first, rest)
+            return f"&#{ord(first)};{rest}" if html else f"{first}{WORD_JOINER}{rest}"
 
-        texts = tuple(self.syntax.sub(apart, text) for text in segments.texts)
+        texts = [self.syntax.sub(apart, text) for text in segments.texts]
         values = {place: self.spell(name) for place, name in names.items()}
-        return Segments(texts, segments.places).fill(values)
+        for at, place in enumerate(segments.places):
+            # A brace right beside a variable's own would be read as one of them.
+            if values[place].startswith("{") and texts[at].endswith("{"):
+                texts[at] = texts[at][:-1] + ("&#123;" if html else "{" + WORD_JOINER)
+            if values[place].endswith("}") and texts[at + 1].startswith("}"):
+                texts[at + 1] = ("&#125;" if html else WORD_JOINER + "}") + texts[at + 1][1:]
+        return Segments(tuple(texts), segments.places).fill(values)
 
 
 MUSTACHE = Dialect(lambda name: "{{" + name + "}}", re.compile(r"\{(?=\{)"))

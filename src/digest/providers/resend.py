@@ -31,8 +31,8 @@ from digest.providers.options import HttpOptions, Url
 from digest.providers.wire import Form, array, body, hole, values_of
 
 DAY_S = 24 * 3600
-SHARED = ("from", "subject", "html", "text", "reply_to", "headers", "tags", "attachments")
-"""Fields that all messages of a call have alike: where an error names one, no half of the call is better."""
+SHARED = ("from", "subject", "html", "text", "reply_to", "headers", "tags", "attachments", "request.body")
+"""What all messages of a call have alike: where an error names one, no half of the call is better."""
 
 
 class Options(HttpOptions):
@@ -57,7 +57,14 @@ class Resend(HttpProvider):
     def __init__(self, options: Options) -> None:
         key = options.key.get_secret_value()
         super().__init__(
-            options, options.url, headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+            options,
+            options.url,
+            headers={
+                "Authorization": f"Bearer {key}",
+                "Content-Type": "application/json",
+                # What it does anyhow; but the proof rests on it, so it is said.
+                "x-batch-validation": "strict",
+            },
         )
         self.account = f"{self._client.base_url.host}, key {calls.fingerprint(key)}"
         # It keeps a key for 24 hours; an hour of them is left for the clocks and for the call itself.
@@ -73,12 +80,14 @@ class Resend(HttpProvider):
             headers={"Idempotency-Key": batch.idempotency_key},
         )
         if not response.is_success:
-            raise _error(response)
+            raise _error(response, len(batch.recipients))
         data = calls.json_of(response)
         try:
-            ids = [str(item["id"]) for item in data["data"]]
+            ids = [item["id"] for item in data["data"]]
         except (KeyError, TypeError):
             raise UncertainError(f"an answer without ids: {calls.excerpt(response)}") from None
+        if not all(isinstance(one, str) and one for one in ids):
+            raise UncertainError(f"an answer with ids that are none: {calls.excerpt(response)}")
         if len(ids) != len(batch.recipients):
             raise UncertainError(f"{len(ids)} ids for {len(batch.recipients)} messages")
         return Answer(message_ids=ids)
@@ -98,14 +107,15 @@ def _form(message: Message) -> Form:
         "html": body(message.html, escape=True),
         "text": body(message.text),
         "headers": {name: body(value) for name, value in message.headers.items()},
-        "tags": [{"name": "copy", "value": hole("token")}],
     }
+    if any("token" in part.places for part in (message.html, message.text, *message.headers.values())):
+        document["tags"] = [{"name": "copy", "value": hole("token")}]
     if message.reply_to:
         document["reply_to"] = [message.reply_to]
     return Form(document)
 
 
-def _error(response: httpx.Response) -> ProviderError:
+def _error(response: httpx.Response, copies: int) -> ProviderError:
     found = calls.error_body(response)
     kind, words = str(found.get("name", "")), str(found.get("message", ""))
     reason = calls.told(response, kind, words)
@@ -121,7 +131,12 @@ def _error(response: httpx.Response) -> ProviderError:
         case 409, _:
             # Still in flight, or the same key with other bytes: the first call was seen, its end is not known.
             return UncertainError(reason)
-        case 400 | 413 | 422, _:
+        case 400, "invalid_idempotency_key":
+            return BadCallError(reason, shared=True)
+        case 413, _:
+            # Its limit is not published: half a call may fit, and if one copy does not, none will.
+            return BadCallError(reason, shared=copies == 1)
+        case 400 | 422, _:
             return BadCallError(reason, shared=any(f"`{name}`" in words for name in SHARED))
         case 404 | 405, _:
             return AccountError(f"{reason}; is resend.url right?")

@@ -79,5 +79,7 @@ def array(documents: list[list[bytes]]) -> bytes:
     for document in documents:
         pieces += document
         pieces.append(b",")
-    pieces[-1] = b"]"
+    if documents:
+        pieces.pop()
+    pieces.append(b"]")
     return b"".join(pieces)

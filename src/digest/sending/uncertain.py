@@ -47,7 +47,7 @@ def next_step(proof: Proof, batch: Claimed, *, now: datetime, policy: Policy, se
     settling = max(0.0, proof.settling_s - known_for) if known_for >= 0 else proof.settling_s
     if proof.replay_s and batch.unchanged and -CLOCKS_S <= age < proof.replay_s:
         if sending:
-            return Step("replay")
+            return Step("replay", settling)
         if not proof.ask_s:
             return Step("leave", why="its issue is not being sent, so it is not handed over again")
     if proof.ask_s and age < proof.ask_s:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from digest.simulators.simulator import Simulator
 
-_OURS = frozenset({"faults", "server", "simulator", "record", "smtp_faults"})
+_OURS = frozenset({"faults", "record", "server", "ses_rules", "simulator", "smtp_faults"})
 
 
 def names() -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Resend, simulated: https://resend.com/docs/api-reference/emails/send-batch-emails and what is beside it.
 
 It enforces the key, the User-Agent, 100 messages a call, the required fields, addresses, tags, and the idempotency
-keys: the first ids again for the same bytes, 409 for others and for a call still in flight, 24 hours long.
+keys: the first ids again for the same bytes and 409 for others, 24 hours long. Where one message is wrong, none goes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from digest.simulators.record import Accepted, Record
 from digest.simulators.simulator import Reply, Request, Simulator
 
 DAY_S = 24 * 3600
-_ADDRESS = re.compile(r"(?:[^<>@\"]*<)?[!-9;=?A-~][!-9;=?A-~]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]{2,}>?|\"[^\"]*\" <[^<>@\s]+@[^<>@\s]+>")
+_ADDRESS = re.compile(
+    r"(?:[^<>@\"]*<)?[!-9;=?A-~][!-9;=?A-~]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]{2,}>?|\"[^\"]*\" <[^<>@\s]+@[^<>@\s]+>"
+)
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
-def simulator(key: str = "re_simulated", record: Record | None = None, domain: str = "") -> Resend:
-    """Make it; with a `domain`, mail from another is refused as not verified."""
-    return Resend(key, record, domain)
+def simulator(key: str = "re_simulated", record: Record | None = None, domain: str = "", quota: int = 0) -> Resend:
+    """Make it; with a `domain`, mail from another is refused as not verified. `quota` is its copies a day, if any."""
+    return Resend(key, record, domain, quota)
 
 
 class Resend(Simulator):
@@ -31,9 +33,9 @@ class Resend(Simulator):
 
     name = "resend"
 
-    def __init__(self, key: str, record: Record | None = None, domain: str = "") -> None:
+    def __init__(self, key: str, record: Record | None = None, domain: str = "", quota: int = 0) -> None:
         super().__init__(record)
-        self._key, self._domain = key, domain
+        self._key, self._domain, self._quota = key, domain, quota
         self._calls: dict[str, tuple[str, float, Reply]] = {}
 
     def usage(self, url: str) -> dict[str, str]:
@@ -86,6 +88,8 @@ class Resend(Simulator):
         for message in messages:
             if (problem := self._problem(message)) is not None:
                 return problem
+        if self._quota and len(self.record.accepted) + len(messages) > self._quota:
+            return _refuse(429, "daily_quota_exceeded", "You have reached your daily email quota.")
         copies = [_accepted(message, number) for message in messages]
         self.record.add(copies)
         return Reply.json(200, {"data": [{"id": copy.message_id} for copy in copies]})

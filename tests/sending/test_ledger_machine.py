@@ -1,0 +1,506 @@
+"""Whatever happens, and in whatever order: the four invariants of docs/design.md hold after every step.
+
+A machine plays everything that can befall a sending: workers that start, stop and die at any access to the store or
+in the middle of a call, providers that lose answers, people who pause, leave and decide, clocks that are put forward
+and back. What was accepted is told by the providers' own records, not by the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlite_utils import Database
+
+from digest.audience import subscribers
+from digest.audience.addresses import read_address
+from digest.errors import StateError
+from digest.issue import issues
+from digest.providers.interface import (
+    AccountError,
+    Answer,
+    BadCallError,
+    Batch,
+    Pace,
+    Proof,
+    QuotaError,
+    TryAgainError,
+    UncertainError,
+)
+from digest.sending import ledger, steering
+from digest.sending.engine import Engine, SendingError
+from digest.sending.ledger_check import check_ledger
+from sendings import DAY_S, HOUR_S, SETTINGS, SIGNERS, Clock, Hand, address, event, state, store_with
+
+WRONG_S = 40.0
+"""So wrong the clock may be, either way."""
+SETTLING_S, SHOWS_S = 120.0, 30.0
+"""When a provider says that what it has shows, and when it does: between them is room for the clock."""
+PATIENCE_S = 300.0
+
+KINDS = {
+    "repeats": Proof(replay_s=23 * HOUR_S, whole=True),
+    "repeats and answers": Proof(replay_s=23 * HOUR_S, ask_s=30 * DAY_S, settling_s=SETTLING_S, whole=True),
+    "answers": Proof(ask_s=30 * DAY_S, settling_s=SETTLING_S),
+    "answers for a while": Proof(ask_s=HOUR_S, settling_s=SETTLING_S),
+    "mute": Proof(),
+    "mute and whole": Proof(whole=True),
+}
+
+
+PLACES = st.sampled_from([(0,), (0,), (0, 2), (2, 0), (1,)])
+WHO = st.sampled_from([0, 0, 0, 1, 2])
+TURNS = st.sampled_from([0.0, 0.5, 2.0, 20.0, 200.0])
+
+
+class Killed(BaseException):
+    """The process is dead."""
+
+
+class Mortal(Database):
+    """A store as one process sees it, which may die whenever it touches it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.left: int | None = None
+        self.dead = False
+        super().__init__(connection)
+
+    @property
+    def conn(self) -> sqlite3.Connection:  # type: ignore[override]
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0 and not self.dead:
+                self.dies()
+        if self.dead:
+            raise Killed
+        return self._connection
+
+    @conn.setter
+    def conn(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def dies(self) -> None:
+        self.dead = True
+        if self._connection.in_transaction:
+            self._connection.rollback()
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """What a call comes to. `share` of the batch is accepted before it does, where a call may be taken in part."""
+
+    kind: str
+    share: float = 0.0
+
+
+MISHAPS = st.builds(
+    Mishap,
+    st.sampled_from(
+        ["lost", "lost", "lost", "again", "quota", "account", "bad call", "bad content", "in part", "nonsense", "well"]
+    ),
+    st.sampled_from([0.0, 0.5, 1.0]),
+)
+
+
+@dataclass
+class Judge:
+    """A provider with a record of its own. `wrong` is what should never have been handed to it."""
+
+    name: str
+    account: str
+    proof: Proof
+    everywhere: Counter[int]
+    clock: Clock
+    pace: Pace
+    limit: int = 4
+    unused: frozenset[str] = frozenset()
+    mishaps: list[Mishap] = field(default_factory=list)
+    deaf: int = 0
+    locked: bool = False
+    bad: set[int] = field(default_factory=set)
+    names_the_bad: bool = False
+    under_way: int = 0
+
+    def __post_init__(self) -> None:
+        self.shows_at: dict[int, float] = {}
+        self.first_calls: dict[str, tuple[float, tuple[Any, ...], Answer]] = {}
+        self.wrong: list[str] = []
+
+    async def open(self, *, begin: bool) -> None:
+        if self.locked:
+            raise AccountError("the key is wrong")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def hand_over(self, batch: Batch) -> Answer:
+        self.under_way += 1
+        try:
+            await asyncio.sleep(0.4)
+            answer = self._work(batch)
+            await asyncio.sleep(0.4)
+        finally:
+            self.under_way -= 1
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _work(self, batch: Batch) -> Answer | Exception:
+        known = self.first_calls.get(batch.idempotency_key)
+        if self.proof.replay_s and known and self.clock.time() - known[0] < DAY_S:
+            if known[1] != batch.recipients:
+                return UncertainError("the same key with another content")
+            return known[2]
+        if self.locked:
+            return AccountError("the key is wrong")
+        if found := {r.subscriber: "no such address" for r in batch.recipients if r.subscriber in self.bad}:
+            return BadCallError("a bad address", rejected=found if self.names_the_bad else None)
+        mishap = self.mishaps.pop(0) if self.mishaps else Mishap("well")
+        readers = [recipient.subscriber for recipient in batch.recipients]
+        match mishap.kind:
+            case "again":
+                return TryAgainError("too many", after_s=2 * mishap.share or None)
+            case "quota":
+                return QuotaError("no credits")
+            case "account":
+                return AccountError("suspended")
+            case "bad call":
+                return BadCallError("something in it")
+            case "bad content":
+                return BadCallError("the subject", shared=True)
+            case "lost" | "nonsense":
+                whole = self.proof.whole or mishap.share == 1
+                taken = readers[: int(mishap.share * len(readers) + 0.5)] if not whole else readers * (mishap.share > 0)
+                self._accept(batch, taken)
+                return UncertainError("the line broke") if mishap.kind == "lost" else Answer(["one"] * 99)
+            case "in part" if not self.proof.whole:
+                return self._in_part(batch, readers)
+        return self._accept(batch, readers)
+
+    def _in_part(self, batch: Batch, readers: list[int]) -> Answer:
+        """Accept the first, reject the second, put off the third, and know nothing of the fourth, which is accepted."""
+        sorts = [readers[place::4] for place in range(4)]
+        self._accept(batch, sorts[0] + sorts[3])
+        return Answer(
+            [f"{batch.number}-{reader}" for reader in sorts[0]],
+            rejected=dict.fromkeys(sorts[1], "mailbox full"),
+            again=dict.fromkeys(sorts[2], "throttled"),
+            uncertain=dict.fromkeys(sorts[3], "no answer"),
+            trouble=TryAgainError("throttled") if sorts[2] else None,
+        )
+
+    def _accept(self, batch: Batch, readers: Iterable[int]) -> Answer:
+        now, taken = self.clock.time(), list(readers)
+        for reader in taken:
+            if self.everywhere[reader]:
+                self.wrong.append(f"batch {batch.number} brings reader {reader} a second copy")
+            self.everywhere[reader] += 1
+            self.shows_at[reader] = now + SHOWS_S
+        answer = Answer([f"{batch.number}-{reader}" for reader in taken])
+        if len(taken) == len(batch.recipients):
+            self.first_calls[batch.idempotency_key] = (now, batch.recipients, answer)
+        return answer
+
+    async def ask(self, batch: Batch) -> Mapping[int, str | None]:
+        await asyncio.sleep(0.2)
+        if self.deaf:
+            self.deaf -= 1
+            raise UncertainError("it does not answer")
+        shown = {reader for reader, at in self.shows_at.items() if at <= self.clock.time()}
+        return {r.subscriber: None for r in batch.recipients if r.subscriber in shown}
+
+
+@dataclass
+class Process:
+    """A `digest send` at work."""
+
+    worker: Hand
+    db: Mortal
+    task: asyncio.Task[dict[str, int]]
+    stopping: bool = False
+
+
+class Sending(RuleBasedStateMachine):
+    """Everything that can befall a sending."""
+
+    at_work: ClassVar[Callable[[Any], bool]] = lambda self: bool(self.processes)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.crew: set[int] = set()
+        self.workers = 0
+        self.processes: list[Process] = []
+        self.accepted: Counter[int] = Counter()
+
+    @initialize(
+        readers=st.integers(1, 9),
+        first=st.sampled_from(sorted(KINDS)),
+        second=st.sampled_from(sorted(KINDS)),
+        connections=st.integers(1, 3),
+        bad=st.just(set[int]()) | st.sets(st.integers(1, 9), max_size=3),
+        names_the_bad=st.booleans(),
+        mishaps=st.lists(MISHAPS, max_size=4),
+        places=PLACES,
+    )
+    def begin(
+        self,
+        readers: int,
+        first: str,
+        second: str,
+        connections: int,
+        bad: set[int],
+        names_the_bad: bool,
+        mishaps: list[Mishap],
+        places: tuple[int, ...],
+    ) -> None:
+        self.db = store_with(readers)
+        # What is claimed, in whatever way, of those who are gone or of an issue that is not being sent.
+        self.db.conn.executescript(
+            "CREATE TEMP TABLE wrong (subscriber, batch);"
+            "CREATE TEMP TRIGGER claims AFTER UPDATE ON deliveries WHEN new.state = 1 AND new.batch IS NOT old.batch"
+            " AND (EXISTS (SELECT 1 FROM subscribers s LEFT JOIN suppressions x USING (email_key)"
+            " WHERE s.id = new.subscriber AND (s.state <> 'active' OR x.reason IS NOT NULL))"
+            " OR (SELECT state FROM issues WHERE number = new.issue) <> 'sending')"
+            " BEGIN INSERT INTO wrong VALUES (new.subscriber, new.batch); END;"
+        )
+        self.readers = readers
+        self.judges = [
+            Judge(
+                name, account, KINDS[kind], self.accepted, self.clock, Pace(connections=connections),
+                bad=set(bad), names_the_bad=names_the_bad,
+            )
+            for name, account, kind in (("one", "here", first), ("one", "elsewhere", first), ("two", "here", second))
+        ]  # fmt: skip
+        self.judges[places[0]].mishaps += mishaps
+        self._begin(places)
+        self._go_on(0.5)
+
+    def teardown(self) -> None:
+        if hasattr(self, "db"):
+            try:
+                self._run_to_the_end()
+            finally:
+                self._kill(self.processes)
+                self.clock.close()
+                self.db.close()
+        else:
+            self.clock.close()
+
+    # What processes do ---------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.processes) < 2)
+    @rule(places=PLACES, seconds=TURNS)
+    def start(self, places: tuple[int, ...], seconds: float) -> None:
+        self._begin(places)
+        self._go_on(seconds)
+
+    def _begin(self, places: tuple[int, ...]) -> Process:
+        self.workers += 1
+        worker = Hand(self.crew, self.workers)
+        db = Mortal(self.db.conn)
+        process: Process
+        engine = Engine(
+            db,
+            SETTINGS,
+            [self.judges[place] for place in places],
+            SIGNERS,
+            worker,
+            clock=self.clock.now,
+            stopping=lambda: process.stopping,
+            patience_s=PATIENCE_S,
+            draw=lambda: 0.5,
+        )
+        process = Process(worker, db, self.clock.create_task(engine.send(1)))
+        self.processes.append(process)
+        return process
+
+    @precondition(at_work)
+    @rule(seconds=TURNS)
+    def go_on(self, seconds: float) -> None:
+        """Time passes, and everyone does their work."""
+        self._go_on(seconds)
+
+    def _go_on(self, seconds: float) -> None:
+        self.clock.run_until_complete(asyncio.sleep(seconds))
+        # Another end than these is a mistake in the engine.
+        self._kill(process for process in self.processes if process.task.done() or process.db.dead)
+
+    @precondition(at_work)
+    @rule(which=st.integers(0, 1), accesses=st.none() | st.integers(0, 60), seconds=TURNS)
+    def crash(self, which: int, accesses: int | None, seconds: float) -> None:
+        """Die now, most likely in the middle of a call; or at one of the next accesses to the store."""
+        process = self.processes[which % len(self.processes)]
+        if accesses is None:
+            self._kill([process])
+        else:
+            process.db.left = accesses
+            self._go_on(seconds)
+
+    @precondition(at_work)
+    @rule(which=st.integers(0, 1))
+    def stop(self, which: int) -> None:
+        self.processes[which % len(self.processes)].stopping = True
+
+    def _kill(self, some: Iterable[Process]) -> None:
+        for process in list(some):
+            process.db.dies()
+            process.task.cancel()
+            process.worker.dies()
+            with suppress(asyncio.CancelledError, Killed, SendingError, StateError):
+                self.clock.run_until_complete(process.task)
+            self.processes = [other for other in self.processes if other is not process]
+
+    # What providers do ---------------------------------------------------------------------------------------------
+
+    @rule(which=WHO, mishaps=st.lists(MISHAPS, min_size=1, max_size=4))
+    def go_wrong(self, which: int, mishaps: list[Mishap]) -> None:
+        self.judges[which].mishaps += mishaps
+
+    @rule(which=WHO, deaf=st.sampled_from([0, 1, 15]), locked=st.booleans())
+    def take_and_answer_nothing(self, which: int, deaf: int, locked: bool) -> None:
+        self.judges[which].deaf, self.judges[which].locked = deaf, locked
+
+    @rule(reader=st.integers(1, 9), kind=st.sampled_from(["accepted", "delivered", "bounced", "opened"]))
+    def tell_of(self, reader: int, kind: str) -> None:
+        """A provider sends word of a copy it took."""
+        if self.accepted[reader]:
+            event(self.db, reader, kind)
+
+    # What people do ------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: state(self.db) in ("sending", "paused"))
+    @rule(cancel=st.sampled_from([False, False, False, True]))
+    def pause_resume_or_cancel(self, cancel: bool) -> None:
+        if state(self.db) == "sending":
+            issues.pause(self.db, 1, now=self.clock.now())
+        elif cancel:
+            steering.cancel(self.db, 1, now=self.clock.now())
+        else:
+            issues.resume(self.db, 1, now=self.clock.now())
+
+    @rule(reader=st.integers(1, 9), how=st.sampled_from(["unsubscribe", "bounce", "rename"]))
+    def leave_or_change(self, reader: int, how: str) -> None:
+        now = self.clock.now()
+        if how == "rename":
+            self.db.execute("UPDATE subscribers SET name = coalesce(name, '') || 'x' WHERE id = ?", [reader])
+        elif how == "bounce":
+            subscribers.suppress(self.db, read_address(address(reader)).key, "hard bounce", now=now)
+        elif reader <= self.readers:
+            subscribers.remove(self.db, address(reader), now=now)
+
+    @precondition(lambda self: state(self.db) in ("sending", "paused", "sent"))
+    @rule()
+    def retry_rejected(self) -> None:
+        steering.retry_rejected(self.db, 1, now=self.clock.now())
+
+    @rule(which=st.integers(0, 3))
+    def decide(self, which: int) -> None:
+        """A person looks the copies of an uncertain batch up, and says how it is, where all of them are alike."""
+        if found := steering.unsettled(self.db, 1):
+            one = found[which % len(found)]
+            there = {self.accepted[int("".join(filter(str.isdigit, name.partition("@")[0])))] for name in one.addresses}
+            if len(there) == 1:
+                self.workers += 1
+                worker = Hand(self.crew, self.workers)
+                with suppress(StateError):
+                    steering.resolve(
+                        self.db, 1, one.batch.number, "accepted" if 1 in there else "resend",
+                        lives=worker.lives, worker=worker.number, now=self.clock.now(),
+                    )  # fmt: skip
+                worker.dies()
+
+    # What clocks do ------------------------------------------------------------------------------------------------
+
+    @rule(wrong_s=st.sampled_from([0.0, WRONG_S, -WRONG_S]))
+    def put_the_clock(self, wrong_s: float) -> None:
+        self.clock.wrong_s = wrong_s
+
+    @precondition(lambda self: not any(judge.under_way for judge in self.judges))
+    @rule(seconds=st.sampled_from([60.0, HOUR_S, 22 * HOUR_S, 30 * HOUR_S]))
+    def sleep(self, seconds: float) -> None:
+        """The machine is asleep, with everyone on it."""
+        self.clock.run_until_complete(self.clock.leap(seconds))
+
+    # What holds ----------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_ledger_keeps_its_rules(self) -> None:
+        if not hasattr(self, "db"):
+            return
+        tally = ledger.tally(self.db, 1)
+        parts = ("queued", "claimed", "accepted", "rejected", "skipped", "uncertain")
+        assert tally["audience"] == sum(tally[name] for name in parts)
+        assert tally["audience"] in ((0,) if state(self.db) == "approved" else range(1, self.readers + 1))
+        if state(self.db) == "sent":
+            assert tally["queued"] == tally["claimed"] == tally["uncertain"] == 0
+        assert check_ledger(self.db) == []
+
+    @invariant()
+    def nobody_has_two_copies(self) -> None:
+        if hasattr(self, "db"):
+            assert [judge.wrong for judge in self.judges if judge.wrong] == []
+            assert max(self.accepted.values(), default=0) <= 1
+
+    @invariant()
+    def what_the_ledger_says_is_so(self) -> None:
+        """Accepted: by a provider's record too. Queued, rejected or skipped: never accepted by any."""
+        if hasattr(self, "db"):
+            for reader, number in self.db.execute("SELECT subscriber, state FROM deliveries").fetchall():
+                if number == ledger.Delivery.ACCEPTED:
+                    assert self.accepted[reader] == 1, f"reader {reader} is lost"
+                elif number in (ledger.Delivery.QUEUED, ledger.Delivery.REJECTED, ledger.Delivery.SKIPPED):
+                    assert self.accepted[reader] == 0, f"reader {reader} has a copy that the ledger does not know of"
+
+    @invariant()
+    def nothing_is_claimed_that_must_not_be(self) -> None:
+        if hasattr(self, "db"):
+            assert self.db.execute("SELECT * FROM wrong").fetchall() == []
+
+    def _run_to_the_end(self) -> None:
+        """Whatever came before: all processes die, the providers are well again, and sending goes on to its end."""
+        self._kill(self.processes)
+        for judge in self.judges:
+            judge.mishaps, judge.deaf, judge.locked = [], 0, False
+        before: dict[str, int] = {}
+        for run in range(30):
+            before = ledger.tally(self.db, 1) if run % 3 == 0 else before
+            if state(self.db) == "paused":
+                issues.resume(self.db, 1, now=self.clock.now())
+            # Each account by itself in turn: a batch is settled only where it went.
+            process = self._begin((run % 3,))
+            with suppress(SendingError, StateError):
+                self.clock.run_until_complete(process.task)
+            self._kill([process])
+            self._all_holds()
+            if run % 3 == 2 and before == ledger.tally(self.db, 1):
+                break
+        tally, held = ledger.tally(self.db, 1), steering.unsettled(self.db, 1)
+        assert tally["queued"] == tally["claimed"] == 0
+        assert sum(len(one.addresses) for one in held) == tally["uncertain"]
+        if tally["audience"] == 0:
+            assert state(self.db) == "approved", "all had left before it began"
+        elif state(self.db) != "cancelled":
+            assert state(self.db) == ("sending" if held else "sent")
+            assert all(one.batch.state == "held" for one in held)
+
+    def _all_holds(self) -> None:
+        self.the_ledger_keeps_its_rules()
+        self.nobody_has_two_copies()
+        self.what_the_ledger_says_is_so()
+        self.nothing_is_claimed_that_must_not_be()
+
+
+TestSending = Sending.TestCase
+TestSending.settings = hypothesis_settings(
+    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
