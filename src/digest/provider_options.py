@@ -7,7 +7,7 @@ is missing only when the provider is wanted, so that half a table does not stop 
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -143,14 +143,16 @@ def _reason(wrong: ErrorDetails, field: FieldInfo | None, given: Mapping[str, An
     return words
 
 
-def _missing(provider: str, options: Iterable[str]) -> str:
-    names = list(options)
-    named = " and ".join(f"{provider}.{name}" for name in names)
+def _missing(provider: str, names: Sequence[str]) -> str:
+    named = _listed([f"{provider}.{name}" for name in names])
     table = ", ".join(f"{name} = …" for name in names)
-    variables = " and ".join(f"DIGEST_{provider}_{name}".upper() for name in names)
-    return (
-        f"{named} {'is' if len(names) == 1 else 'are'} missing; set [{provider}] {table} in digest.toml, or {variables}"
-    )
+    variables = _listed([f"DIGEST_{provider}_{name}".upper() for name in names])
+    verb = "is" if len(names) == 1 else "are"
+    return f"{named} {verb} missing; set [{provider}] {table} in digest.toml, or {variables}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _is_empty(value: object) -> bool:

@@ -82,7 +82,11 @@ def _table(everyone: Sequence[_Facts]) -> Table:
     for column in ("provider", "a call", "pace", "an uncertain batch", "set up"):
         table.add_column(column, overflow="fold")
     for facts in everyone:
-        ready = f"no: {facts.trouble.partition(';')[0]}" if facts.trouble else facts.used or "yes"
+        trouble = facts.trouble.partition(";")[0]
+        if facts.used:
+            ready = f"no, though the {facts.used}: {trouble}" if trouble else f"yes, the {facts.used}"
+        else:
+            ready = f"no: {trouble}" if trouble else "yes"
         table.add_row(facts.name, f"{facts.limit:,} copies", paced(facts.pace), proved(facts.proof), ready)
     return table
 

@@ -43,17 +43,23 @@ class Signer:
 
         The same message signed for the same moment has the same signature. With a 2048-bit RSA key it takes about
         10 ms, nearly all of them in Python's own arithmetic.
+
+        Raises:
+            ValueError: it is no message, or a header in it may not be signed.
         """
-        signature = _Signature(copy, moment)
-        there = [name.lower() for name, _ in signature.headers]
-        header: bytes = signature.sign(
-            self._selector,
-            self._domain,
-            self._key,
-            signature_algorithm=self._algorithm,
-            canonicalize=(b"relaxed", b"relaxed"),
-            include_headers=[*there, *self._sealed],
-        )
+        try:
+            signature = _Signature(copy, moment)
+            there = [name.lower() for name, _ in signature.headers]
+            header: bytes = signature.sign(
+                self._selector,
+                self._domain,
+                self._key,
+                signature_algorithm=self._algorithm,
+                canonicalize=(b"relaxed", b"relaxed"),
+                include_headers=[*there, *self._sealed],
+            )
+        except dkim.DKIMException as error:
+            raise ValueError(f"it cannot be signed: {error}") from error
         return header
 
 

@@ -166,7 +166,7 @@ class Mailgun(HttpProvider):
             items, following = data["items"], urlsplit(data["paging"]["next"])
         except (KeyError, TypeError, ValueError, AttributeError):
             raise UncertainError(f"an answer without events: {calls.excerpt(response)}") from None
-        if not isinstance(items, list) or not str(following.path).startswith("/"):
+        if not isinstance(items, list) or not re.match("/[^/]", str(following.path)):
             raise UncertainError(f"an answer without events: {calls.excerpt(response)}")
         # Only the way is taken from it, never the host: the key goes nowhere else.
         return items, f"{following.path}?{following.query}" if following.query else str(following.path)

@@ -24,7 +24,8 @@ Url = Annotated[str, AfterValidator(_web_address)]
 class Options(BaseModel):
     """What every provider has; each gives its own documented limits as defaults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # An error must not show the key that stands beside what is wrong.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     calls_a_second: float = Field(0, ge=0, description="Calls begun in a second; 0 is without a limit.")
     copies_a_second: float = Field(0, ge=0, description="Copies handed over in a second; 0 is without a limit.")

@@ -166,10 +166,14 @@ class Smtp:
     async def _hand_one(self, run: _Run, mime: MimeMessage, recipient: Recipient) -> None:
         try:
             submission = await self._write(mime, recipient, run.batch)
+        except ValueError as error:
+            self._unwanted(run, recipient.subscriber, f"it cannot be written as a mail: {error}")
+            return
+        try:
             while not await self._try(run, submission, recipient.subscriber):
                 pass
         except ValueError as error:
-            run.rejected[recipient.subscriber] = f"it cannot be written as a mail: {error}"
+            run.rejected[recipient.subscriber] = str(error)
         except NotAcceptedError as error:
             run.stop(recipient.subscriber, error)
 
@@ -209,12 +213,18 @@ class Smtp:
             run.stop(subscriber, trouble)
         elif error.passes:
             run.again[subscriber] = str(error)
+        elif error.about_content:
+            self._unwanted(run, subscriber, str(error))
         else:
             run.rejected[subscriber] = str(error)
-            run.unwanted += error.about_content
-            known = self._accepted is run.batch.message or run.ids or run.uncertain
-            if run.unwanted >= TELLING and not known:
-                run.trouble = BadCallError(str(error), shared=True)
+
+    def _unwanted(self, run: _Run, subscriber: int, reason: str) -> None:
+        """Reject a copy for its content, or find that it is the issue's."""
+        run.rejected[subscriber] = reason
+        run.unwanted += 1
+        wanted = self._accepted is run.batch.message or run.ids or run.uncertain
+        if run.unwanted >= TELLING and not wanted:
+            run.trouble = BadCallError(reason, shared=True)
 
     async def _write(self, mime: MimeMessage, recipient: Recipient, batch: Batch) -> Submission:
         content = mime.copy_for(recipient, batch.date).replace(b"\n", b"\r\n")

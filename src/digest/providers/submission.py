@@ -28,6 +28,7 @@ from digest.providers.smtp_replies import CLOSING, TOO_LARGE, LostError, Refused
 Tls = Literal["implicit", "starttls", "none"]
 
 POLL_S = 0.01
+QUIT_S = 5.0
 REASON_LENGTH = 300
 
 
@@ -139,7 +140,7 @@ class Line:
         """Hand one message over; give what the server said when it accepted it.
 
         Raises:
-            ValueError: it cannot be put into commands. Nothing was written.
+            ValueError: an address cannot be put into a command. Nothing was accepted.
             RefusedError: the server said no. The line can be used on, if `alive`.
             LostError: the line broke, or the server's answer makes no sense.
         """
@@ -161,6 +162,9 @@ class Line:
         except (aiosmtplib.SMTPException, OSError) as error:
             self.cut()
             raise LostError(f"the line broke at {stage}: {_words(error)}") from error
+        except BaseException:
+            self.cut()  # It may have begun a message that the next one would run into.
+            raise
         if code != aiosmtplib.SMTPStatus.start_input:
             raise await self._no(stage, code, text)
         return await self._content(message.content)
@@ -181,7 +185,7 @@ class Line:
         """Say good-bye and close; a server that does not answer is left without."""
         transport = self._client.transport
         with suppress(aiosmtplib.SMTPException, OSError):
-            await self._client.quit()
+            await self._client.quit(timeout=min(QUIT_S, self._server.timeout_s))
         _cut(self._client, transport)
 
     def cut(self) -> None:

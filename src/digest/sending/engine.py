@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from digest import times
@@ -41,6 +41,8 @@ PATIENCE_S = 900.0
 """What comes within a quarter of an hour is waited for; with `digest send --wait`, all is."""
 BUSY_S = 0.02
 """How often a hand with nothing to do looks again while others are at work."""
+PEEK_S = 1.0
+"""So soon a provider is asked for the first time: what it shows by then need not be waited for."""
 TRIES = 12
 """So often a run tries to settle one uncertain batch; then the next run may."""
 ALONE, ALONE_LATER = 5, 25
@@ -77,6 +79,7 @@ class Doubt:
     batch: Claimed
     at: float
     tries: int = 0
+    peek: bool = False
 
 
 @dataclass
@@ -436,16 +439,21 @@ class Engine:
         if batch is not None:
             self._look_after(lane, batch)
 
-    def _look_after(self, lane: Lane, batch: Claimed, *, tries: int = 0) -> None:
-        """Plan the next look at an uncertain batch; hold it where there is nothing to look at."""
+    def _look_after(self, lane: Lane, batch: Claimed, *, tries: int = 0, peeked: bool = False) -> None:
+        """Plan the next look at an uncertain batch; hold it where there is nothing to look at.
+
+        A provider that can be asked is asked early for what it shows already, and in its time for what it does not.
+        """
         if proven := seen(self.db, batch):
             shown: Mapping[int, None] = dict.fromkeys(
                 (id_ for id_, _, _ in batch.copies) if lane.provider.proof.whole else proven
             )
             ledger.accept_some(self.db, batch, shown, by="events", now=self.clock())
             self.done["accepted"] += len(shown)
-            if len(shown) == len(batch.copies):
+            rest = tuple(copy for copy in batch.copies if copy[0] not in shown)
+            if not rest:
                 return
+            batch = replace(batch, copies=rest, unchanged=False)
         step = next_step(
             lane.provider.proof,
             batch,
@@ -456,8 +464,9 @@ class Engine:
         if step.kind == "hold":
             ledger.hold(self.db, batch, step.why)
         elif step.kind != "leave" and tries < TRIES:
-            wait = max(step.wait_s, lane.health.pause_s if tries else 0.0)
-            self._doubts[batch.number] = Doubt(lane, batch, self._time() + wait, tries)
+            peek = step.kind == "ask" and step.wait_s > PEEK_S and not peeked
+            wait = max(PEEK_S if peek else step.wait_s, lane.health.pause_s if tries else 0.0)
+            self._doubts[batch.number] = Doubt(lane, batch, self._time() + wait, tries, peek)
 
     async def _settle(self, doubt: Doubt) -> None:
         """Do what is to be done about an uncertain batch now; where that fails, plan another look."""
@@ -471,24 +480,41 @@ class Engine:
             sending=self._in_state("sending"),
         )
         try:
-            if step.wait_s > 0 or step.kind in ("hold", "leave"):
+            if doubt.peek and step.kind == "ask":
+                await self._peek(lane, batch)
+            elif step.wait_s > 0 or step.kind in ("hold", "leave"):
                 self._look_after(lane, batch, tries=doubt.tries)
             elif step.kind == "replay":
                 await self._replay(lane, batch)
             elif step.kind == "ask":
-                found = await lane.provider.ask(self._batch(lane, batch))
-                whole = lane.provider.proof.whole and found
-                accepted = {id_: found.get(id_) for id_, _, _ in batch.copies if whole or id_ in found}
-                self._settled(batch, accepted, "asked")
+                self._settled(batch, await self._ask(lane, batch), "asked")
             else:
                 self._settled(batch, {}, "setting")
         except Exception as error:  # it is as uncertain as before
             self._ill(lane, error if isinstance(error, ProviderError) else ProviderError(str(error)))
             if lane.closed is None:
-                self._look_after(lane, batch, tries=doubt.tries + 1)
+                self._look_after(lane, batch, tries=doubt.tries + 1, peeked=True)
         finally:
             self._busy -= 1
             self.progress()
+
+    async def _ask(self, lane: Lane, batch: Claimed) -> dict[int, str | None]:
+        """Ask which copies of a batch were accepted."""
+        found = await lane.provider.ask(self._batch(lane, batch))
+        whole = lane.provider.proof.whole and found
+        return {id_: found.get(id_) for id_, _, _ in batch.copies if whole or id_ in found}
+
+    async def _peek(self, lane: Lane, batch: Claimed) -> None:
+        """Ask early: what is there counts, what is not there yet is asked for again in its time."""
+        accepted = await self._ask(lane, batch)
+        if accepted:
+            ledger.accept_some(self.db, batch, accepted, by="asked", now=self.clock())
+            self.done["accepted"] += len(accepted)
+        rest = tuple(copy for copy in batch.copies if copy[0] not in accepted)
+        if rest:
+            # What is left of it is not what was handed over: it cannot be called for again.
+            left = replace(batch, copies=rest, unchanged=batch.unchanged and not accepted)
+            self._look_after(lane, left, peeked=True)
 
     def _settled(self, batch: Claimed, accepted: Mapping[int, str | None], by: ledger.Settled) -> None:
         ledger.settle(self.db, batch, accepted, by=by, now=self.clock())

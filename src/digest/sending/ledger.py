@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from hashlib import blake2b
+from itertools import accumulate
 from typing import Literal
 
 import orjson
@@ -43,7 +44,9 @@ _QUEUED = (
     " LEFT JOIN suppressions x ON x.email_key = s.email_key"
     " WHERE d.issue = :issue AND d.subscriber > :after AND d.state = 0{zones} ORDER BY d.subscriber LIMIT :size"
 )
+# The open deliveries of a batch: a copy that has its outcome is never touched again.
 _OPEN = " WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ? AND state IN (1, 4)"
+_BUT = " AND subscriber NOT IN (SELECT value FROM json_each(?))"
 _IN_ZONES = " AND coalesce(s.timezone, '') IN (SELECT value FROM json_each(:zones))"
 
 
@@ -370,37 +373,35 @@ def _resolve(
     ).fetchone()
     if found is None:
         raise StateError(f"batch {batch.number} was settled by another worker")
-    mine = (batch.issue, batch.first, batch.last, batch.number)
-    if reason:
-        connection.execute(f"UPDATE deliveries SET reason = ?{_OPEN}", (reason, *mine))  # noqa: S608 (our own words)
-    # Apart from the state, because a reason that stays empty costs as much again when it is written.
-    connection.execute(f"UPDATE deliveries SET state = ?{_OPEN}", (most, *mine))  # noqa: S608
     connection.executemany(
-        "UPDATE deliveries SET state = ?, reason = ? WHERE issue = ? AND subscriber = ? AND batch = ?",
+        "UPDATE deliveries SET state = ?, reason = ?"
+        " WHERE issue = ? AND subscriber = ? AND batch = ? AND state IN (1, 4)",
         [(*outcome, batch.issue, id_, batch.number) for id_, outcome in others.items()],
     )
+    unsure = [id_ for id_, (state, _) in others.items() if state in (Delivery.UNCERTAIN, Delivery.CLAIMED)]
+    mine = (batch.issue, batch.first, batch.last, batch.number, *([json.dumps(unsure)] if unsure else []))
+    still = _OPEN + _BUT if unsure else _OPEN
+    if reason:
+        connection.execute(f"UPDATE deliveries SET reason = ?{still}", (reason, *mine))  # noqa: S608 (our own words)
+    # Apart from the state, because a reason that stays empty costs as much again when it is written.
+    connection.execute(f"UPDATE deliveries SET state = ?{still}", (most, *mine))  # noqa: S608
     if message_ids:
         known = _read_ids(found[0]) | dict(message_ids)
         connection.execute("UPDATE batches SET message_ids = ? WHERE number = ?", (_write_ids(known), batch.number))
 
 
 def _write_ids(ids: Mapping[int, str]) -> bytes:
-    """Write (subscriber, id) small: the step from the subscriber before, where it is not 1, and the id; compressed."""
-    lines, before = [], 0
-    for subscriber in sorted(ids):
-        step, before = subscriber - before, subscriber
-        lines.append(ids[subscriber] if step == 1 else f"{step} {ids[subscriber]}")
-    return zlib.compress("\n".join(lines).encode())
+    """Write (subscriber, id) small: the steps from one subscriber to the next, mostly 1, and the ids; compressed."""
+    subscribers = sorted(ids)
+    steps = [after - before for before, after in zip([0, *subscribers], subscribers, strict=False)]
+    return zlib.compress(orjson.dumps([steps, [ids[subscriber] for subscriber in subscribers]]))
 
 
 def _read_ids(written: bytes | None) -> dict[int, str]:
-    ids: dict[int, str] = {}
-    subscriber = 0
-    for line in zlib.decompress(written).decode().split("\n") if written else ():
-        step, space, rest = line.partition(" ")
-        subscriber += int(step) if space else 1
-        ids[subscriber] = rest if space else line
-    return ids
+    if not written:
+        return {}
+    steps, ids = orjson.loads(zlib.decompress(written))
+    return dict(zip(accumulate(steps), ids, strict=True))
 
 
 def message_id(db: Database, issue: int, subscriber: int) -> str | None:

@@ -50,7 +50,8 @@ class Server:
         try:
             while await self._one(connection, reader, writer):
                 connection.start_next_cycle()
-        except (_Broken, ConnectionError, h11.RemoteProtocolError):
+        except (_Broken, ConnectionError, h11.RemoteProtocolError, asyncio.CancelledError):
+            # Cancelled is a connection that is still open when the server stops.
             writer.transport.abort()
         finally:
             writer.close()
