@@ -64,6 +64,7 @@ class Lane:
     closed: str | None = None
     opened: bool = False
     alone: int = 0
+    put_off: int = 0
     copies: int = 0
 
     def is_of(self, provider: str, account: str) -> bool:
@@ -112,6 +113,7 @@ class Engine:
         self._after = 0
         self._clean = False
         self._busy = 0
+        self._enough = False
         self._put_back = 0
         self._clerk = Clerk(self.db)
         self._due: list[str] | None = None
@@ -224,7 +226,7 @@ class Engine:
             return 0
         waits = [doubt.at - now for doubt in self._doubts.values()]
         lane = await self._open_lane()
-        if lane is not None and self._in_state("sending"):
+        if lane is not None and not self._enough and self._in_state("sending"):
             wait = self._gate(lane)
             if wait <= 0 and await self._claim(lane):
                 return 0
@@ -365,18 +367,31 @@ class Engine:
         self.done.update(accepted=accepted, rejected=len(answer.rejected))
         lane.copies += accepted
         if accepted:
-            lane.alone = 0
-        if answer.again:
+            lane.alone = lane.put_off = 0
+        if answer.again and answer.trouble is not None:
             self._back_to(claimed.first)
         if answer.uncertain:
             self._doubt(lane, claimed, ProviderError(next(iter(answer.uncertain.values()))))
-        trouble = answer.trouble
-        if trouble is None and answer.again:
-            trouble = TryAgainError(next(iter(answer.again.values())))
-        if trouble is not None:
-            self._ill(lane, trouble)
+        if answer.trouble is not None:
+            self._ill(lane, answer.trouble)
         elif not answer.uncertain:
             lane.health.well()
+            if len(answer.again) == len(claimed.copies):
+                self._put_off(lane)
+
+    def _put_off(self, lane: Lane) -> None:
+        """Every copy of a batch was put off one by one, such as by greylisting: pause longer each time, then stop.
+
+        Those put off beside others that were accepted come up again when the queue is through.
+        """
+        lane.put_off += 1
+        self._back_to(0)
+        if lane.put_off < TRIES:
+            wait = min(pace.MOST_S, pace.BASE_S * 2**lane.put_off)
+            pace.slow_down(self.db, lane.provider.name, wait, now=self.clock())
+        else:
+            self._enough = True
+            self.later = self.clock() + times.seconds(PATIENCE_S)
 
     async def _refused(self, lane: Lane, claimed: Claimed, error: NotAcceptedError) -> None:
         """Nothing of the batch was accepted: split it, or queue it again and see to the provider."""
