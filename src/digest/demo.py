@@ -47,6 +47,7 @@ class Demo:
                 "db": folder / "digest.db",
                 "outbox": Path("outbox"),
                 "provider": "outbox",
+                "failover": "",
                 "postal_address": settings.postal_address or "The Verdict Desk, 1 Sample Street, 10115 Berlin",
             }
         )

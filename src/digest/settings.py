@@ -126,7 +126,7 @@ class Settings(BaseSettings):
         description="The Maildir that the outbox provider writes into; a relative one is beside the store.",
     )
     batch_size: int = Field(
-        500, ge=1, le=10_000, description="Deliveries handed over in one call; the provider's own limit caps it."
+        1000, ge=1, le=10_000, description="Deliveries handed over in one call; the provider's own limit caps it."
     )
     secret_key: SecretStr | None = Field(
         None,

@@ -43,7 +43,11 @@ def recipient(number: int, address: str = "", name: str = "") -> Recipient:
     return Recipient(
         number,
         address or f"reader{number}@example.net",
-        {"token": f"token{number:019}", "message": f"message{number:017}", "greeting": name or f'Hello <{number}> & "Ü",'},
+        {
+            "token": f"token{number:019}",
+            "message": f"message{number:017}",
+            "greeting": name or f'Hello <{number}> & "Ü",',
+        },
     )
 
 

@@ -505,6 +505,7 @@ def test_the_simulator_pages_its_events_too() -> None:
         Reply.json(200, {"items": {}, "paging": {"next": "https://x/y"}}),
         Reply.json(200, {"items": [], "paging": {}}),
         Reply.json(200, {"items": [], "paging": {"next": None}}),
+        Reply.json(200, {"items": [], "paging": {"next": "https://x//elsewhere.example/y"}}),
         Reply(401, b"Forbidden"),
         says(404, "Domain not found"),
         says(429, "slow down"),

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.providers.batches import KEY, MESSAGE, batch, recipient, with_provider
+from batches import KEY, MESSAGE, batch, recipient, with_provider
 
 from digest.providers import connect, options_of
 from digest.providers import postmark as provider_file

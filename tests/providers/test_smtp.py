@@ -177,13 +177,19 @@ def test_an_address_outside_ascii_needs_smtputf8() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["a@example.net\r\nBcc: all@example.net", "a@example.net> NOTIFY=NEVER", "a@example.net, b@example.net", "nobody"],
+    [
+        "a@example.net\r\nBcc: all@example.net",
+        "a\x7f@example.net",
+        "a@example.net> NOTIFY=NEVER",
+        "a@example.net, b@example.net",
+        "nobody",
+    ],
 )
 def test_an_address_that_is_none_reaches_neither_a_command_nor_a_header(address: str) -> None:
     with served() as (server, options):
-        answer = hand_over(options, batch(1, extra=(recipient(9, address),)))
+        answer = hand_over(options, batch(1, extra=(recipient(9, address), recipient(10))))
     assert list(answer.rejected) == [9]
-    assert [message.address for message in server.received] == ["reader1@example.net"]
+    assert [message.address for message in server.received] == ["reader1@example.net", "reader10@example.net"]
 
 
 def test_a_line_is_used_again_and_closed_after_so_many_messages() -> None:
@@ -310,6 +316,15 @@ def test_an_issue_that_no_mail_can_have_is_refused_before_a_line_is_opened() -> 
         hand_over(options, batch(1, message=message))
     assert caught.value.shared
     assert server.connections == 0
+
+
+def test_a_header_that_no_copy_can_have_is_the_issues_fault(tmp_path: Path) -> None:
+    for name, value in (("X-Broken", "two\nlines"), ("Comments", "not to be signed")):
+        message = replace(MESSAGE, headers={**MESSAGE.headers, name: personalise.split(value)})
+        with served() as (server, options), pytest.raises(BadCallError, match="cannot be written") as caught:
+            hand_over(options | signing(tmp_path), batch(5, message=message))
+        assert caught.value.shared
+        assert server.connections == 0
 
 
 @pytest.mark.parametrize(

@@ -303,6 +303,18 @@ def test_a_refused_copy_leaves_nothing_of_itself_to_the_next() -> None:
     assert THIRD not in [message.address for message in server.received]
 
 
+@pytest.mark.parametrize("action", ["drop", "500 5.5.1 What is that?", "421 4.3.2 Shutting down"])
+def test_a_line_that_cannot_be_reset_is_replaced(action: str) -> None:
+    def script(step: Step) -> str | None:
+        refused = step.stage == "RCPT" and step.address == THIRD
+        return "550 5.1.1 No such user" if refused else action if step.stage == "RSET" else None
+
+    with served(script) as (server, options):
+        answer = hand_over(options, batch(5))
+    assert short(fates(answer, batch(5))) == "aaraa"
+    assert [message.connection for message in server.received] == [1, 1, 2, 2]
+
+
 def test_a_server_that_names_no_queue_id_gives_no_message_ids() -> None:
     with served(lambda step: "299 Thanks" if step.stage == "content" else None) as (_, options):
         assert hand_over(options, batch(2)) == Answer()

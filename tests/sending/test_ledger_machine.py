@@ -19,6 +19,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sendings import DAY_S, HOUR_S, SETTINGS, SIGNERS, Clock, Hand, address, event, state, store_with
 from sqlite_utils import Database
 
 from digest.audience import subscribers
@@ -39,7 +40,6 @@ from digest.providers.interface import (
 from digest.sending import ledger, steering
 from digest.sending.engine import Engine, SendingError
 from digest.sending.ledger_check import check_ledger
-from sendings import DAY_S, HOUR_S, SETTINGS, SIGNERS, Clock, Hand, address, event, state, store_with
 
 WRONG_S = 40.0
 """So wrong the clock may be, either way."""

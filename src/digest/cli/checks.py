@@ -11,6 +11,7 @@ import click
 
 from digest.cli.app import FAILED, App, Command, with_app
 from digest.cli.issue import number_argument
+from digest.errors import SettingsError
 from digest.issue import approval, issues
 from digest.issue.checks.model import Finding
 from digest.issue.checks.run import run
@@ -36,6 +37,11 @@ def check(app: App, number: int, network: bool | None, links: bool) -> int:
     Exits with 1 while something blocks the approval.
     """
     asked = app.settings.mails_people if network is None else network
+    for name in filter(None, (app.settings.provider, app.settings.failover)):
+        try:
+            app.settings.options_for(name)
+        except SettingsError as error:
+            app.note(f"{error}; `digest send` needs it")
     with app.store() as db:
         mail = approval.mail_of(db, app.settings, number)
         content = issues.content_hash(mail.content)

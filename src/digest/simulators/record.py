@@ -51,6 +51,11 @@ class Record:
         if self._file:
             self._file.flush()
 
+    def close(self) -> None:
+        """Close the file, where there is one."""
+        if self._file:
+            self._file.close()
+
     def addresses(self) -> Counter[str]:
         """Count the copies of each address."""
         return Counter(copy.address for copy in self.accepted)
