@@ -3,291 +3,556 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlite_utils import Database
 
-from conftest import NOW, import_sample, memory_store
+from conftest import NOW
 from digest.audience import subscribers
 from digest.audience.addresses import read_address
 from digest.errors import StateError
 from digest.issue import issues
-from digest.providers.interface import Outcome
-from digest.sending import ledger
-from digest.sending.ledger import Claimed, OpenBatch
-from digest.settings import Settings
+from digest.providers.interface import Answer
+from digest.sending import ledger, steering
+from digest.sending.ledger import Claimed
+from sendings import address, batches, claim, claimed, counts, sending, state, store_with, subscribe
 
-SETTINGS = Settings()
-
-
-def approved(db: Database, readers: int) -> None:
-    """Approve issue 1 and subscribe some readers."""
-    import_sample(db, SETTINGS)
-    issues.draft(db, SETTINGS, now=NOW)
-    issues.freeze(db, SETTINGS, 1, now=NOW)
-    for number in range(readers):
-        subscribers.add(db, f"reader{number}@example.com", now=NOW)
+LATER = NOW + timedelta(minutes=5)
+GONE = [
+    ("unsubscribed", lambda db: subscribers.remove(db, address(1), now=NOW)),
+    ("complaint", lambda db: suppress(db, 1, "complaint")),
+    ("pending", lambda db: db.execute("UPDATE subscribers SET state = 'pending' WHERE id = 1")),
+]
 
 
-def sending(db: Database, readers: int) -> None:
-    approved(db, readers)
-    ledger.freeze_audience(db, 1, now=NOW)
+def suppress(db: Database, reader: int, reason: subscribers.Reason) -> None:
+    subscribers.suppress(db, read_address(address(reader)).key, reason, now=NOW)
 
 
-def claim(db: Database, size: int = 3, worker: int = 1, after: int = 0) -> Claimed | None:
-    return ledger.claim_batch(db, 1, provider="outbox", account="/box", worker=worker, size=size, after=after, now=NOW)
+def adopted(db: Database, batch: Claimed, *, before: int = 1, worker: int = 2) -> Claimed:
+    """The batch as worker 2 takes it over from worker 1."""
+    found = ledger.adopt(db, batch.number, before=before, worker=worker, trouble="its process died", now=LATER)
+    assert found is not None
+    return found
 
 
-def claimed(db: Database, size: int = 3, worker: int = 1) -> Claimed:
-    batch = claim(db, size, worker)
-    assert batch is not None
-    return batch
+def readers(batch: Claimed) -> list[int]:
+    return [copy[0] for copy in batch.copies]
 
 
-def orphan(batch: Claimed) -> OpenBatch:
-    """The batch as others see it once its worker, number 1, is dead."""
-    return OpenBatch(batch.number, 1, batch.provider, batch.account)
+def deliveries(db: Database) -> list[tuple[Any, ...]]:
+    return list(db.execute("SELECT subscriber, state, reason FROM deliveries ORDER BY subscriber").fetchall())
 
 
-def accepted(batch: Claimed) -> list[Outcome]:
-    return [Outcome(subscriber, accepted=True) for subscriber, _, _ in batch.copies]
+def ids(db: Database, *which: int) -> list[str | None]:
+    return [ledger.message_id(db, 1, reader) for reader in which]
 
 
-def counts(db: Database) -> dict[str, int]:
-    return {name: count for name, count in ledger.tally(db, 1).items() if count}
+# Freezing the audience --------------------------------------------------------------------------------------------
 
 
-def test_the_audience_is_frozen_when_sending_begins(db: Database) -> None:
-    approved(db, 5)
-    subscribers.suppress(db, read_address("reader1@example.com").key, "complaint", now=NOW)
-    subscribers.remove(db, "reader2@example.com", now=NOW)
+def test_the_audience_is_frozen_when_sending_begins() -> None:
+    db = store_with(5)
+    suppress(db, 1, "complaint")
+    subscribers.remove(db, address(2), now=NOW)
     assert ledger.freeze_audience(db, 1, now=NOW) == 3
     subscribers.add(db, "latecomer@example.com", now=NOW)
     assert counts(db) == {"audience": 3, "queued": 3}
 
 
-def test_with_nobody_to_mail_the_issue_stays_approved(db: Database) -> None:
-    approved(db, 0)
+def test_with_nobody_to_mail_the_issue_stays_approved() -> None:
+    db = store_with(0)
     with pytest.raises(StateError, match="nobody is subscribed"):
         ledger.freeze_audience(db, 1, now=NOW)
-    assert issues.find_issue(db, 1).state == "approved"
+    assert state(db) == "approved"
+    assert issues.find_issue(db, 1).nonce is None
 
 
-def test_two_who_begin_at_once_freeze_one_audience(db: Database) -> None:
-    sending(db, 2)
+def test_two_who_begin_at_once_freeze_one_audience() -> None:
+    db = sending(2)
+    nonce = issues.find_issue(db, 1).nonce
     subscribers.add(db, "latecomer@example.com", now=NOW)
     assert ledger.freeze_audience(db, 1, now=NOW) == 2
     assert counts(db) == {"audience": 2, "queued": 2}
+    assert issues.find_issue(db, 1).nonce == nonce
 
 
-def test_an_issue_that_was_cancelled_meanwhile_is_not_begun(db: Database) -> None:
-    approved(db, 2)
+def test_each_sending_draws_its_own_nonce() -> None:
+    found = {issues.find_issue(sending(1), 1).nonce for _ in range(3)}
+    assert len(found) == 3
+    assert None not in found
+
+
+def test_an_issue_that_was_cancelled_meanwhile_is_not_begun() -> None:
+    db = store_with(2)
     issues.cancel(db, 1, now=NOW)
     with pytest.raises(StateError, match="not approved any more"):
         ledger.freeze_audience(db, 1, now=NOW)
     assert counts(db) == {}
 
 
-def test_a_claimed_delivery_is_in_one_batch(db: Database) -> None:
-    sending(db, 5)
+# Claiming ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_claimed_delivery_is_in_one_batch() -> None:
+    db = sending(5)
     first, second = claimed(db), claimed(db, worker=2)
-    assert len(first.copies) == 3
-    assert len(second.copies) == 2
-    assert {c[0] for c in first.copies} & {c[0] for c in second.copies} == set()
+    assert (readers(first), readers(second)) == ([1, 2, 3], [4, 5])
+    assert first.copies[0] == (1, address(1), "Reader 1")
     assert first.idempotency_key != second.idempotency_key
+    assert len(first.idempotency_key) == 32
     assert claim(db) is None
     assert counts(db) == {"audience": 5, "claimed": 5}
-
-
-def test_each_copy_gets_its_own_outcome(db: Database) -> None:
-    sending(db, 3)
-    batch = claimed(db)
-    one, two, three = (copy[0] for copy in batch.copies)
-    outcomes = [
-        Outcome(one, accepted=True, message_id="abc"),
-        Outcome(two, accepted=False, reason="no such mailbox"),
-        Outcome(three, accepted=True),
+    assert batches(db, "number, provider, account, worker, state, first, last, size") == [
+        (1, "taker", "here", 1, "claimed", 1, 3, 3),
+        (2, "taker", "here", 2, "claimed", 4, 5, 2),
     ]
-    ledger.record_outcomes(db, batch, outcomes, now=NOW)
-    rows = db.execute("SELECT subscriber, state, message_id, reason FROM deliveries").fetchall()
-    assert rows == [(one, 2, "abc", None), (two, 3, None, "no such mailbox"), (three, 2, None, None)]
-    assert ledger.finish(db, 1, now=NOW)
-    assert issues.find_issue(db, 1).state == "sent"
 
 
-@pytest.mark.parametrize("spoil", [lambda o: o[:-1], lambda o: [*o, Outcome(999, accepted=True)], lambda o: []])
-def test_outcomes_that_do_not_fit_the_batch_record_nothing(
-    db: Database, spoil: Callable[[list[Outcome]], list[Outcome]]
-) -> None:
-    sending(db, 3)
-    batch = claimed(db)
-    with pytest.raises(ValueError, match="one outcome for each"):
-        ledger.record_outcomes(db, batch, spoil(accepted(batch)), now=NOW)
-    assert counts(db) == {"audience": 3, "claimed": 3}
+def test_claiming_goes_on_after_the_subscriber_it_is_told() -> None:
+    db = sending(5)
+    assert readers(claimed(db, size=2, after=3)) == [4, 5]
+    assert claim(db, after=3) is None
+    assert readers(claimed(db, size=9)) == [1, 2, 3]
 
 
-def test_who_left_since_the_freeze_is_skipped_with_the_reason(db: Database) -> None:
-    sending(db, 4)
-    subscribers.remove(db, "reader0@example.com", now=NOW)
-    subscribers.suppress(db, read_address("reader1@example.com").key, "hard bounce", now=NOW)
-    db.execute("UPDATE subscribers SET state = 'pending' WHERE email = 'reader2@example.com'")
-    batch = claimed(db, size=10)
-    assert [copy[1] for copy in batch.copies] == ["reader3@example.com"]
-    reasons = db.execute("SELECT reason FROM deliveries WHERE state = 5 ORDER BY subscriber").fetchall()
-    assert reasons == [("unsubscribed",), ("hard bounce",), ("pending",)]
+def test_what_was_claimed_meanwhile_is_left_out_of_a_stretch() -> None:
+    db = sending(5)
+    claimed(db, size=2, after=1)
+    batch = claimed(db, size=9)
+    assert readers(batch) == [1, 4, 5]
+    assert db.execute("SELECT batch FROM deliveries").fetchall() == [(2,), (1,), (1,), (2,), (2,)]
 
 
-def test_a_stretch_of_only_skipped_ones_makes_no_batch(db: Database) -> None:
-    sending(db, 2)
-    for number in range(2):
-        subscribers.remove(db, f"reader{number}@example.com", now=NOW)
-    assert claimed(db).copies == ()
-    assert db.execute("SELECT count(*) FROM batches").fetchone() == (0,)
+def test_who_left_since_the_freeze_is_skipped_with_the_reason() -> None:
+    db = sending(4)
+    subscribers.remove(db, address(1), now=NOW)
+    suppress(db, 2, "hard bounce")
+    db.execute("UPDATE subscribers SET state = 'pending' WHERE id = 3")
+    assert readers(claimed(db, size=10)) == [4]
+    assert deliveries(db) == [(1, 5, "unsubscribed"), (2, 5, "hard bounce"), (3, 5, "pending"), (4, 1, None)]
+
+
+def test_a_stretch_of_only_skipped_ones_makes_no_batch() -> None:
+    db = sending(3)
+    for number in (1, 2):
+        subscribers.remove(db, address(number), now=NOW)
+    batch = claimed(db, size=2)
+    assert (batch.copies, batch.last) == ((), 2)
+    assert batches(db, "number") == []
+    assert readers(claimed(db, after=batch.last)) == [3]
+
+
+@pytest.mark.parametrize("wrong", ["paused", "cancelled", "sent", "approved"])
+def test_nothing_is_claimed_of_an_issue_that_is_not_being_sent(wrong: str) -> None:
+    db = sending(2)
+    db.execute("UPDATE issues SET state = ?", [wrong])
     assert claim(db) is None
+    assert counts(db) == {"audience": 2, "queued": 2}
+
+
+def test_a_day_s_cap_counts_all_batches_of_the_provider() -> None:
+    db = sending(9)
+    assert len(claimed(db, size=3, a_day=5).copies) == 3
+    assert len(claimed(db, size=3, a_day=5).copies) == 2
+    assert claim(db, size=3, a_day=5) is None
+    assert len(claimed(db, size=3, a_day=5, provider="other").copies) == 3
+    tomorrow = NOW + timedelta(days=1)
+    assert len(claimed(db, size=3, a_day=5, now=tomorrow).copies) == 1
+    assert ledger.copies_on(db, "taker", "2026-11-26") == 5
+    assert ledger.copies_on(db, "taker", "2026-11-27") == 1
+    assert ledger.copies_on(db, "taker", "2026-11-25") == 0
+    assert ledger.days_before(db, "taker", "2026-11-28") == 2
+    assert ledger.days_before(db, "taker", "2026-11-26") == 0
+
+
+def test_the_day_of_a_cap_is_counted_in_utc() -> None:
+    db = sending(2)
+    early = datetime.fromisoformat("2026-11-27T01:00:00+02:00")
+    claimed(db, now=early)
+    assert ledger.copies_on(db, "taker", "2026-11-26") == 2
+
+
+def test_only_readers_in_the_zones_asked_for_are_claimed() -> None:
+    db = store_with(6, {1: "Asia/Tokyo", 3: "Europe/Berlin", 5: "Asia/Tokyo"})
+    ledger.freeze_audience(db, 1, now=NOW)
+    subscribers.remove(db, address(5), now=NOW)
+    assert claim(db, zones=[]) is None
+    assert readers(claimed(db, size=9, zones=["Asia/Tokyo"])) == [1]
+    assert claim(db, zones=["Asia/Tokyo"]) is None
+    assert readers(claimed(db, size=2, zones=[""])) == [2, 4]
+    assert readers(claimed(db, size=9, zones=["", "Europe/Berlin"])) == [3, 6]
+    assert counts(db) == {"audience": 6, "claimed": 5, "skipped": 1}
+
+
+# Recording what the provider said ---------------------------------------------------------------------------------
+
+
+def test_each_copy_gets_its_own_outcome() -> None:
+    db = sending(3)
+    batch = claimed(db)
+    ledger.record(db, batch, Answer(["abc", "def"], rejected={2: "no such mailbox"}), now=LATER)
+    assert deliveries(db) == [(1, 2, None), (2, 3, "no such mailbox"), (3, 2, None)]
+    assert ids(db, 1, 2, 3) == ["abc", None, "def"]
+    assert batches(db, "state, settled_by, trouble, settled_at") == [
+        ("settled", "answer", None, "2026-11-26T09:05:00.000000Z")
+    ]
     assert ledger.finish(db, 1, now=NOW)
+    assert state(db) == "sent"
 
 
-@pytest.mark.parametrize("state", ["paused", "cancelled", "sent"])
-def test_nothing_is_claimed_of_an_issue_that_is_not_being_sent(db: Database, state: str) -> None:
-    sending(db, 2)
-    db.execute("UPDATE issues SET state = ?", [state])
-    assert claim(db) is None
+def test_what_was_not_taken_is_queued_again() -> None:
+    db = sending(3)
+    ledger.record(db, claimed(db), Answer(again={2: "throttled"}), now=NOW)
+    assert counts(db) == {"audience": 3, "accepted": 2, "queued": 1}
+    assert deliveries(db)[1] == (2, 0, None)
+    assert readers(claimed(db)) == [2]
 
 
-def test_an_issue_is_not_sent_while_a_batch_is_open(db: Database) -> None:
-    sending(db, 2)
+@pytest.mark.xfail(strict=True, reason="record() queues `again` whatever became of the issue")
+def test_what_was_not_taken_of_a_cancelled_issue_is_skipped() -> None:
+    db = sending(3)
+    batch = claimed(db, size=2)
+    issues.pause(db, 1, now=NOW)
+    steering.cancel(db, 1, now=NOW)
+    ledger.record(db, batch, Answer(again={2: "throttled"}), now=NOW)
+    assert deliveries(db) == [(1, 2, None), (2, 5, "cancelled"), (3, 5, "cancelled")]
+
+
+def test_a_batch_stays_open_while_some_of_it_are_uncertain() -> None:
+    db = sending(3)
     batch = claimed(db)
-    assert not ledger.finish(db, 1, now=NOW)
-    ledger.adopt(db, orphan(batch), worker=2, trouble="died")
-    assert counts(db) == {"audience": 2, "uncertain": 2}
-    assert not ledger.finish(db, 1, now=NOW)
-
-
-def test_of_two_who_adopt_a_batch_one_gets_it(db: Database) -> None:
-    sending(db, 2)
-    left = orphan(claimed(db))
-    assert ledger.open_batches(db, 1) == [left]
-    mine = ledger.adopt(db, left, worker=2, trouble="died")
-    assert mine is not None
-    assert len(mine.copies) == 2
-    assert ledger.adopt(db, left, worker=3, trouble="died") is None
-
-
-def test_an_uncertain_batch_is_settled_by_what_is_proven(db: Database) -> None:
-    sending(db, 3)
-    batch = claimed(db)
-    mine = ledger.adopt(db, orphan(batch), worker=2, trouble="died")
-    assert mine is not None
-    ledger.settle_uncertain(db, mine, [mine.copies[0][0]], now=NOW)
-    assert counts(db) == {"audience": 3, "accepted": 1, "queued": 2}
-    again = claimed(db)
-    assert [copy[0] for copy in again.copies] == [copy[0] for copy in mine.copies[1:]]
-
-
-def test_a_late_answer_to_a_batch_that_was_settled_changes_nothing(db: Database) -> None:
-    sending(db, 3)
-    batch = claimed(db)
-    mine = ledger.adopt(db, orphan(batch), worker=2, trouble="died")
-    assert mine is not None
-    ledger.settle_uncertain(db, mine, [], now=NOW)
-    with pytest.raises(StateError, match="settled by another worker"):
-        ledger.record_outcomes(db, batch, accepted(batch), now=NOW)
-    assert counts(db) == {"audience": 3, "queued": 3}
+    ledger.record(db, batch, Answer(["a"], uncertain={2: "no answer", 3: "no answer"}), now=LATER)
+    assert counts(db) == {"audience": 3, "accepted": 1, "uncertain": 2}
+    assert batches(db, "state, settled_by, settled_at, uncertain_at, trouble") == [
+        ("uncertain", None, None, "2026-11-26T09:05:00.000000Z", "no answer")
+    ]
+    rest = adopted(db, batch, worker=1)
+    assert readers(rest) == [2, 3]
+    assert not rest.unchanged
+    ledger.settle(db, rest, {2: "b"}, by="asked", now=NOW)
+    assert ids(db, 1, 2, 3) == ["a", "b", None]
+    assert counts(db) == {"audience": 3, "accepted": 2, "queued": 1}
 
 
 @pytest.mark.parametrize(
-    ("damage", "complaint"),
+    ("answer", "complaint"),
     [
-        ("UPDATE issues SET state = 'sent'", "issue 1 is sent, but 3 of its deliveries are not settled"),
-        ("UPDATE issues SET sending_at = NULL", "issue 1 is sending, but has deliveries"),
-        ("UPDATE batches SET state = 'settled'", "batch 1 is settled, but 3 of its deliveries"),
-        ("UPDATE deliveries SET state = 2", "batch 1 is claimed, but 3 of its deliveries"),
-        ("UPDATE batches SET last = first", "2 deliveries of issue 1 name a batch that is not theirs"),
+        (Answer(rejected={99: "who"}), "names copies that are not in it"),
+        (Answer(again={99: "who"}), "names copies that are not in it"),
+        (Answer(uncertain={99: "who"}), "names copies that are not in it"),
+        (Answer(["a", "b"]), "2 message ids for 3 copies"),
+        (Answer(["a", "b", "c"], rejected={1: "no"}), "3 message ids for 2 copies"),
     ],
 )
-def test_the_check_finds_damage(db: Database, damage: str, complaint: str) -> None:
-    sending(db, 3)
-    claimed(db)
-    assert ledger.check_ledger(db) == []
-    db.execute(damage)
-    assert any(problem.startswith(complaint) for problem in ledger.check_ledger(db)), ledger.check_ledger(db)
+def test_an_answer_that_does_not_fit_the_batch_records_nothing(answer: Answer, complaint: str) -> None:
+    db = sending(3)
+    batch = claimed(db)
+    with pytest.raises(ValueError, match=complaint):
+        ledger.record(db, batch, answer, now=NOW)
+    assert counts(db) == {"audience": 3, "claimed": 3}
 
 
-class Sending(RuleBasedStateMachine):
-    """Workers send, crash and settle while readers leave; the rules hold after every step."""
-
-    @initialize(readers=st.integers(1, 12))
-    def begin(self, readers: int) -> None:
-        self.db = memory_store()
-        sending(self.db, readers)
-        self.readers = readers
-        self.batches: dict[int, Claimed] = {}
-        self.gone: set[int] = set()
-        self.delivered: list[int] = []
-
-    def teardown(self) -> None:
-        if hasattr(self, "db"):
-            self.crash_all_and_settle()
-            while claim(self.db, size=4):
-                self.crash_all_and_settle()
-            assert ledger.finish(self.db, 1, now=NOW)
-            skipped = {row[0] for row in self.db.execute("SELECT subscriber FROM deliveries WHERE state = 5")}
-            assert sorted([*self.delivered, *skipped]) == list(range(1, self.readers + 1))
-            self.db.close()
-
-    @rule(size=st.integers(1, 5), worker=st.integers(1, 3))
-    def claim(self, size: int, worker: int) -> None:
-        batch = claim(self.db, size, worker)
-        if batch and batch.copies:
-            assert self.gone & {copy[0] for copy in batch.copies} == set()
-            self.batches[batch.number] = batch
-
-    @rule(data=st.data())
-    def hand_over_and_record(self, data: st.DataObject) -> None:
-        if self.batches:
-            batch = self.batches.pop(data.draw(st.sampled_from(sorted(self.batches))))
-            self.delivered += [copy[0] for copy in batch.copies]
-            ledger.record_outcomes(self.db, batch, accepted(batch), now=NOW)
-
-    @rule(data=st.data(), arrived=st.integers(0, 5))
-    def crash_in_hand_over(self, data: st.DataObject, arrived: int) -> None:
-        """Some of a batch arrive, then the process dies; another settles by asking."""
-        if self.batches:
-            batch = self.batches.pop(data.draw(st.sampled_from(sorted(self.batches))))
-            there = [copy[0] for copy in batch.copies[:arrived]]
-            self.delivered += there
-            (open_batch,) = [b for b in ledger.open_batches(self.db, 1) if b.number == batch.number]
-            mine = ledger.adopt(self.db, open_batch, worker=9, trouble="died")
-            assert mine is not None
-            assert mine.copies == batch.copies
-            ledger.settle_uncertain(self.db, mine, there, now=NOW)
-
-    @rule(reader=st.integers(0, 11))
-    def leave(self, reader: int) -> None:
-        row = self.db.execute("SELECT id FROM subscribers WHERE email = ?", [f"reader{reader}@example.com"]).fetchone()
-        if row:
-            subscribers.remove(self.db, f"reader{reader}@example.com", now=NOW)
-            self.gone.add(row[0])
-
-    def crash_all_and_settle(self) -> None:
-        for open_batch in ledger.open_batches(self.db, 1):
-            mine = ledger.adopt(self.db, open_batch, worker=9, trouble="died")
-            assert mine is not None
-            self.delivered += [copy[0] for copy in mine.copies]
-            ledger.settle_uncertain(self.db, mine, [copy[0] for copy in mine.copies], now=NOW)
-        self.batches.clear()
-
-    @invariant()
-    def the_sum_is_the_audience_and_nobody_has_two(self) -> None:
-        if hasattr(self, "delivered"):
-            tally = ledger.tally(self.db, 1)
-            assert tally["audience"] == self.readers == sum(tally.values()) - self.readers
-            assert len(self.delivered) == len(set(self.delivered))
-            assert ledger.check_ledger(self.db) == []
+def test_a_late_answer_to_a_batch_that_was_settled_changes_nothing() -> None:
+    db = sending(3)
+    batch = claimed(db)
+    ledger.settle(db, adopted(db, batch), {}, by="asked", now=NOW)
+    for late in (
+        lambda: ledger.record(db, batch, Answer(), now=NOW),
+        lambda: ledger.release(db, batch, "refused", now=NOW),
+        lambda: ledger.split(db, batch, "refused", rejected={}, worker=1, now=NOW),
+        lambda: ledger.accept_some(db, batch, {1: None}, by="events", now=NOW),
+    ):
+        with pytest.raises(StateError, match="settled by another worker"):
+            late()
+    assert counts(db) == {"audience": 3, "queued": 3}
 
 
-TestSending = Sending.TestCase
-TestSending.settings = hypothesis_settings(max_examples=60, stateful_step_count=25, deadline=None)
+def test_a_late_answer_does_not_touch_the_batch_that_the_copies_are_in_now() -> None:
+    db = sending(3)
+    batch = claimed(db)
+    ledger.settle(db, adopted(db, batch), {}, by="asked", now=NOW)
+    again = claimed(db)
+    with pytest.raises(StateError, match="settled by another worker"):
+        ledger.record(db, batch, Answer(rejected={1: "late"}), now=NOW)
+    ledger.record(db, again, Answer(), now=NOW)
+    assert counts(db) == {"audience": 3, "accepted": 3}
+
+
+# The provider's ids -----------------------------------------------------------------------------------------------
+
+
+def test_one_id_for_the_whole_call_is_that_of_each_copy() -> None:
+    db = sending(3)
+    ledger.record(db, claimed(db), Answer(["call-7"], rejected={1: "no"}), now=NOW)
+    assert ids(db, 1, 2, 3) == [None, "call-7", "call-7"]
+
+
+def test_a_provider_may_give_no_ids() -> None:
+    db = sending(2)
+    ledger.record(db, claimed(db), Answer(), now=NOW)
+    assert ids(db, 1, 2, 77) == [None, None, None]
+    assert batches(db, "message_ids") == [(None,)]
+
+
+def test_ids_with_spaces_and_of_readers_far_apart_are_kept() -> None:
+    db = sending(9)
+    for number in (2, 3, 4, 6, 7, 8):
+        subscribers.remove(db, address(number), now=NOW)
+    ledger.record(db, claimed(db, size=9), Answer(["12 drummers", "", "<x@y> 9"]), now=NOW)
+    assert ids(db, 1, 5, 9) == ["12 drummers", None, "<x@y> 9"]
+
+
+def test_a_copy_that_is_tried_again_has_the_id_of_the_call_that_took_it() -> None:
+    db = sending(3)
+    ledger.record(db, claimed(db), Answer(["a", "c"], rejected={2: "full"}), now=NOW)
+    steering.retry_rejected(db, 1, now=NOW)
+    ledger.record(db, claimed(db), Answer(["b"]), now=NOW)
+    assert ids(db, 1, 2, 3) == ["a", "b", "c"]
+
+
+def test_ids_shown_piece_by_piece_are_put_together() -> None:
+    db = sending(3)
+    batch = claimed(db)
+    ledger.record(db, batch, Answer(["a"], uncertain={2: "?", 3: "?"}), now=NOW)
+    ledger.accept_some(db, adopted(db, batch), {3: "c"}, by="events", now=NOW)
+    ledger.settle(db, adopted(db, batch, before=2, worker=3), {2: "b"}, by="asked", now=NOW)
+    assert ids(db, 1, 2, 3) == ["a", "b", "c"]
+
+
+@pytest.mark.xfail(strict=True, reason="message_id() takes the only id of a batch for that of the whole call")
+def test_the_id_of_one_copy_is_not_taken_for_that_of_another() -> None:
+    db = sending(2)
+    ledger.settle(db, adopted(db, claimed(db)), {1: "a", 2: None}, by="asked", now=NOW)
+    assert ids(db, 1, 2) == ["a", None]
+
+
+# Proven not accepted ----------------------------------------------------------------------------------------------
+
+
+def test_a_released_batch_is_queued_again_and_is_not_counted_for_its_day() -> None:
+    db = sending(3)
+    batch = claimed(db)
+    ledger.release(db, batch, "too many requests", now=NOW + timedelta(days=1))
+    assert counts(db) == {"audience": 3, "queued": 3}
+    assert batches(db, "state, settled_by, trouble") == [("settled", "refused", "too many requests")]
+    assert ledger.copies_on(db, "taker", "2026-11-26") == 0
+    assert claimed(db).idempotency_key != batch.idempotency_key
+
+
+def test_what_is_released_of_a_cancelled_issue_is_skipped() -> None:
+    db = sending(3)
+    batch = claimed(db, size=2)
+    issues.pause(db, 1, now=NOW)
+    steering.cancel(db, 1, now=NOW)
+    ledger.release(db, batch, "too many requests", now=NOW)
+    assert deliveries(db) == [(reader, 5, "cancelled") for reader in (1, 2, 3)]
+
+
+def test_a_refused_batch_is_halved() -> None:
+    db = sending(5)
+    batch = claimed(db, size=5)
+    parts = ledger.split(db, batch, "something in it", rejected={}, worker=1, now=LATER)
+    assert [readers(part) for part in parts] == [[1, 2], [3, 4, 5]]
+    assert len({batch.idempotency_key, *(part.idempotency_key for part in parts)}) == 3
+    assert batches(db, "number, state, settled_by, trouble") == [
+        (1, "settled", "refused", "something in it"),
+        (2, "claimed", None, None),
+        (3, "claimed", None, None),
+    ]
+    assert counts(db) == {"audience": 5, "claimed": 5}
+    assert ledger.copies_on(db, "taker", "2026-11-26") == 5
+    ledger.record(db, parts[0], Answer(), now=NOW)
+    ledger.release(db, parts[1], "not handed over", now=NOW)
+    assert counts(db) == {"audience": 5, "accepted": 2, "queued": 3}
+    assert ledger.copies_on(db, "taker", "2026-11-26") == 2
+
+
+def test_copies_that_were_named_are_rejected_and_the_others_stay_together() -> None:
+    db = sending(4)
+    (part,) = ledger.split(
+        db, claimed(db, size=4), "two are wrong", rejected={1: "no domain", 3: "no at sign"}, worker=1, now=NOW
+    )
+    assert readers(part) == [2, 4]
+    assert deliveries(db) == [(1, 3, "no domain"), (2, 1, None), (3, 3, "no at sign"), (4, 1, None)]
+    assert ledger.copies_on(db, "taker", "2026-11-26") == 2
+
+
+def test_where_all_are_named_nothing_is_left() -> None:
+    db = sending(2)
+    assert ledger.split(db, claimed(db), "all", rejected={1: "no", 2: "no"}, worker=1, now=NOW) == []
+    assert counts(db) == {"audience": 2, "rejected": 2}
+
+
+def test_a_copy_refused_alone_is_rejected() -> None:
+    db = sending(2)
+    assert ledger.split(db, claimed(db, size=1), "no such domain", rejected={}, worker=1, now=NOW) == []
+    assert deliveries(db) == [(1, 3, "no such domain"), (2, 0, None)]
+    assert ledger.copies_on(db, "taker", "2026-11-26") == 0
+
+
+@pytest.mark.xfail(strict=True, reason="split() claims without asking whether they are still there")
+@pytest.mark.parametrize(("reason", "leave"), GONE)
+def test_who_left_meanwhile_is_in_no_part_of_a_refused_batch(reason: str, leave: Callable[[Database], None]) -> None:
+    db = sending(4)
+    batch = claimed(db, size=4)
+    leave(db)
+    parts = ledger.split(db, batch, "something in it", rejected={}, worker=1, now=NOW)
+    assert sorted(reader for part in parts for reader in readers(part)) == [2, 3, 4]
+    assert deliveries(db)[0] == (1, 5, reason)
+
+
+@pytest.mark.xfail(strict=True, reason="split() claims whatever became of the issue")
+def test_a_batch_of_a_paused_issue_is_not_claimed_anew_in_parts() -> None:
+    db = sending(4)
+    batch = claimed(db, size=4)
+    issues.pause(db, 1, now=NOW)
+    assert ledger.split(db, batch, "something in it", rejected={1: "no"}, worker=1, now=NOW) == []
+    assert counts(db) == {"audience": 4, "rejected": 1, "queued": 3}
+
+
+# Uncertain batches ------------------------------------------------------------------------------------------------
+
+
+def test_of_two_who_adopt_a_batch_one_gets_it() -> None:
+    db = sending(2)
+    batch = claimed(db)
+    (left,) = ledger.open_batches(db, 1)
+    assert (left.number, left.worker, left.provider, left.account) == (1, 1, "taker", "here")
+    assert (left.state, left.trouble, left.size, left.claimed_at) == ("claimed", None, 2, NOW)
+    mine = adopted(db, batch)
+    assert mine.copies == batch.copies
+    assert (mine.number, mine.idempotency_key, mine.claimed_at) == (1, batch.idempotency_key, NOW)
+    assert mine.uncertain_at == LATER
+    assert ledger.adopt(db, 1, before=1, worker=3, trouble="it died", now=NOW) is None
+    assert batches(db, "state, worker, trouble") == [("uncertain", 2, "its process died")]
+    assert counts(db) == {"audience": 2, "uncertain": 2}
+
+
+def test_the_first_trouble_and_its_moment_stay() -> None:
+    db = sending(2)
+    first = adopted(db, claimed(db))
+    again = ledger.adopt(db, 1, before=2, worker=3, trouble="it died too", now=LATER + timedelta(hours=1))
+    assert again is not None
+    assert again.uncertain_at == first.uncertain_at == LATER
+    assert batches(db, "trouble") == [("its process died",)]
+
+
+def test_a_settled_batch_is_not_adopted() -> None:
+    db = sending(2)
+    batch = claimed(db)
+    ledger.record(db, batch, Answer(), now=NOW)
+    assert ledger.adopt(db, 1, before=1, worker=2, trouble="died", now=NOW) is None
+    assert ledger.open_batches(db, 1) == []
+
+
+def test_an_issue_is_not_sent_while_a_batch_is_open() -> None:
+    db = sending(2)
+    batch = claimed(db)
+    assert not ledger.finish(db, 1, now=NOW)
+    mine = adopted(db, batch)
+    assert not ledger.finish(db, 1, now=NOW)
+    ledger.hold(db, mine, "nobody knows")
+    assert not ledger.finish(db, 1, now=NOW)
+    ledger.settle(db, mine, {1: None, 2: None}, by="person", now=NOW)
+    assert ledger.finish(db, 1, now=LATER)
+    assert issues.find_issue(db, 1).sent_at == LATER
+
+
+@pytest.mark.parametrize(("trouble", "after"), [("no credits", "sent"), (None, "paused")])
+def test_an_issue_paused_by_a_trouble_is_sent_where_nothing_is_left_of_it(trouble: str | None, after: str) -> None:
+    db = sending(1)
+    batch = claimed(db)
+    issues.pause(db, 1, now=NOW, trouble=trouble)
+    assert not ledger.finish(db, 1, now=NOW)
+    ledger.record(db, batch, Answer(), now=NOW)
+    assert ledger.finish(db, 1, now=NOW) == (after == "sent")
+    assert state(db) == after
+
+
+def test_an_uncertain_batch_is_settled_by_what_is_proven() -> None:
+    db = sending(3)
+    mine = adopted(db, claimed(db))
+    ledger.settle(db, mine, {1: "a"}, by="asked", now=LATER)
+    assert counts(db) == {"audience": 3, "accepted": 1, "queued": 2}
+    assert batches(db, "state, settled_by") == [("settled", "asked")]
+    assert ids(db, 1, 2) == ["a", None]
+    assert readers(claimed(db)) == [2, 3]
+
+
+def test_what_was_never_accepted_of_a_cancelled_issue_is_skipped() -> None:
+    db = sending(3)
+    mine = adopted(db, claimed(db))
+    issues.pause(db, 1, now=NOW)
+    steering.cancel(db, 1, now=NOW)
+    ledger.settle(db, mine, {1: None}, by="asked", now=LATER)
+    assert deliveries(db) == [(1, 2, None), (2, 5, "cancelled"), (3, 5, "cancelled")]
+
+
+def test_some_of_a_batch_may_be_proven_accepted_before_the_rest() -> None:
+    db = sending(3)
+    batch = claimed(db)
+    ledger.accept_some(db, adopted(db, batch), {2: None}, by="events", now=NOW)
+    assert counts(db) == {"audience": 3, "accepted": 1, "uncertain": 2}
+    assert batches(db, "state, settled_by") == [("uncertain", None)]
+    ledger.accept_some(
+        db, adopted(db, batch, before=2, worker=3), {1: None, 3: None}, by="events", now=NOW
+    )
+    assert counts(db) == {"audience": 3, "accepted": 3}
+    assert batches(db, "state, settled_by") == [("settled", "events")]
+
+
+def test_a_held_batch_stays_held_until_it_is_settled() -> None:
+    db = sending(3)
+    mine = adopted(db, claimed(db))
+    ledger.hold(db, mine, "nobody knows")
+    assert batches(db, "state, trouble") == [("held", "nobody knows")]
+    other = adopted(db, mine, before=2, worker=3)
+    ledger.accept_some(db, other, {1: None}, by="events", now=NOW)
+    assert batches(db, "state, worker") == [("held", 3)]
+    ledger.settle(db, adopted(db, mine, before=3, worker=4), {}, by="person", now=NOW)
+    assert batches(db, "state, settled_by") == [("settled", "person")]
+    assert counts(db) == {"audience": 3, "accepted": 1, "queued": 2}
+
+
+def test_only_an_uncertain_batch_is_held() -> None:
+    db = sending(3)
+    batch = claimed(db)
+    ledger.hold(db, batch, "nobody knows")
+    assert batches(db, "state, trouble") == [("claimed", None)]
+
+
+@pytest.mark.parametrize(
+    ("change", "unchanged"),
+    [
+        ("UPDATE subscribers SET updated_at = 'x', timezone = 'Asia/Tokyo' WHERE id = 2", True),
+        ("UPDATE subscribers SET name = 'Another' WHERE id = 2", False),
+        ("UPDATE subscribers SET name = NULL WHERE id = 1", False),
+        ("UPDATE subscribers SET email = 'Reader2@example.com' WHERE id = 2", False),
+        ("UPDATE subscribers SET name = 'Another' WHERE id = 4", True),
+        ("UPDATE batches SET fingerprint = NULL", True),
+    ],
+)
+def test_a_batch_knows_whether_it_can_be_repeated(change: str, unchanged: bool) -> None:
+    db = sending(4)
+    batch = claimed(db)
+    assert batch.unchanged
+    db.execute(change)
+    assert adopted(db, batch).unchanged is unchanged
+
+
+def test_a_batch_of_which_some_are_known_cannot_be_repeated() -> None:
+    db = sending(3)
+    batch = claimed(db)
+    ledger.accept_some(db, adopted(db, batch), {2: None}, by="events", now=NOW)
+    rest = adopted(db, batch, before=2, worker=3)
+    assert (readers(rest), rest.unchanged) == ([1, 3], False)
+
+
+def test_the_tally_of_an_issue_that_was_not_begun_is_empty() -> None:
+    db = store_with(3)
+    assert set(ledger.tally(db, 1).values()) == {0}
+    subscribe(db, 5)
+    assert ledger.freeze_audience(db, 1, now=datetime(2026, 12, 1, tzinfo=UTC)) == 5

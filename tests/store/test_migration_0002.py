@@ -70,10 +70,11 @@ def fill(db: Database) -> None:
         connection.execute("INSERT INTO deliveries (issue, subscriber) SELECT 1, id FROM subscribers")
 
 
-def rows(path: Path, table: str) -> list[tuple[object, ...]]:
+def rows(path: Path, table: str) -> list[dict[str, object]]:
     """The rows of a table, read without the store."""
     with closing(sqlite3.connect(path)) as connection:
-        return sorted(connection.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")]
 
 
 @pytest.fixture
@@ -103,16 +104,16 @@ def test_it_waits_and_is_applied_once(old: Path) -> None:
 
 def test_every_row_is_kept(old: Path) -> None:
     tables = ("issue_comparisons", "deliveries", "subscribers", "comparisons", "tools", "reviews", "votes", "keys")
-    before = {table: rows(old, table) for table in tables}
-    issues_before = rows(old, "issues")
+    before = {table: rows(old, table) for table in (*tables, "issues")}
     assert len(before["issue_comparisons"]) == 8
     assert len(before["deliveries"]) == 2
     with closing(open_store(old, allow_pending=True)) as db:
         migrate(db)
-    after = {table: rows(old, table) for table in tables}
-    after["issue_comparisons"] = [row[:-1] for row in after["issue_comparisons"]]
-    assert after == before
-    assert [row[: len(issues_before[0])] for row in rows(old, "issues")] == issues_before
+    for table, known in before.items():
+        # Later migrations add columns, and take `deliveries.message_id` away, which was always empty.
+        now = [{name: value for name, value in row.items() if name in known[0]} for row in rows(old, table)]
+        gone = {"message_id"} if table == "deliveries" else set()
+        assert now == [{name: value for name, value in row.items() if name not in gone} for row in known], table
 
 
 def test_the_form_an_issue_was_frozen_in_is_kept_beside_the_chosen_one(upgraded: Database) -> None:

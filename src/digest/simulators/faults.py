@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, fields
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 Kind = Literal["reset_before", "reset_after", "half", "error_before", "error_after", "garbage", "slow"]
 
@@ -43,8 +43,10 @@ class Faults:
         known = {field.name for field in fields(cls)}
         if strangers := given.keys() - known:
             raise ValueError(f"no fault is called {min(strangers)!r}; there are {', '.join(sorted(known))}")
-        whole = {"burst", "seed"}
-        return cls(**{name: int(value) if name in whole else float(value) for name, value in given.items()})
+        numbers: dict[str, Any] = {
+            name: int(value) if name in ("burst", "seed") else float(value) for name, value in given.items()
+        }
+        return cls(**numbers)
 
 
 class Chance:
