@@ -390,6 +390,12 @@ def test_an_invalid_message_is_rejected_where_the_others_passed() -> None:
     assert (answer.again, answer.trouble) == ({}, None)
 
 
+def test_what_all_copies_share_is_to_blame_though_others_passed() -> None:
+    answer = answered([OK, {"ErrorCode": 300, "Message": "Invalid 'From' address: 'x'."}], batch(2))
+    assert answer.again.keys() == {2}
+    assert isinstance(answer.trouble, AccountError)
+
+
 @pytest.mark.parametrize(
     ("item", "where"),
     [
@@ -450,6 +456,7 @@ JSON = {"Content-Type": "application/json"}
         (415, b"", AccountError, None),
         (422, b'{"ErrorCode":10,"Message":"no"}', AccountError, None),
         (422, b'{"ErrorCode":400,"Message":"no"}', AccountError, None),
+        (422, b'{"ErrorCode":401,"Message":"no"}', AccountError, None),
         (422, b'{"ErrorCode":412,"Message":"no"}', AccountError, None),
         (422, b'{"ErrorCode":413,"Message":"no"}', AccountError, None),
         (422, b'{"ErrorCode":1480,"Message":"no"}', AccountError, None),

@@ -36,13 +36,14 @@ Copies = tuple[tuple[int, str, str | None], ...]
 """(subscriber, email, name) of each copy, in the order of subscribers."""
 
 
-# `gone`: why one who was in the frozen audience must not be mailed any more.
+# `gone`: why one who was in the frozen audience must not be mailed any more. All of it in one row: for each row that
+# is stepped to, Python's lock is given up and waited for again, beside a loop that wants it too.
 _QUEUED = (
-    "SELECT d.subscriber, s.email, s.name,"
+    "SELECT json_group_array(json_array(subscriber, email, name, gone)) FROM (SELECT d.subscriber, s.email, s.name,"
     " CASE WHEN x.reason IS NOT NULL THEN x.reason WHEN s.state <> 'active' THEN s.state END AS gone"
     " FROM deliveries d JOIN subscribers s ON s.id = d.subscriber"
     " LEFT JOIN suppressions x ON x.email_key = s.email_key"
-    " WHERE d.issue = :issue AND d.subscriber > :after AND d.state = 0{zones} ORDER BY d.subscriber LIMIT :size"
+    " WHERE d.issue = :issue AND d.subscriber > :after AND d.state = 0{zones} ORDER BY d.subscriber LIMIT :size)"
 )
 # The open deliveries of a batch: a copy that has its outcome is never touched again.
 _OPEN = " WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ? AND state IN (1, 4)"
@@ -163,10 +164,11 @@ def claim_batch(
             return None
         if a_day and (size := min(size, a_day - copies_on(db, provider, day))) <= 0:
             return None
-        rows = connection.execute(
+        found = connection.execute(
             _QUEUED.format(zones=_IN_ZONES if zones is not None else ""),
             {"issue": issue, "after": after, "size": size, "zones": json.dumps(list(zones or ()))},
-        ).fetchall()
+        ).fetchone()
+        rows = orjson.loads(found[0])
         if not rows:
             return None
         first, last = rows[0][0], rows[-1][0]
