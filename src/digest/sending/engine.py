@@ -480,7 +480,8 @@ class Engine:
             ledger.hold(self.db, batch, step.why)
         elif step.kind != "leave" and tries < TRIES:
             peek = step.kind == "ask" and step.wait_s > PEEK_S and not peeked
-            wait = max(PEEK_S if peek else step.wait_s, lane.health.pause_s if tries else 0.0)
+            again_s = min(pace.MOST_S, pace.BASE_S * 2**tries) if tries else 0.0
+            wait = max(PEEK_S if peek else step.wait_s, again_s)
             self._doubts[batch.number] = Doubt(lane, batch, self._time() + wait, tries, peek)
 
     async def _settle(self, doubt: Doubt) -> None:
@@ -506,7 +507,9 @@ class Engine:
             else:
                 self._settled(batch, {}, "setting")
         except Exception as error:  # it is as uncertain as before
-            self._ill(lane, error if isinstance(error, ProviderError) else ProviderError(str(error)))
+            # A provider that cannot say yet is not ill for that.
+            if step.kind != "ask" or isinstance(error, NotAcceptedError):
+                self._ill(lane, error if isinstance(error, ProviderError) else ProviderError(str(error)))
             if lane.closed is None:
                 self._look_after(lane, batch, tries=doubt.tries + 1, peeked=True)
         finally:

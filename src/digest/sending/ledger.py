@@ -277,7 +277,7 @@ def record(db: Database, batch: Claimed, answer: Answer, *, by: Settled = "answe
     if len(answer.message_ids) not in (0, 1, len(accepted)):
         raise ValueError(f"{len(answer.message_ids)} message ids for {len(accepted)} copies of batch {batch.number}")
     # One for the whole call stands with its first copy.
-    ids = dict(zip(accepted, answer.message_ids, strict=False))
+    ids = {id_: name for id_, name in zip(accepted, answer.message_ids, strict=False) if name}
     with writing(db) as connection:
         why = "; ".join(dict.fromkeys(answer.uncertain.values()))[:500]
         proof = None if answer.uncertain else by
