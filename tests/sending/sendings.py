@@ -1,4 +1,4 @@
-"""What the tests of sending share: a store with an issue to send, a provider that does as it is told, time that flies."""
+"""What the tests of sending share: a store with an issue to send, a provider that obeys, time that flies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import selectors
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -43,19 +44,19 @@ MUTE = Proof()
 
 
 @cache
-def _template() -> sqlite3.Connection:
+def _template() -> Database:
     """A store in memory with issue 1 approved; making one takes a second, copying it none."""
     db = memory_store()
     import_sample(db, SETTINGS)
     issues.draft(db, SETTINGS, now=NOW)
     issues.freeze(db, SETTINGS, 1, now=NOW)
-    return db.conn
+    return db
 
 
 def store_with(readers: int = 10, zones: Mapping[int, str] | None = None) -> Database:
     """A store in memory with issue 1 approved and so many readers, whose numbers begin with 1."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    _template().backup(connection)
+    _template().conn.backup(connection)
     connection.execute("PRAGMA foreign_keys = ON")
     db = Database(connection)
     subscribe(db, readers)
@@ -331,8 +332,18 @@ class Post:
         tally = self.run(self.work(self.make(*providers, **options), early=early))
         return {name: count for name, count in tally.items() if count}
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, work: Awaitable[T]) -> T:
         return self.clock.run_until_complete(work)
+
+    def crash(self, *providers: Provider, after_s: float, **options: Any) -> None:
+        """Send, and be killed after a time, most likely in the middle of a call."""
+        engine = self.make(*providers, **options)
+        task = self.clock.create_task(self.work(engine))
+        self.run(asyncio.sleep(after_s))
+        assert not task.done(), "it was done before it could be killed"
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            self.run(task)
 
     def pause(self) -> None:
         issues.pause(self.db, 1, now=self.clock.now())

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sendings import address, batches, claim, claimed, counts, sending, state, store_with, subscribe
 from sqlite_utils import Database
 
 from conftest import NOW
@@ -17,7 +18,6 @@ from digest.issue import issues
 from digest.providers.interface import Answer
 from digest.sending import ledger, steering
 from digest.sending.ledger import Claimed
-from sendings import address, batches, claim, claimed, counts, sending, state, store_with, subscribe
 
 LATER = NOW + timedelta(minutes=5)
 GONE = [
@@ -211,7 +211,6 @@ def test_what_was_not_taken_is_queued_again() -> None:
     assert readers(claimed(db)) == [2]
 
 
-@pytest.mark.xfail(strict=True, reason="record() queues `again` whatever became of the issue")
 def test_what_was_not_taken_of_a_cancelled_issue_is_skipped() -> None:
     db = sending(3)
     batch = claimed(db, size=2)
@@ -322,7 +321,6 @@ def test_ids_shown_piece_by_piece_are_put_together() -> None:
     assert ids(db, 1, 2, 3) == ["a", "b", "c"]
 
 
-@pytest.mark.xfail(strict=True, reason="message_id() takes the only id of a batch for that of the whole call")
 def test_the_id_of_one_copy_is_not_taken_for_that_of_another() -> None:
     db = sending(2)
     ledger.settle(db, adopted(db, claimed(db)), {1: "a", 2: None}, by="asked", now=NOW)
@@ -393,7 +391,6 @@ def test_a_copy_refused_alone_is_rejected() -> None:
     assert ledger.copies_on(db, "taker", "2026-11-26") == 0
 
 
-@pytest.mark.xfail(strict=True, reason="split() claims without asking whether they are still there")
 @pytest.mark.parametrize(("reason", "leave"), GONE)
 def test_who_left_meanwhile_is_in_no_part_of_a_refused_batch(reason: str, leave: Callable[[Database], None]) -> None:
     db = sending(4)
@@ -404,7 +401,6 @@ def test_who_left_meanwhile_is_in_no_part_of_a_refused_batch(reason: str, leave:
     assert deliveries(db)[0] == (1, 5, reason)
 
 
-@pytest.mark.xfail(strict=True, reason="split() claims whatever became of the issue")
 def test_a_batch_of_a_paused_issue_is_not_claimed_anew_in_parts() -> None:
     db = sending(4)
     batch = claimed(db, size=4)
@@ -497,9 +493,7 @@ def test_some_of_a_batch_may_be_proven_accepted_before_the_rest() -> None:
     ledger.accept_some(db, adopted(db, batch), {2: None}, by="events", now=NOW)
     assert counts(db) == {"audience": 3, "accepted": 1, "uncertain": 2}
     assert batches(db, "state, settled_by") == [("uncertain", None)]
-    ledger.accept_some(
-        db, adopted(db, batch, before=2, worker=3), {1: None, 3: None}, by="events", now=NOW
-    )
+    ledger.accept_some(db, adopted(db, batch, before=2, worker=3), {1: None, 3: None}, by="events", now=NOW)
     assert counts(db) == {"audience": 3, "accepted": 3}
     assert batches(db, "state, settled_by") == [("settled", "events")]
 

@@ -405,9 +405,9 @@ class Engine:
                 self._ill(lane, error)
             return
         parts = ledger.split(self.db, claimed, str(error), rejected=error.rejected, worker=self.worker.number, now=now)
-        gone = len(claimed.copies) - sum(len(part.copies) for part in parts)
-        self.done["rejected"] += gone
-        lane.alone += gone if not error.rejected else 0
+        alone = len(claimed.copies) == 1
+        self.done["rejected"] += 1 if alone else len(error.rejected)
+        lane.alone += alone and not error.rejected
         if lane.alone >= (ALONE_LATER if lane.copies else ALONE):
             self._close(lane, f"{lane.provider.name} refused {lane.alone} copies one after the other: {error}")
         for part in parts:

@@ -47,6 +47,8 @@ _QUEUED = (
 )
 # The open deliveries of a batch: a copy that has its outcome is never touched again.
 _OPEN = " WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ? AND state IN (1, 4)"
+_WHOLE = 0
+"""The number, no subscriber's, under which the id of a whole call is kept."""
 _BUT = " AND subscriber NOT IN (SELECT value FROM json_each(?))"
 _IN_ZONES = " AND coalesce(s.timezone, '') IN (SELECT value FROM json_each(:zones))"
 
@@ -262,24 +264,22 @@ def record(db: Database, batch: Claimed, answer: Answer, *, by: Settled = "answe
         ValueError: the answer does not fit the batch, which stays as it is.
         StateError: another worker settled it meanwhile.
     """
-    others = {
-        id_: (state, reason)
-        for state, named in (
-            (Delivery.REJECTED, answer.rejected),
-            (Delivery.QUEUED, dict.fromkeys(answer.again)),
-            (Delivery.UNCERTAIN, dict.fromkeys(answer.uncertain)),
-        )
-        for id_, reason in named.items()
+    others: dict[int, tuple[Delivery, str | None]] = {
+        id_: (Delivery.REJECTED, reason) for id_, reason in answer.rejected.items()
     }
+    others |= dict.fromkeys(answer.again, (Delivery.QUEUED, None))
+    others |= dict.fromkeys(answer.uncertain, (Delivery.UNCERTAIN, None))
     accepted = [id_ for id_, _, _ in batch.copies if id_ not in others]
     if len(accepted) + len(others) != len(batch.copies):
         raise ValueError(f"the answer to batch {batch.number} names copies that are not in it")
     if len(answer.message_ids) not in (0, 1, len(accepted)):
         raise ValueError(f"{len(answer.message_ids)} message ids for {len(accepted)} copies of batch {batch.number}")
-    # One for the whole call stands with its first copy.
-    ids = {id_: name for id_, name in zip(accepted, answer.message_ids, strict=False) if name}
+    whole = len(answer.message_ids) == 1 < len(accepted)
+    ids = {id_: name for id_, name in zip([_WHOLE] if whole else accepted, answer.message_ids, strict=False) if name}
     with writing(db) as connection:
         why = "; ".join(dict.fromkeys(answer.uncertain.values()))[:500]
+        if answer.again:
+            others |= dict.fromkeys(answer.again, _never_accepted(connection, batch.issue))
         proof = None if answer.uncertain else by
         _resolve(connection, batch, Delivery.ACCEPTED, others, ids, by=proof, why=why, now=now)
 
@@ -322,24 +322,44 @@ def split(
 ) -> list[Claimed]:
     """Make new batches of one that was refused whole: without those who are to blame, or in halves; give them.
 
-    A batch of one copy has nothing to split: that copy is rejected.
+    They are claimed anew: who left meanwhile is skipped, and where the issue is not being sent any more, all that is
+    left is put back. A batch of one copy has nothing to split: that copy is rejected.
     """
     if len(batch.copies) == 1:
         rejected = {batch.copies[0][0]: why}
-    rest = tuple(copy for copy in batch.copies if copy[0] not in rejected)
-    middle = len(rest) if rejected else len(rest) // 2
-    parts = [part for part in (rest[:middle], rest[middle:]) if part]
     with writing(db) as connection:
-        others = {id_: (Delivery.REJECTED, reason) for id_, reason in rejected.items()}
+        others: dict[int, tuple[Delivery, str | None]] = {
+            id_: (Delivery.REJECTED, reason) for id_, reason in rejected.items()
+        }
+        if connection.execute("SELECT state FROM issues WHERE number = ?", (batch.issue,)).fetchone() == ("sending",):
+            gone = _gone(connection, [id_ for id_, _, _ in batch.copies])
+            others = {id_: (Delivery.SKIPPED, reason) for id_, reason in gone.items()} | others
+        else:
+            back = _never_accepted(connection, batch.issue)
+            others = {id_: back for id_, _, _ in batch.copies} | others
         _resolve(connection, batch, Delivery.CLAIMED, others, {}, by="refused", why=why, now=now)
+        rest = tuple(copy for copy in batch.copies if copy[0] not in others)
+        middle = len(rest) if rejected else len(rest) // 2
         made = []
-        for part in parts:
+        for part in filter(None, (rest[:middle], rest[middle:])):
             new = _new_batch(connection, batch.issue, batch.provider, batch.account, worker, part, now)
             _put(connection, new, 1)
             made.append(new)
         day = f"{batch.claimed_at.astimezone(UTC):%Y-%m-%d}"
-        _count(connection, batch.provider, day, -len([id_ for id_, _, _ in batch.copies if id_ in rejected]))
+        _count(connection, batch.provider, day, len(rest) - len(batch.copies))
         return made
+
+
+def _gone(connection: sqlite3.Connection, subscribers: list[int]) -> dict[int, str]:
+    """Give those of some subscribers who must not be mailed any more, and why."""
+    return dict(
+        connection.execute(
+            "SELECT s.id, coalesce(x.reason, s.state) FROM subscribers s"
+            " LEFT JOIN suppressions x ON x.email_key = s.email_key"
+            " WHERE s.id IN (SELECT value FROM json_each(?)) AND (x.reason IS NOT NULL OR s.state <> 'active')",
+            (json.dumps(subscribers),),
+        ).fetchall()
+    )
 
 
 def _never_accepted(connection: sqlite3.Connection, issue: int) -> tuple[Delivery, str | None]:
@@ -414,7 +434,7 @@ def message_id(db: Database, issue: int, subscriber: int) -> str | None:
         (issue, subscriber),
     ).fetchone()
     ids = _read_ids(row[0]) if row else {}
-    return ids.get(subscriber) or (next(iter(ids.values())) if len(ids) == 1 else None)
+    return ids.get(subscriber) or ids.get(_WHOLE)
 
 
 def open_batches(db: Database, issue: int) -> list[OpenBatch]:
