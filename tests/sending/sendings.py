@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from conftest import NOW, import_sample, memory_store
+from digest import times
 from digest.audience import subscribers
 from digest.issue import issues
 from digest.providers.interface import Answer, BadCallError, Batch, Pace, Proof, Provider, UncertainError
@@ -33,6 +34,7 @@ T = TypeVar("T")
 LINKS = Signer(b"k" * 32)
 SIGNERS = Signers(links=LINKS, messages=Signer(b"m" * 32))
 SETTINGS = Settings(batch_size=3)
+HURRY = 20
 HOUR_S, DAY_S = 3600.0, 24 * 3600.0
 
 ASKED = Proof(ask_s=45 * DAY_S, settling_s=60)
@@ -108,8 +110,11 @@ def batches(db: Database, columns: str) -> list[tuple[Any, ...]]:
     return list(db.execute(f"SELECT {columns} FROM batches ORDER BY number").fetchall())
 
 
-def event(db: Database, reader: int, kind: str = "delivered") -> None:
-    db.execute("INSERT INTO events (issue, subscriber, kind, happened_at) VALUES (1, ?, ?, '')", [reader, kind])
+def event(db: Database, reader: int, kind: str = "delivered", *, at: datetime = NOW) -> None:
+    db.execute(
+        "INSERT INTO events (issue, subscriber, kind, happened_at) VALUES (1, ?, ?, ?)",
+        [reader, kind, times.to_text(at)],
+    )
 
 
 # Time -------------------------------------------------------------------------------------------------------------
@@ -133,18 +138,36 @@ class Clock(asyncio.SelectorEventLoop):
     def __init__(self, start: datetime = NOW) -> None:
         self._skipping = _Skipping()
         super().__init__(self._skipping)
-        self._start = start
+        self.start = start
         self.wrong_s = 0.0
 
     def time(self) -> float:
         return self._skipping.skipped
 
     def now(self) -> datetime:
-        return self._start + timedelta(seconds=self.time() + self.wrong_s)
+        return self.start + timedelta(seconds=self.time() + self.wrong_s)
 
     async def leap(self, seconds: float) -> None:
         """Be so much later, without a turn of the loop: nights go by quickly, where one hand alone is at work."""
         self._skipping.skipped += seconds
+
+
+class _Hurried(selectors.DefaultSelector):
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return super().select(timeout / HURRY if timeout else timeout)
+
+
+class Hurry(asyncio.SelectorEventLoop):
+    """A loop for real sockets on which a second lasts a twentieth of one, so that pauses do not."""
+
+    def __init__(self) -> None:
+        super().__init__(_Hurried())
+
+    def time(self) -> float:
+        return super().time() * HURRY
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=self.time())
 
 
 # Workers ----------------------------------------------------------------------------------------------------------

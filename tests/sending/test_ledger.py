@@ -498,14 +498,14 @@ def test_some_of_a_batch_may_be_proven_accepted_before_the_rest() -> None:
     assert batches(db, "state, settled_by") == [("settled", "events")]
 
 
-def test_a_held_batch_stays_held_until_it_is_settled() -> None:
+def test_a_held_batch_is_uncertain_again_for_whoever_takes_it_up() -> None:
     db = sending(3)
     mine = adopted(db, claimed(db))
     ledger.hold(db, mine, "nobody knows")
     assert batches(db, "state, trouble") == [("held", "nobody knows")]
     other = adopted(db, mine, before=2, worker=3)
     ledger.accept_some(db, other, {1: None}, by="events", now=NOW)
-    assert batches(db, "state, worker") == [("held", 3)]
+    assert batches(db, "state, worker, trouble") == [("uncertain", 3, "nobody knows")]
     ledger.settle(db, adopted(db, mine, before=3, worker=4), {}, by="person", now=NOW)
     assert batches(db, "state, settled_by") == [("settled", "person")]
     assert counts(db) == {"audience": 3, "accepted": 1, "queued": 2}

@@ -46,6 +46,8 @@ WRONG_S = 40.0
 SETTLING_S, SHOWS_S = 120.0, 30.0
 """When a provider says that what it has shows, and when it does: between them is room for the clock."""
 PATIENCE_S = 300.0
+SLOW_S = 2 * SETTLING_S
+"""A slow call takes longer than it would be waited for, were its process dead."""
 
 KINDS = {
     "repeats": Proof(replay_s=23 * HOUR_S, whole=True),
@@ -75,7 +77,7 @@ class Mortal(Database):
         super().__init__(connection)
 
     @property
-    def conn(self) -> sqlite3.Connection:  # type: ignore[override]
+    def conn(self) -> sqlite3.Connection:
         if self.left is not None:
             self.left -= 1
             if self.left < 0 and not self.dead:
@@ -96,7 +98,10 @@ class Mortal(Database):
 
 @dataclass(frozen=True)
 class Mishap:
-    """What a call comes to. `share` of the batch is accepted before it does, where a call may be taken in part."""
+    """What a call comes to. `share` of the batch is accepted before it does, where a call may be taken in part.
+
+    A slow one takes long to arrive where its share is 0, and its answer takes long where it is not.
+    """
 
     kind: str
     share: float = 0.0
@@ -105,7 +110,7 @@ class Mishap:
 MISHAPS = st.builds(
     Mishap,
     st.sampled_from(
-        ["lost", "lost", "lost", "again", "quota", "account", "bad call", "bad content", "in part", "nonsense", "well"]
+        ["lost", "lost", "lost", "slow", "again", "quota", "account", "bad call", "bad content", "in part", "nonsense"]
     ),
     st.sampled_from([0.0, 0.5, 1.0]),
 )
@@ -147,10 +152,11 @@ class Judge:
         self.under_way += 1
         if not self.sending():
             self.wrong.append(f"batch {batch.number} is handed over, though its issue is not being sent")
+        slow = self.mishaps.pop(0) if self.mishaps and self.mishaps[0].kind == "slow" else None
         try:
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(SLOW_S if slow and not slow.share else 0.4)
             answer = self._work(batch)
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(SLOW_S if slow and slow.share else 0.4)
         finally:
             self.under_way -= 1
         if isinstance(answer, Exception):
@@ -254,6 +260,8 @@ class Sending(RuleBasedStateMachine):
         names_the_bad=st.booleans(),
         mishaps=st.lists(MISHAPS, max_size=4),
         places=PLACES,
+        two=st.booleans(),
+        at_the_end=st.sampled_from(["at once", "much later", "word comes"]),
     )
     def begin(
         self,
@@ -265,6 +273,8 @@ class Sending(RuleBasedStateMachine):
         names_the_bad: bool,
         mishaps: list[Mishap],
         places: tuple[int, ...],
+        two: bool,
+        at_the_end: str,
     ) -> None:
         self.db = store_with(readers)
         # What is claimed, in whatever way, of those who are gone or of an issue that is not being sent.
@@ -276,7 +286,7 @@ class Sending(RuleBasedStateMachine):
             " OR (SELECT state FROM issues WHERE number = new.issue) <> 'sending')"
             " BEGIN INSERT INTO wrong VALUES (new.subscriber, new.batch); END;"
         )
-        self.readers = readers
+        self.readers, self.at_the_end = readers, at_the_end
         self.judges = [
             Judge(
                 name, account, KINDS[kind], self.accepted, self.clock, Pace(connections=connections),
@@ -288,6 +298,8 @@ class Sending(RuleBasedStateMachine):
         self.judges[places[0]].mishaps += mishaps
         self._begin(places)
         self._go_on(0.5)
+        if two:
+            self._begin(places)
 
     def teardown(self) -> None:
         if hasattr(self, "db"):
@@ -342,20 +354,23 @@ class Sending(RuleBasedStateMachine):
         self._kill(process for process in self.processes if process.task.done() or process.db.dead)
 
     @precondition(at_work)
-    @rule(which=st.integers(0, 1), accesses=st.none() | st.integers(0, 60), seconds=TURNS)
-    def crash(self, which: int, accesses: int | None, seconds: float) -> None:
-        """Die now, most likely in the middle of a call; or at one of the next accesses to the store."""
+    @rule(
+        which=st.integers(0, 1),
+        how=st.sampled_from(["at once", "at once", "soon", "stop"]),
+        accesses=st.integers(0, 60),
+        seconds=TURNS,
+    )
+    def end(self, which: int, how: str, accesses: int, seconds: float) -> None:
+        """Die, most likely in the middle of a call; or at one of the next accesses to the store; or be told to stop."""
         process = self.processes[which % len(self.processes)]
-        if accesses is None:
+        if how == "at once":
             self._kill([process])
-        else:
+            return
+        if how == "soon":
             process.db.left = accesses
-            self._go_on(seconds)
-
-    @precondition(at_work)
-    @rule(which=st.integers(0, 1))
-    def stop(self, which: int) -> None:
-        self.processes[which % len(self.processes)].stopping = True
+        else:
+            process.stopping = True
+        self._go_on(seconds)
 
     def _kill(self, some: Iterable[Process]) -> None:
         for process in list(some):
@@ -376,12 +391,15 @@ class Sending(RuleBasedStateMachine):
     def take_and_answer_nothing(self, which: int, deaf: int, locked: bool) -> None:
         self.judges[which].deaf, self.judges[which].locked = deaf, locked
 
+    @precondition(lambda self: bool(self._unknown()))
     @rule(which=st.integers(0, 15), kind=st.sampled_from(["accepted", "delivered", "bounced", "opened"]))
     def tell_of(self, which: int, kind: str) -> None:
-        """A provider sends word of a copy it took, rather of one that the ledger does not know of."""
-        taken = [reader for reader, count in self.accepted.items() if count]
-        if found := [reader for reader in taken if reader in self._readers(1, 4)] or taken:
-            event(self.db, found[which % len(found)], kind)
+        """A provider sends word of a copy it took, of which the ledger does not know."""
+        found = self._unknown()
+        event(self.db, found[which % len(found)], kind, at=self.clock.now())
+
+    def _unknown(self) -> list[int]:
+        return [reader for reader in self._readers(1, 4) if self.accepted[reader]]
 
     def _readers(self, *states: int) -> list[int]:
         rows = self.db.execute("SELECT subscriber, state FROM deliveries").fetchall()
@@ -411,11 +429,12 @@ class Sending(RuleBasedStateMachine):
         else:
             subscribers.remove(self.db, address(reader), now=now)
 
-    @precondition(lambda self: state(self.db) in ("sending", "paused", "sent"))
+    @precondition(lambda self: state(self.db) in ("sending", "paused", "sent") and bool(self._readers(3)))
     @rule()
     def retry_rejected(self) -> None:
         steering.retry_rejected(self.db, 1, now=self.clock.now())
 
+    @precondition(lambda self: bool(self._readers(1, 4)))
     @rule(which=st.integers(0, 3))
     def decide(self, which: int) -> None:
         """A person looks the copies of an uncertain batch up, and says how it is, where all of them are alike."""
@@ -482,12 +501,21 @@ class Sending(RuleBasedStateMachine):
     def _run_to_the_end(self) -> None:
         """Whatever came before: all processes die, the providers are well again, and sending goes on to its end."""
         self._kill(self.processes)
+        # One more dies in the middle of its first calls, which have arrived by then.
+        self._begin((0,))
+        self._go_on(0.5)
+        self._kill(self.processes)
         for judge in self.judges:
             judge.mishaps, judge.deaf, judge.locked = [], 0, False
+        if self.at_the_end == "much later":
+            self.sleep(30 * HOUR_S)
+        elif self.at_the_end == "word comes" and self._unknown():
+            self.tell_of(0, "delivered")
         before: dict[str, int] = {}
         for run in range(30):
             before = ledger.tally(self.db, 1) if run % 3 == 0 else before
-            if state(self.db) == "paused":
+            # First what can be settled of one that is paused, then the rest.
+            if run > 2 and state(self.db) == "paused":
                 issues.resume(self.db, 1, now=self.clock.now())
             # Each account by itself in turn: a batch is settled only where it went.
             process = self._begin((run % 3,))
@@ -495,7 +523,7 @@ class Sending(RuleBasedStateMachine):
                 self.clock.run_until_complete(process.task)
             self._kill([process])
             self._all_holds()
-            if run % 3 == 2 and before == ledger.tally(self.db, 1):
+            if run % 3 == 2 and state(self.db) != "paused" and before == ledger.tally(self.db, 1):
                 break
         tally, held = ledger.tally(self.db, 1), steering.unsettled(self.db, 1)
         assert tally["queued"] == tally["claimed"] == 0

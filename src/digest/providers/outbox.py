@@ -85,6 +85,8 @@ class Outbox:
         return await asyncio.to_thread(self._find, batch)
 
     def _deliver(self, batch: Batch) -> Answer:
+        if not all((self._folder / name).is_dir() for name in ("tmp", "new")):
+            raise AccountError(f"the folder {self._folder} is not there, or is no Maildir; is its disk mounted?")
         message = self._encode(batch.message)
 
         def deliver(recipient: Recipient) -> None:

@@ -32,7 +32,7 @@ from digest.sending.clerk import Clerk
 from digest.sending.copies import Signers, Writer
 from digest.sending.ledger import Claimed
 from digest.sending.pace import Health
-from digest.sending.uncertain import next_step, seen
+from digest.sending.uncertain import CLOCKS_S, Elapsed, Step, next_step, seen
 from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.store import Database
@@ -41,6 +41,8 @@ PATIENCE_S = 900.0
 """What comes within a quarter of an hour is waited for; with `digest send --wait`, all is."""
 BUSY_S = 0.02
 """How often a hand with nothing to do looks again while others are at work."""
+SHUT_S = 60.0
+"""Before it waits for longer, it looks whether anything is queued at all."""
 PEEK_S = 1.0
 """So soon a provider is asked for the first time: what it shows by then need not be waited for."""
 TRIES = 12
@@ -63,6 +65,9 @@ class Lane:
     health: Health = field(default_factory=Health)
     closed: str | None = None
     opened: bool = False
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    busy: int = 0
+    last_error: str = ""
     alone: int = 0
     put_off: int = 0
     copies: int = 0
@@ -74,11 +79,18 @@ class Lane:
 
 @dataclass
 class Doubt:
-    """An uncertain batch that this run settles: when it looks next, by the loop's clock, and how often it has."""
+    """An uncertain batch that this run settles: when it looks next, by the loop's clock, and how often it has.
+
+    `since`, by the same clock, is when this run took it up; `age_s` and `known_s` are how long ago it had been claimed
+    and known to be uncertain by then, by the machine's clock, which may be put forward or back meanwhile.
+    """
 
     lane: Lane
     batch: Claimed
     at: float
+    since: float
+    age_s: float
+    known_s: float
     tries: int = 0
     peek: bool = False
 
@@ -139,10 +151,9 @@ class Engine:
                 await provider.close()
         done = ledger.finish(self.db, number, now=self.clock())
         if self.trouble and not done:
-            raise SendingError(
-                f"issue {number} is paused: {self.trouble}; put that right, then `digest resume {number}` and"
-                f" `digest send {number}`"
-            )
+            after = "" if self._in_state("cancelled") else f", then `digest resume {number}` and `digest send {number}`"
+            state = issues.find_issue(self.db, number).state
+            raise SendingError(f"issue {number} is {state}: {self.trouble}; put that right{after}")
         if self._stranded:
             raise SendingError(next(iter(self._stranded.values())))
         if issue.state in ("paused", "cancelled") and ledger.open_batches(self.db, number):
@@ -227,17 +238,20 @@ class Engine:
         waits = [doubt.at - now for doubt in self._doubts.values()]
         lane = await self._open_lane()
         if lane is not None and not self._enough and self._in_state("sending"):
-            wait = self._gate(lane)
-            if wait <= 0 and await self._claim(lane):
+            self._look_at_zones()
+            shut = self._gate(lane)
+            if shut <= 0 and lane.busy < lane.provider.pace.connections and await self._claim(lane):
                 return 0
-            if wait > 0 and not self._clean:
-                waits.append(wait)
+            if shut > SHUT_S and not self._clean and not ledger.any_queued(self.db, self._issue.number):
+                self._clean = True
+            if not self._clean:
+                waits.append(max(shut, BUSY_S))
+            elif self._next_zone:
+                waits.append(max(shut, (self._next_zone - self.clock()).total_seconds()))
         if self._busy:
             return BUSY_S
         if self._adopt_orphans():
             return 0
-        if self._next_zone and lane is not None:
-            waits.append((self._next_zone - self.clock()).total_seconds())
         return self._worth(waits)
 
     def _worth(self, waits: Sequence[float]) -> float | None:
@@ -260,12 +274,15 @@ class Engine:
     async def _open_lane(self) -> Lane | None:
         """Give the first provider that still takes mail, made ready."""
         for lane in self.lanes:
-            if lane.closed is None and not lane.opened:
-                lane.opened = True
-                try:
-                    await lane.provider.open(begin=False)
-                except ProviderError as error:
-                    self._close(lane, str(error))
+            async with lane.opening:
+                if lane.closed is None and not lane.opened:
+                    taker = lane.provider
+                    try:
+                        given = ledger.has_given(self.db, self._issue.number, taker.name, taker.account)
+                        await taker.open(begin=not given)
+                    except ProviderError as error:
+                        self._close(lane, f"{taker.name}: {_words(error)}")
+                    lane.opened = True
             if lane.closed is None:
                 return lane
         return None
@@ -283,7 +300,6 @@ class Engine:
 
     async def _claim(self, lane: Lane) -> bool:
         """Claim a batch and hand it over; tell whether there was anything to do."""
-        self._look_at_zones()
         if self._clean:
             return False
         provider = lane.provider
@@ -291,9 +307,9 @@ class Engine:
         if provider.pace.copies_a_second:
             size = max(1, min(size, int(provider.pace.copies_a_second)))
         self._busy += 1
+        lane.busy += 1
         try:
-            await self._slot(lane, size)
-            if self.stopping() or lane.closed:
+            if not await self._slot(lane, size) or self._gate(lane) > 0:
                 return True
             after, put_back = self._after, self._put_back
             claimed = await self._clerk.do(
@@ -309,6 +325,8 @@ class Engine:
                 a_day=pace.cap_today(self.db, provider.name, provider.pace, now=self.clock()),
             )
             if claimed is None:
+                if not self._in_state("sending") or self._gate(lane) > 0:
+                    return False
                 # Others may have put copies back that lie behind; where there are none, all is claimed.
                 if put_back == self._put_back:
                     self._clean, self._after = after == 0, 0
@@ -320,11 +338,14 @@ class Engine:
             return True
         finally:
             self._busy -= 1
+            lane.busy -= 1
 
-    async def _slot(self, lane: Lane, copies: int) -> None:
+    async def _slot(self, lane: Lane, copies: int) -> bool:
+        """Wait for the lane's next slot; tell whether there is still something to use it for."""
         wait = pace.reserve(self.db, lane.provider.name, lane.provider.pace, copies, now=self.clock())
         if wait > 0:
             await self._rest(wait)
+        return not self.stopping() and lane.closed is None and self._in_state("sending")
 
     def _look_at_zones(self) -> None:
         """Find the zones where the reader's time has come, when the last look is out of date."""
@@ -337,11 +358,12 @@ class Engine:
             (self._issue.number,),
         )
         zones = [zone for (zone,) in rows]
-        self._due, self._next_zone = timing.parted(zones, wall, self.settings.timezone, self.clock())
         self._back_to(0)
+        self._due, self._next_zone = timing.parted(zones, wall, self.settings.timezone, self.clock())
 
     def _back_to(self, subscriber: int) -> None:
-        """Copies from this subscriber on are queued again."""
+        """Copies from this subscriber on are queued again, in whatever zone."""
+        self._due = None
         self._after, self._clean = min(self._after, subscriber - 1 if subscriber else 0), False
         self._put_back += 1
 
@@ -351,6 +373,9 @@ class Engine:
             await self._clerk.do(ledger.record, claimed, answer, now=self.clock())
         except NotAcceptedError as error:
             await self._refused(lane, claimed, error)
+        except StateError:
+            # Another process took it for dead and settled it: nothing is left to write down.
+            pass
         except Exception as error:  # whatever it is, the batch may have been accepted
             self._doubt(lane, claimed, error)
         else:
@@ -397,38 +422,44 @@ class Engine:
         """Nothing of the batch was accepted: split it, or queue it again and see to the provider."""
         now = self.clock()
         if not isinstance(error, BadCallError) or error.shared:
-            ledger.release(self.db, claimed, str(error), now=now)
+            ledger.release(self.db, claimed, _words(error), now=now)
             self._back_to(claimed.first)
             if isinstance(error, BadCallError):
-                self._close(lane, f"{lane.provider.name} refuses the issue itself: {error}")
+                self._close(lane, f"{lane.provider.name} refuses the issue itself: {_words(error)}")
             else:
                 self._ill(lane, error)
             return
-        parts = ledger.split(self.db, claimed, str(error), rejected=error.rejected, worker=self.worker.number, now=now)
+        mine = {id_ for id_, _, _ in claimed.copies}
+        named = {id_: _printable(reason) for id_, reason in error.rejected.items() if id_ in mine}
+        parts = ledger.split(self.db, claimed, _words(error), rejected=named, worker=self.worker.number, now=now)
         alone = len(claimed.copies) == 1
-        self.done["rejected"] += 1 if alone else len(error.rejected)
-        lane.alone += alone and not error.rejected
+        self.done["rejected"] += 1 if alone else len(named)
+        lane.alone += alone and not named
         if lane.alone >= (ALONE_LATER if lane.copies else ALONE):
-            self._close(lane, f"{lane.provider.name} refused {lane.alone} copies one after the other: {error}")
+            self._close(
+                lane,
+                f"{lane.provider.name} refused {lane.alone} copies one after the other, which count as rejected"
+                f" (`digest retry-rejected` queues them again): {_words(error)}",
+            )
         for part in parts:
-            if lane.closed or self.stopping():
-                ledger.release(self.db, part, "not handed over", now=now)
-                self._back_to(part.first)
-            else:
-                await self._slot(lane, len(part.copies))
+            if self._gate(lane) <= 0 and await self._slot(lane, len(part.copies)):
                 await self._hand_over(lane, part)
+            else:
+                ledger.release(self.db, part, "not handed over", now=self.clock())
+                self._back_to(part.first)
 
     def _ill(self, lane: Lane, error: ProviderError) -> None:
         """Pause after a failure; close the lane where it cannot pass, or does not."""
         now = self.clock()
+        lane.last_error = _words(error)
         told = error.after_s if isinstance(error, TryAgainError) else None
         wait = lane.health.ill(now=now, draw=self.draw(), told_s=told)
         if isinstance(error, NotAcceptedError) and not isinstance(error, TryAgainError | BadCallError):
-            self._close(lane, f"{lane.provider.name} takes nothing: {error}")
+            self._close(lane, f"{lane.provider.name} takes nothing: {_words(error)}")
         elif told is not None and told > pace.MOST_AHEAD_S:
-            self._close(lane, f"{lane.provider.name} says to come back in {told / 60:.0f} minutes: {error}")
+            self._close(lane, f"{lane.provider.name} says to come back in {told / 60:.0f} minutes: {_words(error)}")
         elif lane.health.broken(now=now):
-            self._close(lane, f"{lane.provider.name} failed {lane.health.troubles} times in a row: {error}")
+            self._close(lane, f"{lane.provider.name} failed {lane.health.troubles} times in a row: {_words(error)}")
         else:
             pace.slow_down(self.db, lane.provider.name, wait, now=now)
 
@@ -446,7 +477,7 @@ class Engine:
 
     def _doubt(self, lane: Lane, claimed: Claimed, error: BaseException) -> None:
         """The call broke: from here on the batch is uncertain, and this run looks after it."""
-        why = str(error) if isinstance(error, ProviderError) else f"{type(error).__name__}: {error}"
+        why = _words(error)
         batch = ledger.adopt(
             self.db, claimed.number, before=self.worker.number, worker=self.worker.number, trouble=why, now=self.clock()
         )
@@ -454,7 +485,9 @@ class Engine:
         if batch is not None:
             self._look_after(lane, batch)
 
-    def _look_after(self, lane: Lane, batch: Claimed, *, tries: int = 0, peeked: bool = False) -> None:
+    def _look_after(
+        self, lane: Lane, batch: Claimed, *, before: Doubt | None = None, tries: int = 0, peeked: bool = False
+    ) -> None:
         """Plan the next look at an uncertain batch; hold it where there is nothing to look at.
 
         A provider that can be asked is asked early for what it shows already, and in its time for what it does not.
@@ -469,51 +502,73 @@ class Engine:
             if not rest:
                 return
             batch = replace(batch, copies=rest, unchanged=False)
-        step = next_step(
-            lane.provider.proof,
-            batch,
-            now=self.clock(),
-            policy=self.settings.uncertain,
-            sending=self._in_state("sending"),
-        )
+        doubt = self._timed(lane, batch, before)
+        step = self._next_step(doubt)
         if step.kind == "hold":
             ledger.hold(self.db, batch, step.why)
         elif step.kind != "leave" and tries < TRIES:
             peek = step.kind == "ask" and step.wait_s > PEEK_S and not peeked
             again_s = min(pace.MOST_S, pace.BASE_S * 2**tries) if tries else 0.0
             wait = max(PEEK_S if peek else step.wait_s, again_s)
-            self._doubts[batch.number] = Doubt(lane, batch, self._time() + wait, tries, peek)
+            doubt.at, doubt.tries, doubt.peek = self._time() + wait, tries, peek
+            self._doubts[batch.number] = doubt
+
+    def _timed(self, lane: Lane, batch: Claimed, before: Doubt | None) -> Doubt:
+        """Give a batch with the times of the doubt it was in before, or with new ones."""
+        if before is not None:
+            return replace(before, lane=lane, batch=batch)
+        known = Elapsed.by_clock(batch, self.clock())
+        return Doubt(lane, batch, self._time(), self._time(), known.age_s, max(0.0, known.known_s))
+
+    def _next_step(self, doubt: Doubt) -> Step:
+        now, more = self.clock(), self._time() - doubt.since
+        newest = ledger.newest_claim(self.db)
+        elapsed = Elapsed(
+            age_s=max(Elapsed.by_clock(doubt.batch, now).age_s, doubt.age_s + more),
+            known_s=doubt.known_s + more,
+            sound=newest is None or (newest - now).total_seconds() <= CLOCKS_S,
+        )
+        return next_step(
+            doubt.lane.provider.proof,
+            doubt.batch,
+            now=now,
+            policy=self.settings.uncertain,
+            sending=self._in_state("sending"),
+            left=bool(ledger.gone(self.db, doubt.batch)),
+            elapsed=elapsed,
+        )
 
     async def _settle(self, doubt: Doubt) -> None:
         """Do what is to be done about an uncertain batch now; where that fails, plan another look."""
-        self._busy += 1
         lane, batch = doubt.lane, doubt.batch
-        step = next_step(
-            lane.provider.proof,
-            batch,
-            now=self.clock(),
-            policy=self.settings.uncertain,
-            sending=self._in_state("sending"),
-        )
+        self._busy += 1
+        lane.busy += 1
+        step = self._next_step(doubt)
         try:
-            if doubt.peek and step.kind == "ask":
-                await self._peek(lane, batch)
+            if seen(self.db, batch):
+                self._look_after(lane, batch, before=doubt, tries=doubt.tries, peeked=True)
+            elif doubt.peek and step.kind == "ask":
+                await self._peek(doubt)
             elif step.wait_s > 0 or step.kind in ("hold", "leave"):
-                self._look_after(lane, batch, tries=doubt.tries)
+                self._look_after(lane, batch, before=doubt, tries=doubt.tries)
             elif step.kind == "replay":
-                await self._replay(lane, batch)
+                await self._replay(doubt)
             elif step.kind == "ask":
                 self._settled(batch, await self._ask(lane, batch), "asked")
             else:
                 self._settled(batch, {}, "setting")
+        except StateError:
+            # Another process, or a person, settled it meanwhile.
+            pass
         except Exception as error:  # it is as uncertain as before
             # A provider that cannot say yet is not ill for that.
             if step.kind != "ask" or isinstance(error, NotAcceptedError):
                 self._ill(lane, error if isinstance(error, ProviderError) else ProviderError(str(error)))
             if lane.closed is None:
-                self._look_after(lane, batch, tries=doubt.tries + 1, peeked=True)
+                self._look_after(lane, doubt.batch, before=doubt, tries=doubt.tries + 1, peeked=True)
         finally:
             self._busy -= 1
+            lane.busy -= 1
             self.progress()
 
     async def _ask(self, lane: Lane, batch: Claimed) -> dict[int, str | None]:
@@ -522,8 +577,9 @@ class Engine:
         whole = lane.provider.proof.whole and found
         return {id_: found.get(id_) for id_, _, _ in batch.copies if whole or id_ in found}
 
-    async def _peek(self, lane: Lane, batch: Claimed) -> None:
+    async def _peek(self, doubt: Doubt) -> None:
         """Ask early: what is there counts, what is not there yet is asked for again in its time."""
+        lane, batch = doubt.lane, doubt.batch
         accepted = await self._ask(lane, batch)
         if accepted:
             ledger.accept_some(self.db, batch, accepted, by="asked", now=self.clock())
@@ -532,7 +588,7 @@ class Engine:
         if rest:
             # What is left of it is not what was handed over: it cannot be called for again.
             left = replace(batch, copies=rest, unchanged=batch.unchanged and not accepted)
-            self._look_after(lane, left, peeked=True)
+            self._look_after(lane, left, before=doubt, peeked=True)
 
     def _settled(self, batch: Claimed, accepted: Mapping[int, str | None], by: ledger.Settled) -> None:
         ledger.settle(self.db, batch, accepted, by=by, now=self.clock())
@@ -540,8 +596,18 @@ class Engine:
         if len(accepted) < len(batch.copies):
             self._back_to(batch.first)
 
-    async def _replay(self, lane: Lane, batch: Claimed) -> None:
-        await self._slot(lane, len(batch.copies))
+    async def _replay(self, doubt: Doubt) -> None:
+        """Hand the same bytes over under the same key, in its turn like any other call."""
+        lane = doubt.lane
+        if (shut := self._gate(lane)) > 0:
+            doubt.at = self._time() + shut
+            self._doubts[doubt.batch.number] = doubt
+            return
+        if not await self._slot(lane, len(doubt.batch.copies)):
+            return
+        # From here on it may be accepted anew, and what that shows takes its time again.
+        batch = doubt.batch = ledger.doubt_anew(self.db, doubt.batch, now=self.clock())
+        doubt.age_s, doubt.known_s, doubt.since = doubt.age_s + self._time() - doubt.since, 0.0, self._time()
         try:
             answer = await lane.provider.hand_over(self._batch(lane, batch))
         except BadCallError as error:
@@ -557,14 +623,18 @@ class Engine:
         for batch in ledger.open_batches(self.db, self._issue.number):
             if batch.number in self._doubts or batch.number in self._stranded:
                 continue
-            if batch.worker == self.worker.number or (batch.state != "held" and self.worker.lives(batch.worker)):
+            if batch.worker == self.worker.number or self.worker.lives(batch.worker):
                 continue
             lane = next((lane for lane in self.lanes if lane.is_of(batch.provider, batch.account)), None)
             if lane is None:
+                decide = f"`digest resolve {self._issue.number} --batch {batch.number} --as accepted` or `--as resend`"
                 self._stranded[batch.number] = (
-                    f"batch {batch.number} was being handed to {batch.provider} ({batch.account}) when its process"
+                    f"batch {batch.number} went to {batch.provider} ({batch.account}) and is held: {batch.trouble};"
+                    f" decide: {decide}"
+                    if batch.state == "held"
+                    else f"batch {batch.number} was being handed to {batch.provider} ({batch.account}) when its process"
                     f" died, and only that can say what it has; send with those settings first, or decide yourself:"
-                    f" `digest resolve {self._issue.number} --batch {batch.number}`"
+                    f" {decide}"
                 )
                 continue
             claimed = ledger.adopt(
@@ -579,3 +649,13 @@ class Engine:
                 self._look_after(lane, claimed)
                 adopted = adopted or claimed.number in self._doubts
         return adopted
+
+
+def _words(error: BaseException) -> str:
+    """Give an error's words, as they can be shown and kept."""
+    return _printable(str(error) if isinstance(error, ProviderError) else f"{type(error).__name__}: {error}")
+
+
+def _printable(text: str) -> str:
+    """Take out what would steer a terminal: a provider's words are printed and kept."""
+    return "".join(character if character.isprintable() else " " for character in text)[:500]

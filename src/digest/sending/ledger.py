@@ -14,7 +14,7 @@ import secrets
 import sqlite3
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
 from hashlib import blake2b
@@ -279,6 +279,7 @@ def record(db: Database, batch: Claimed, answer: Answer, *, by: Settled = "answe
     with writing(db) as connection:
         why = "; ".join(dict.fromkeys(answer.uncertain.values()))[:500]
         if answer.again:
+            _count(connection, batch.provider, f"{batch.claimed_at.astimezone(UTC):%Y-%m-%d}", -len(answer.again))
             others |= dict.fromkeys(answer.again, _never_accepted(connection, batch.issue))
         proof = None if answer.uncertain else by
         _resolve(connection, batch, Delivery.ACCEPTED, others, ids, by=proof, why=why, now=now)
@@ -332,8 +333,8 @@ def split(
             id_: (Delivery.REJECTED, reason) for id_, reason in rejected.items()
         }
         if connection.execute("SELECT state FROM issues WHERE number = ?", (batch.issue,)).fetchone() == ("sending",):
-            gone = _gone(connection, [id_ for id_, _, _ in batch.copies])
-            others = {id_: (Delivery.SKIPPED, reason) for id_, reason in gone.items()} | others
+            left = _gone(connection, [id_ for id_, _, _ in batch.copies])
+            others = {id_: (Delivery.SKIPPED, reason) for id_, reason in left.items()} | others
         else:
             back = _never_accepted(connection, batch.issue)
             others = {id_: back for id_, _, _ in batch.copies} | others
@@ -387,7 +388,7 @@ def _resolve(
     stamp = times.to_text(now)
     state = "settled" if by else "uncertain"
     found = connection.execute(
-        "UPDATE batches SET state = iif(state = 'held' AND ?1 = 'uncertain', 'held', ?1), settled_by = ?2,"
+        "UPDATE batches SET state = ?1, settled_by = ?2,"
         " settled_at = iif(?1 = 'settled', ?3, NULL),"
         " uncertain_at = iif(?1 = 'settled', uncertain_at, coalesce(uncertain_at, ?3)),"
         " trouble = coalesce(trouble, ?4) WHERE number = ?5 AND state <> 'settled' RETURNING message_ids",
@@ -457,9 +458,10 @@ def adopt(db: Database, number: int, *, before: int, worker: int, trouble: str, 
     """
     with writing(db) as connection:
         taken = connection.execute(
-            "UPDATE batches SET worker = ?, state = iif(state = 'held', 'held', 'uncertain'),"
-            " trouble = coalesce(trouble, ?), uncertain_at = coalesce(uncertain_at, ?)"
-            " WHERE number = ? AND worker = ? AND state <> 'settled'"
+            "UPDATE batches SET worker = ?1, state = 'uncertain', trouble = coalesce(trouble, ?2),"
+            # A moment to come is of a clock that was wrong.
+            " uncertain_at = iif(uncertain_at <= ?3, uncertain_at, ?3)"
+            " WHERE number = ?4 AND worker = ?5 AND state <> 'settled'"
             " RETURNING issue, provider, account, idempotency_key, claimed_at, first, last, uncertain_at, fingerprint,"
             " size",
             (worker, trouble, times.to_text(now), number, before),
@@ -489,6 +491,39 @@ def uncertain_copies(db: Database, issue: int, batch: int, first: int, last: int
             (issue, first, last, batch),
         ).fetchall()
     )
+
+
+def doubt_anew(db: Database, batch: Claimed, *, now: datetime) -> Claimed:
+    """Count from now for how long a batch is uncertain: it is about to be handed over once more; give it so."""
+    with writing(db) as connection:
+        connection.execute(
+            "UPDATE batches SET uncertain_at = ? WHERE number = ? AND state <> 'settled'",
+            (times.to_text(now), batch.number),
+        )
+    return replace(batch, uncertain_at=now)
+
+
+def any_queued(db: Database, issue: int) -> bool:
+    """Tell whether any copy of an issue is queued."""
+    sql = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE issue = ? AND state = 0)"
+    return bool(db.conn.execute(sql, (issue,)).fetchone()[0])
+
+
+def has_given(db: Database, issue: int, provider: str, account: str) -> bool:
+    """Tell whether anything of an issue was ever claimed for a provider's account."""
+    sql = "SELECT EXISTS (SELECT 1 FROM batches WHERE issue = ? AND provider = ? AND account = ?)"
+    return bool(db.conn.execute(sql, (issue, provider, account)).fetchone()[0])
+
+
+def newest_claim(db: Database) -> datetime | None:
+    """Give when the last batch of all was claimed."""
+    newest = db.conn.execute("SELECT max(claimed_at) FROM batches").fetchone()[0]
+    return times.from_text(newest) if newest else None
+
+
+def gone(db: Database, batch: Claimed) -> dict[int, str]:
+    """Give those of a batch who left or were suppressed, and why."""
+    return _gone(db.conn, [id_ for id_, _, _ in batch.copies])
 
 
 def hold(db: Database, batch: Claimed, why: str) -> None:

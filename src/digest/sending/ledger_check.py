@@ -12,6 +12,10 @@ def check_ledger(db: Database) -> list[str]:
             "SELECT d.issue, count(*) FROM deliveries d JOIN issues i ON i.number = d.issue"
             " WHERE i.state = 'sent' AND d.state IN (0, 1, 4) GROUP BY d.issue"
         ),
+        "issue {0} is cancelled, but {1} of its deliveries are queued": (
+            "SELECT d.issue, count(*) FROM deliveries d JOIN issues i ON i.number = d.issue"
+            " WHERE i.state = 'cancelled' AND d.state = 0 GROUP BY d.issue"
+        ),
         "issue {0} is {1}, but has deliveries": (
             "SELECT i.number, i.state FROM issues i WHERE i.sending_at IS NULL"
             " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.issue = i.number)"

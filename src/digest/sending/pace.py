@@ -16,6 +16,8 @@ from digest.store import Database, writing
 
 MOST_AHEAD_S = 600.0
 """Further ahead no slot is given, and no provider is waited for without asking it again."""
+SLOTS_AHEAD = 200
+"""More slots than that are not taken before their time, whatever the number of processes and connections."""
 BASE_S, MOST_S = 0.25, 30.0
 """Between these lies the pause after a call that failed."""
 TROUBLES, TROUBLED_S = 8, 60.0
@@ -29,16 +31,14 @@ def reserve(db: Database, provider: str, pace: Pace, copies: int, *, now: dateti
     at = now.timestamp()
     with writing(db) as connection:
         row = connection.execute("SELECT calls_at, copies_at FROM paces WHERE provider = ?", (provider,)).fetchone()
-        calls_at, copies_at = (_sane(moment, at) for moment in row or (at, at))
-        begin = max(calls_at, copies_at)
+        call_s = 1 / pace.calls_a_second if pace.calls_a_second else 0.0
+        copies_s = copies / pace.copies_a_second if pace.copies_a_second else 0.0
+        ahead_s = MOST_AHEAD_S + SLOTS_AHEAD * max(call_s, copies_s)
+        begin = max(_sane(moment, at, ahead_s) for moment in row or (at, at))
         connection.execute(
             "INSERT INTO paces (provider, calls_at, copies_at) VALUES (?1, ?2, ?3)"
             " ON CONFLICT DO UPDATE SET calls_at = ?2, copies_at = ?3",
-            (
-                provider,
-                begin + (1 / pace.calls_a_second if pace.calls_a_second else 0),
-                begin + (copies / pace.copies_a_second if pace.copies_a_second else 0),
-            ),
+            (provider, begin + call_s, begin + copies_s),
         )
     return begin - at
 
@@ -55,13 +55,14 @@ def slow_down(db: Database, provider: str, seconds: float, *, now: datetime) -> 
     with writing(db) as connection:
         connection.execute(
             "INSERT INTO paces (provider, not_before) VALUES (?1, ?2)"
-            " ON CONFLICT DO UPDATE SET not_before = max(not_before, ?2)",
-            (provider, until),
+            # What lies too far ahead is of a clock that was wrong.
+            " ON CONFLICT DO UPDATE SET not_before = iif(not_before > ?3, ?2, max(not_before, ?2))",
+            (provider, until, now.timestamp() + MOST_AHEAD_S),
         )
 
 
-def _sane(moment: float, now: float) -> float:
-    return moment if now < moment <= now + MOST_AHEAD_S else now
+def _sane(moment: float, now: float, ahead_s: float = MOST_AHEAD_S) -> float:
+    return moment if now < moment <= now + ahead_s else now
 
 
 def cap_today(db: Database, provider: str, pace: Pace, *, now: datetime) -> int:

@@ -61,11 +61,16 @@ def retry_rejected(db: Database, number: int, *, now: datetime) -> int:
         return count
 
 
-def unsettled(db: Database, number: int) -> list[Unsettled]:
-    """Give the uncertain batches of an issue with the addresses in them, oldest first."""
+def unsettled(db: Database, number: int, *, lives: Callable[[int], bool] = lambda worker: False) -> list[Unsettled]:
+    """Give the uncertain batches of an issue with the addresses in them, oldest first.
+
+    What a living process has claimed is not among them: it is being handed over.
+    """
     issues.find_issue(db, number)
     found = []
     for batch in ledger.open_batches(db, number):
+        if batch.state == "claimed" and lives(batch.worker):
+            continue
         rows = db.conn.execute(
             "SELECT s.email FROM batches b JOIN deliveries d ON d.issue = b.issue"
             " AND d.subscriber BETWEEN b.first AND b.last AND d.batch = b.number"
@@ -98,6 +103,7 @@ def resolve(
     found = next((one for one in ledger.open_batches(db, number) if one.number == batch), None)
     if found is None:
         raise NotFoundError(f"issue {number} has no uncertain batch {batch}; `digest uncertain {number}` lists them")
+    # What a living process holds, it does not touch any more.
     if found.state != "held" and found.worker != worker and lives(found.worker):
         raise StateError(f"a `digest send` is at work on batch {batch}; let it finish, or stop it first")
     claimed = ledger.adopt(db, batch, before=found.worker, worker=worker, trouble="its process died", now=now)

@@ -21,7 +21,11 @@ def quiet_until(now: datetime, quiet: Quiet | None, zone: ZoneInfo) -> datetime 
     if not inside:
         return None
     day = local.date() if at < end else local.date() + timedelta(days=1)
-    return datetime.combine(day, end, zone).astimezone(UTC)
+    until = datetime.combine(day, end, zone)
+    if until.astimezone(UTC) <= now:
+        # The hour that comes twice: the first time is over.
+        until = until.replace(fold=1)
+    return until.astimezone(UTC)
 
 
 @lru_cache(maxsize=2048)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from digest import times
 from digest.providers.interface import Proof
 from digest.sending.ledger import Claimed
 from digest.store import Database
@@ -23,6 +24,24 @@ Kind = Literal["replay", "ask", "wait", "hold", "resend", "leave"]
 
 
 @dataclass(frozen=True)
+class Elapsed:
+    """How long ago a batch was claimed, and how long it has been known to be uncertain.
+
+    `sound` is False where this machine's clock was put back behind what the store has seen.
+    """
+
+    age_s: float
+    known_s: float
+    sound: bool = True
+
+    @classmethod
+    def by_clock(cls, batch: Claimed, now: datetime) -> Elapsed:
+        """Measure by the machine's clock."""
+        age = (now - batch.claimed_at).total_seconds()
+        return cls(age, (now - (batch.uncertain_at or now)).total_seconds())
+
+
+@dataclass(frozen=True)
 class Step:
     """What to do next, after `wait_s` seconds; `leave`: nothing now, a later run may."""
 
@@ -31,7 +50,16 @@ class Step:
     why: str = ""
 
 
-def next_step(proof: Proof, batch: Claimed, *, now: datetime, policy: Policy, sending: bool) -> Step:
+def next_step(
+    proof: Proof,
+    batch: Claimed,
+    *,
+    now: datetime,
+    policy: Policy,
+    sending: bool,
+    left: bool = False,
+    elapsed: Elapsed | None = None,
+) -> Step:
     """Decide what to do about an uncertain batch.
 
     Args:
@@ -40,12 +68,13 @@ def next_step(proof: Proof, batch: Claimed, *, now: datetime, policy: Policy, se
         now: the moment.
         policy: the setting `uncertain`.
         sending: whether its issue is being sent; of one that is paused or cancelled nothing is handed over.
+        left: whether someone in it left or was suppressed since: they are not mailed, so it is not handed over.
+        elapsed: its times as a steady clock measured them; by the machine's clock where they are not given.
     """
-    age = (now - batch.claimed_at).total_seconds()
-    known_for = (now - (batch.uncertain_at or now)).total_seconds()
-    # A clock that was put back must not make us wait for hours, nor cut the time short.
-    settling = max(0.0, proof.settling_s - known_for) if known_for >= 0 else proof.settling_s
-    if proof.replay_s and batch.unchanged and -CLOCKS_S <= age < proof.replay_s:
+    elapsed = elapsed or Elapsed.by_clock(batch, now)
+    age, settling = elapsed.age_s, max(0.0, proof.settling_s - max(0.0, elapsed.known_s))
+    repeats = proof.replay_s and batch.unchanged and not left
+    if repeats and elapsed.sound and age >= -CLOCKS_S and age + settling < proof.replay_s:
         if sending:
             return Step("replay", settling)
         if not proof.ask_s:
@@ -54,6 +83,10 @@ def next_step(proof: Proof, batch: Claimed, *, now: datetime, policy: Policy, se
         return Step("ask", settling)
     if policy == "resend":
         return Step("resend", settling)
+    if proof.replay_s and left:
+        return Step("hold", why="someone in it left since and must not be mailed, so it cannot be repeated")
+    if not elapsed.sound or age < -CLOCKS_S:
+        return Step("hold", why="this machine's clock was put back, so nobody knows how long ago it was")
     if proof.replay_s and not batch.unchanged:
         return Step("hold", why="an address or a name in it was changed since, so it cannot be repeated")
     if proof.replay_s or proof.ask_s:
@@ -64,12 +97,12 @@ def next_step(proof: Proof, batch: Claimed, *, now: datetime, policy: Policy, se
 def seen(db: Database, batch: Claimed) -> frozenset[int]:
     """Give the subscribers of whose copies in a batch there is any event: those were accepted.
 
-    An unsubscription or a vote may have come from another mail, and proves nothing.
+    An unsubscription or a vote may have come from another mail, and proves nothing; nor does what happened before.
     """
     rows = db.conn.execute(
         "SELECT DISTINCT subscriber FROM events WHERE issue = ? AND subscriber BETWEEN ? AND ?"
-        " AND kind NOT IN ('voted', 'unsubscribed')",
-        (batch.issue, batch.first, batch.last),
+        " AND kind NOT IN ('voted', 'unsubscribed') AND happened_at >= ?",
+        (batch.issue, batch.first, batch.last, times.to_text(batch.claimed_at)),
     )
     mine = {id_ for id_, _, _ in batch.copies}
     return frozenset(id_ for (id_,) in rows if id_ in mine)
