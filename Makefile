@@ -47,6 +47,10 @@ docs: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/render.py
 	$(BIN)/python bench/outbox.py
+	$(BIN)/python bench/send.py --mode merge --recipients 100000
+	$(BIN)/python bench/send.py --mode bodies --recipients 20000
+	$(BIN)/python bench/kill.py --provider resend --recipients 4000 --kills 20
+	$(BIN)/python bench/kill.py --provider ses --recipients 4000 --kills 20
 
 # What lets anyone install what we tested with: written by a person, after the tests pass with newer versions.
 constraints: $(VENV)/.installed-dev

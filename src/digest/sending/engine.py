@@ -604,6 +604,8 @@ class Engine:
             self._doubts[doubt.batch.number] = doubt
             return
         if not await self._slot(lane, len(doubt.batch.copies)):
+            if not self.stopping() and lane.closed is None:
+                self._look_after(lane, doubt.batch, before=doubt, tries=doubt.tries + 1)
             return
         # From here on it may be accepted anew, and what that shows takes its time again.
         batch = doubt.batch = ledger.doubt_anew(self.db, doubt.batch, now=self.clock())

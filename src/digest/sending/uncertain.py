@@ -16,6 +16,8 @@ from digest.providers.interface import Proof
 from digest.sending.ledger import Claimed
 from digest.store import Database
 
+A_MOMENT_S = 0.01
+"""What is left of a wait and is shorter than this is over: added to a clock's time it may change nothing."""
 CLOCKS_S = 300.0
 """How far a clock may have been put back before its times prove nothing."""
 
@@ -72,7 +74,9 @@ def next_step(
         elapsed: its times as a steady clock measured them; by the machine's clock where they are not given.
     """
     elapsed = elapsed or Elapsed.by_clock(batch, now)
-    age, settling = elapsed.age_s, max(0.0, proof.settling_s - max(0.0, elapsed.known_s))
+    age, settling = elapsed.age_s, proof.settling_s - max(0.0, elapsed.known_s)
+    if settling < A_MOMENT_S:
+        settling = 0.0
     repeats = proof.replay_s and batch.unchanged and not left
     if repeats and elapsed.sound and age >= -CLOCKS_S and age + settling < proof.replay_s:
         if sending:
