@@ -482,7 +482,7 @@ JSON = {"Content-Type": "application/json"}
         (502, b"", UncertainError, None),
         (504, b"", UncertainError, None),
         (400, b"", UncertainError, None),
-        (302, b"", UncertainError, None),
+        (302, b"", AccountError, None),
         (200, b"<html>", UncertainError, None),
     ],
 )

@@ -333,7 +333,7 @@ def test_maintenance_is_a_refusal_only_in_its_own_words() -> None:
 # What nobody knows --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [302, 408, 418, 500, 502, 504])
+@pytest.mark.parametrize("status", [408, 418, 500, 502, 504])
 def test_any_other_answer_proves_nothing(status: int) -> None:
     assert isinstance(answering(status, "application_error"), UncertainError)
 
@@ -384,9 +384,7 @@ def test_an_account_is_told_by_its_key_without_showing_it() -> None:
     assert SECRET not in connect("resend", options("https://api.resend.com")).account
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"key": ""}, {"key": f"{SECRET}\n"}, {"key": f"{SECRET}ü"}, {"url": "api.resend.com"}]
-)
+@pytest.mark.parametrize("wrong", [{"key": ""}, {"key": f"{SECRET}ü"}, {"url": "api.resend.com"}])
 def test_wrong_options_are_refused_without_showing_the_key(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"key|url|ascii") as caught:
         connect("resend", {"url": "https://api.resend.com", "key": SECRET} | wrong)

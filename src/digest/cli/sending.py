@@ -15,13 +15,16 @@ from digest import times
 from digest.cli.app import IN_PART, INTERRUPTED, App, Command, counted, with_app
 from digest.cli.issue import number_argument
 from digest.cli.watching import Watch
+from digest.errors import SettingsError
 from digest.issue.issues import find_issue
 from digest.providers import connect
+from digest.providers.interface import Provider
 from digest.sending import ledger, steering
 from digest.sending.copies import Signers
 from digest.sending.engine import PATIENCE_S, Engine
 from digest.sending.steering import As
 from digest.sending.workers import Worker
+from digest.settings import Settings
 from digest.status import status as status_of
 
 FOR_EVER_S = 10 * 365 * 24 * 3600.0
@@ -58,7 +61,7 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
         engine = Engine(
             db,
             settings,
-            [connect(name, settings.options_for(name)) for name in names],
+            [_connected(name, settings) for name in names],
             Signers.of(db, settings, now=times.now()),
             worker,
             stopping=lambda: stopped,
@@ -72,7 +75,8 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
         if lane.closed and len(engine.lanes) > 1:
             app.note(f"{lane.closed}; {lane.copies} copies went by it")
     if stopped and state == "sending":
-        app.note(f"stopped with {tally['queued']} to go; `digest send {number}` goes on from here")
+        unsure = f" and {tally['uncertain']} uncertain" if tally["uncertain"] else ""
+        app.note(f"stopped with {tally['queued']} to go{unsure}; `digest send {number}` goes on from here")
         _done(app, number, state, tally)
         return INTERRUPTED
     if engine.later and state == "sending":
@@ -94,7 +98,14 @@ def _done(app: App, number: int, state: str, tally: dict[str, int]) -> int:
         if tally[name]:
             app.say(f"  {tally[name]} {meaning}")
     app.give({"number": number, "state": state, **tally})
-    return IN_PART if tally["uncertain"] or (state == "sending" and tally["queued"]) else 0
+    return IN_PART if tally["uncertain"] or (state in ("sending", "paused") and tally["queued"]) else 0
+
+
+def _connected(name: str, settings: Settings) -> Provider:
+    try:
+        return connect(name, settings.options_for(name))
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from None
 
 
 @click.command(cls=Command)
@@ -102,8 +113,8 @@ def _done(app: App, number: int, state: str, tally: dict[str, int]) -> int:
 @with_app
 def uncertain(app: App, number: int) -> int:
     """List the batches of which it is not known whether the provider accepted them, with every address."""
-    with app.store() as db:
-        found = steering.unsettled(db, number)
+    with app.store() as db, Worker(app.settings.db) as worker:
+        found = steering.unsettled(db, number, lives=worker.lives)
     app.give(
         [
             {**asdict(one.batch), "claimed_at": times.to_text(one.batch.claimed_at), "addresses": one.addresses}
@@ -150,8 +161,11 @@ def resolve(app: App, number: int, batch: int, as_: str) -> None:
         issue = find_issue(db, number)
     if as_ == "accepted":
         app.say(f"{count} copies of batch {batch} count as accepted; issue {number} is {issue.state}.")
+    elif issue.state == "cancelled":
+        app.say(f"{count} copies of batch {batch} are not sent again: issue {number} is cancelled.")
     else:
-        app.say(f"{count} copies of batch {batch} are queued again; `digest send {number}` mails them.")
+        first = f"`digest resume {number}`, then " if issue.state == "paused" else ""
+        app.say(f"{count} copies of batch {batch} are queued again; {first}`digest send {number}` mails them.")
     app.give({"number": number, "state": issue.state, "batch": batch, "copies": count, "as": as_})
 
 
@@ -163,7 +177,9 @@ def retry_rejected(app: App, number: int) -> None:
     with app.store() as db:
         count = steering.retry_rejected(db, number, now=times.now())
         state = find_issue(db, number).state
-    app.say(f"{count} copies are queued again; `digest send {number}` mails them." if count else "None was rejected.")
+    first = f"`digest resume {number}`, then " if state == "paused" else ""
+    said = f"{count} copies are queued again; {first}`digest send {number}` mails them."
+    app.say(said if count else "None was rejected.")
     app.give({"number": number, "state": state, "queued_again": count})
 
 

@@ -52,7 +52,7 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._closely and self._counts:
-            self._recount_at = 0.0
+            self._recount_at = self._lined = 0.0
             self._show(time.monotonic())
         self._live.stop()
 
@@ -76,11 +76,12 @@ class Watch:
         )
         if self._console.is_terminal:
             self._live.update(Group(self._bar, self._lanes(now)) if self._closely else self._bar, refresh=True)
-        elif now - self._lined >= LINE_EVERY_S or self._recount_at == 0.0:
+        elif now - self._lined >= LINE_EVERY_S:
             self._lined = now
-            left = (self._counts["audience"] - settled) / rate if rate else 0
+            to_go = self._counts["audience"] - settled
+            left = f"{to_go / rate:,.0f} s left" if rate else f"{to_go} left"
             open_ones = ", ".join(f"{self._counts[name]} {name}" for name in ("rejected", "uncertain", "skipped"))
-            self._console.print(f"{settled}/{self._counts['audience']}  {rate:,.0f}/s  {left:,.0f} s left  {open_ones}")
+            self._console.print(f"{settled}/{self._counts['audience']}  {rate:,.0f}/s  {left}  {open_ones}")
 
     def _count(self, now: float) -> None:
         """Count in the store what others have done too, as often as its cost allows."""
@@ -116,4 +117,4 @@ def _state(lane: Lane) -> str:
         return lane.closed
     if not lane.opened:
         return "stands by"
-    return f"{lane.health.troubles} failures in a row" if lane.health.troubles else ""
+    return f"{lane.health.troubles} failures in a row: {lane.last_error}" if lane.health.troubles else ""

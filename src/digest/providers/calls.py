@@ -11,7 +11,8 @@ import hashlib
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,7 +21,7 @@ import httpx
 import orjson
 
 from digest import __version__
-from digest.providers.interface import Batch, Pace, Proof, TryAgainError, UncertainError
+from digest.providers.interface import AccountError, Batch, Pace, Proof, TryAgainError, UncertainError
 from digest.providers.options import HttpOptions
 
 CONNECT_S = 10.0
@@ -28,6 +29,7 @@ TOTAL = 2.0
 """A whole call, with an answer that trickles in, may take this many times the time-out of one read."""
 REASON_LENGTH = 300
 USER_AGENT = f"digest/{__version__}"
+_NO_SECRETS = frozenset({"accept", "content-type", "x-batch-validation"})
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
@@ -49,6 +51,10 @@ class HttpProvider:
                 raise ValueError(
                     f"a key has a line break or a space at its end, or is empty: no {name} can be made of it"
                 )
+        given = [value.split()[-1] for name, value in headers.items() if name.lower() not in _NO_SECRETS]
+        if isinstance(auth, tuple):
+            given += [auth[1], b64encode(":".join(auth).encode()).decode()]
+        self._without_secrets = _cleaner([secret.encode() for secret in given if secret])
         self._client = httpx.AsyncClient(
             base_url=url,
             headers={"User-Agent": USER_AGENT, **headers},
@@ -96,7 +102,7 @@ class HttpProvider:
             body = _pieces(content)
         try:
             async with asyncio.timeout(self._timeout_s * TOTAL):
-                return await self._client.request(method, path, content=body, headers=own, params=params)
+                response = await self._client.request(method, path, content=body, headers=own, params=params)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             raise TryAgainError(f"no connection to {self._client.base_url.host}: {error or 'it timed out'}") from error
         except TimeoutError as error:
@@ -106,6 +112,24 @@ class HttpProvider:
             raise UncertainError("the call cannot be written down as HTTP") from None
         except httpx.HTTPError as error:
             raise UncertainError(f"the line broke: {type(error).__name__} {error}".rstrip()) from error
+        if response.is_redirect:
+            raise AccountError(f"HTTP {response.status_code}: it is somewhere else now; is {self.name}.url right?")
+        return self._without_secrets(response)
+
+
+def _cleaner(secrets: Sequence[bytes]) -> Callable[[httpx.Response], httpx.Response]:
+    """Give what blanks the secrets in an answer: a proxy may show the headers it was sent."""
+
+    def clean(response: httpx.Response) -> httpx.Response:
+        content = response.content
+        if not any(secret in content for secret in secrets):
+            return response
+        for secret in secrets:
+            content = content.replace(secret, b"********")
+        kept = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        return httpx.Response(response.status_code, headers=kept, content=content, request=response.request)
+
+    return clean
 
 
 async def _pieces(content: Sequence[bytes]) -> AsyncIterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from digest.providers.interface import Pace
 
@@ -37,6 +37,12 @@ class Options(BaseModel):
     settling_s: float = Field(
         0, ge=0, description="Seconds after which what it accepted shows when it is asked; its own default where 0."
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_blanks_around(cls, value: object) -> object:
+        """A key that was read from a file often ends in a line break."""
+        return value.strip() if isinstance(value, str) else value
 
     @property
     def pace(self) -> Pace:

@@ -109,6 +109,7 @@ class Server:
         if faults.latency_s:
             await asyncio.sleep(faults.latency_s)
         if self._chance.too_many():
+            self.simulator.record.refused["429"] += 1
             return self.simulator.too_many(faults.retry_after_s), None
         fault = self._chance.draw()
         if fault == "reset_before":
