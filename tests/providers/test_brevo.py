@@ -402,7 +402,6 @@ def test_maintenance_is_proven_only_by_brevo_s_own_words() -> None:
         Reply.json(201, {"messageIds": "<a@b>"}),
         Reply.json(201, {"messageIds": ["<a@b>"]}),
         Reply.json(201, {"messageIds": ["<a@b>", None]}),
-        Reply(301, b"", {"Location": "https://elsewhere.example"}),
         refused(400, "duplicate_request", "The same request is being processed"),
         refused(400, "duplicate_parameter", "something stands there twice"),
     ],

@@ -388,7 +388,6 @@ def test_maintenance_is_proven_only_by_sendgrid_s_own_words() -> None:
         Reply(408, b""),
         Reply(200, b"", {"X-Message-Id": "checked but not sent"}),
         Reply(202, b""),
-        Reply(301, b"", {"Location": "https://elsewhere.example"}),
     ],
 )
 def test_answers_that_make_no_sense_are_uncertain(reply: Reply) -> None:
