@@ -101,6 +101,7 @@ class Trial:
         self.runs = self.pauses = 0
         self._seen = Seen()
         self._command: list[str] = []
+        self._senders: list[subprocess.Popen[str]] = []
 
     def run(self) -> dict[str, Any]:
         """Kill, settle, judge; give the figures."""
@@ -122,6 +123,12 @@ class Trial:
             "killing_s": round(took_kills, 1),
             "seconds": round(time.monotonic() - began, 1),
         }
+
+    def stop(self) -> None:
+        """End the senders that a failure has left."""
+        for process in self._senders:
+            process.kill()
+            process.wait()
 
     @contextlib.contextmanager
     def _provider(self) -> Iterator[Simulated | None]:
@@ -189,7 +196,7 @@ class Trial:
 
     def _start(self, *, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         self.runs += 1
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*COMMAND, *self._command, "send", "1"],
             cwd=self._folder,
             env=ENVIRONMENT,
@@ -197,6 +204,8 @@ class Trial:
             stderr=stderr,
             text=True,
         )
+        self._senders = [sender for sender in self._senders if sender.poll() is None] + [process]
+        return process
 
     # Settling and judging --------------------------------------------------------------------------------------
 
@@ -354,7 +363,10 @@ def main() -> int:
     wanted.faults = {name: int(value) if name in whole else value for name, value in wanted.faults.items()}
     with tempfile.TemporaryDirectory() as name:
         trial = Trial(Path(name), wanted)
-        found = trial.run()
+        try:
+            found = trial.run()
+        finally:
+            trial.stop()
     result = {
         "provider": wanted.provider,
         "recipients": wanted.recipients,
