@@ -11,6 +11,7 @@ from sendings import (
     MUTE,
     REPLAYED,
     SETTINGS,
+    Act,
     Clock,
     Post,
     Taker,
@@ -62,6 +63,27 @@ def trouble(post: Post) -> str:
 
 
 # Again, later -----------------------------------------------------------------------------------------------------
+
+
+def test_a_provider_s_words_are_kept_without_what_would_steer_a_terminal(post: Post) -> None:
+    with pytest.raises(SendingError, match="taker takes nothing: ") as caught:
+        post.send(Taker([refuse(AccountError("no\x1b[2J\n\x07 credits " + "x" * 900))]))
+    assert str(caught.value).isprintable()
+    assert trouble(post).isprintable()
+    assert len(trouble(post)) < 600
+    post.resume()
+    post.send(Taker([refuse_with("bad\x1b[31m"), refuse_with("\x00bad")], limit=1))
+    assert all(reason.isprintable() for (reason,) in post.db.execute("SELECT reason FROM deliveries WHERE state = 3"))
+    assert all(words.isprintable() for (words,) in batches(post.db, "trouble") if words)
+
+
+def refuse_with(reason: str) -> Act:
+    """Refuse a call and name its copies, with such a reason."""
+
+    def act(taker: Taker, batch: Batch) -> Answer:
+        raise BadCallError(reason, rejected=dict.fromkeys((r.subscriber for r in batch.recipients), reason))
+
+    return act
 
 
 def test_what_was_not_taken_is_handed_over_again_under_a_new_key(post: Post) -> None:

@@ -89,6 +89,17 @@ def test_each_provider_has_its_own_number_of_connections(clock: Clock) -> None:
     assert (first.most_at_once, second.most_at_once) == (1, 4)
 
 
+def test_calls_that_are_repeated_keep_to_the_connections_too(clock: Clock) -> None:
+    post = Post(store_with(60), clock)
+    first = Taker(pace=Pace(connections=4), takes_s=5, proof=REPLAYED)
+    post.crash(first, after_s=3)
+    first.pace, first.most_at_once = Pace(connections=1), 0
+    second = Taker(name="second", pace=Pace(connections=4), takes_s=1)
+    assert post.send(first, second)["accepted"] == 60
+    assert first.most_at_once == 1
+    assert first.readers() == everyone(60)
+
+
 def test_calls_begin_no_faster_than_the_provider_s_pace(clock: Clock) -> None:
     post = Post(store_with(60), clock)
     taker = Taker(pace=Pace(calls_a_second=4, connections=8), takes_s=0.1)
@@ -165,6 +176,25 @@ def test_a_store_that_fails_stops_the_run_and_the_next_one_settles_what_was_in_h
 
 
 # Several engines on one store -------------------------------------------------------------------------------------
+
+
+def test_who_goes_on_with_another_provider_may_find_it_unused(store: Database, tmp_path: Path) -> None:
+    """An outbox makes its folder where nothing of the issue ever went to it, though the issue was begun elsewhere."""
+    stop: list[bool] = []
+    taker = Taker(limit=50, pace=Pace(connections=1))
+    engine = Engine(
+        store,
+        SETTINGS,
+        [taker],
+        SIGNERS,
+        Hand(set(), 1),
+        progress=lambda: stop.append(True) if taker.accepted else None,
+        stopping=lambda: bool(stop),
+    )
+    assert asyncio.run(engine.send(1))["accepted"] == 3
+    box = connect("outbox", SETTINGS.model_copy(update={"db": tmp_path / "digest.db"}).options_for("outbox"))
+    assert send(store, box, number=2)["accepted"] == 250
+    assert len(list((tmp_path / "outbox" / "new").iterdir())) == 247
 
 
 @pytest.mark.parametrize("proof", [REPLAYED, MUTE], ids=["repeated", "mute"])

@@ -545,6 +545,52 @@ def test_a_batch_of_which_some_are_known_cannot_be_repeated() -> None:
     assert (readers(rest), rest.unchanged) == ([1, 3], False)
 
 
+def test_a_batch_that_is_handed_over_once_more_is_uncertain_from_then_on() -> None:
+    db = sending(3)
+    mine = adopted(db, claimed(db))
+    moment = LATER + timedelta(hours=2)
+    assert ledger.doubt_anew(db, mine, now=moment).uncertain_at == moment
+    assert batches(db, "uncertain_at") == [("2026-11-26T11:05:00.000000Z",)]
+    ledger.settle(db, mine, {}, by="asked", now=moment)
+    ledger.doubt_anew(db, mine, now=moment + timedelta(hours=1))
+    assert batches(db, "uncertain_at, state") == [("2026-11-26T11:05:00.000000Z", "settled")]
+
+
+def test_a_moment_to_come_since_which_a_batch_is_uncertain_is_of_a_wrong_clock() -> None:
+    db = sending(3)
+    batch = claimed(db)
+    wrong = ledger.adopt(db, batch.number, before=1, worker=2, trouble="died", now=NOW + timedelta(days=1))
+    assert wrong is not None
+    assert adopted(db, batch, before=2, worker=3).uncertain_at == LATER
+
+
+def test_who_left_since_a_batch_was_claimed_is_known() -> None:
+    db = sending(6)
+    batch = claimed(db)
+    assert ledger.gone(db, batch) == {}
+    subscribers.remove(db, address(1), now=NOW)
+    suppress(db, 3, "hard bounce")
+    suppress(db, 4, "complaint")
+    assert ledger.gone(db, batch) == {1: "unsubscribed", 3: "hard bounce"}
+
+
+def test_the_newest_claim_of_all_is_known() -> None:
+    db = sending(6)
+    assert ledger.newest_claim(db) is None
+    claimed(db, now=LATER)
+    claimed(db, now=NOW)
+    assert ledger.newest_claim(db) == LATER
+
+
+def test_what_a_provider_was_given_of_an_issue_is_known_by_its_account() -> None:
+    db = sending(6)
+    assert not ledger.has_given(db, 1, "taker", "here")
+    claimed(db)
+    assert ledger.has_given(db, 1, "taker", "here")
+    for issue, provider, account in ((2, "taker", "here"), (1, "other", "here"), (1, "taker", "elsewhere")):
+        assert not ledger.has_given(db, issue, provider, account)
+
+
 def test_the_tally_of_an_issue_that_was_not_begun_is_empty() -> None:
     db = store_with(3)
     assert set(ledger.tally(db, 1).values()) == {0}

@@ -168,6 +168,14 @@ def test_uncertain_batches_are_listed_with_their_addresses() -> None:
     assert [one.batch.size for one in found] == [3, 3, 1]
 
 
+def test_what_a_living_process_is_handing_over_is_not_listed() -> None:
+    db = uncertain(7)
+    claimed(db, worker=3)
+    claimed(db, worker=4)
+    found = steering.unsettled(db, 1, lives=lives(2, 3))
+    assert [(one.batch.number, one.batch.state) for one in found] == [(1, "uncertain"), (3, "claimed")]
+
+
 def test_nothing_uncertain_is_an_empty_list() -> None:
     assert steering.unsettled(sending(2), 1) == []
     with pytest.raises(NotFoundError, match="there is no issue 7"):

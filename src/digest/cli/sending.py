@@ -72,7 +72,6 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
             engine.progress = shown.update
             # What is loaded stays: looking through it for garbage again and again costs a fifth of the time.
             gc.freeze()
-            gc.set_threshold(20_000, 20, 50)
             tally = asyncio.run(engine.send(number, early=early))
         state = find_issue(db, number).state
     for lane in engine.lanes:

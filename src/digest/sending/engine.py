@@ -72,6 +72,11 @@ class Lane:
     put_off: int = 0
     copies: int = 0
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it takes one more call at the same time."""
+        return self.busy < self.provider.pace.connections
+
     def is_of(self, provider: str, account: str) -> bool:
         """Tell whether a batch that went there can be settled here."""
         return (self.provider.name, self.provider.account) == (provider, account)
@@ -172,7 +177,7 @@ class Engine:
             hint = f"; `digest {before} {number}` comes first" if before else ""
             why = f" ({issue.trouble})" if issue.trouble else ""
             raise StateError(f"issue {number} is {issue.state}{why}, so it cannot be sent{hint}")
-        await self._open_first(number, begin=begin)
+        await self._open_first(number)
         if begin:
             ledger.freeze_audience(self.db, number, now=self.clock())
             issue = issues.find_issue(self.db, number)
@@ -186,13 +191,14 @@ class Engine:
         self.progress()
         return issue
 
-    async def _open_first(self, number: int, *, begin: bool) -> None:
+    async def _open_first(self, number: int) -> None:
         """Make the first provider ready that can be; where none can, nothing is begun."""
         self.lanes += [Lane(provider) for provider in self.providers]
         for lane in self.lanes:
             lane.opened = True
+            given = ledger.has_given(self.db, number, lane.provider.name, lane.provider.account)
             try:
-                await lane.provider.open(begin=begin)
+                await lane.provider.open(begin=not given)
             except ProviderError as error:
                 lane.closed = f"{lane.provider.name}: {error}"
             else:
@@ -230,7 +236,7 @@ class Engine:
     async def _step(self) -> float | None:
         """Do the next thing and give 0; or give the seconds until there may be one, or None where nothing comes."""
         now = self._time()
-        due = next((doubt for doubt in self._doubts.values() if doubt.at <= now), None)
+        due = next((doubt for doubt in self._doubts.values() if doubt.at <= now and doubt.lane.has_room), None)
         if due is not None:
             del self._doubts[due.batch.number]
             await self._settle(due)
@@ -240,7 +246,7 @@ class Engine:
         if lane is not None and not self._enough and self._in_state("sending"):
             self._look_at_zones()
             shut = self._gate(lane)
-            if shut <= 0 and lane.busy < lane.provider.pace.connections and await self._claim(lane):
+            if shut <= 0 and lane.has_room and await self._claim(lane):
                 return 0
             if shut > SHUT_S and not self._clean and not ledger.any_queued(self.db, self._issue.number):
                 self._clean = True
