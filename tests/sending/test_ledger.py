@@ -596,3 +596,15 @@ def test_the_tally_of_an_issue_that_was_not_begun_is_empty() -> None:
     assert set(ledger.tally(db, 1).values()) == {0}
     subscribe(db, 5)
     assert ledger.freeze_audience(db, 1, now=datetime(2026, 12, 1, tzinfo=UTC)) == 5
+
+
+def test_ids_that_are_uuids_are_kept_small_and_come_back_as_they_were() -> None:
+    db = sending(3)
+    names = [
+        "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794",
+        "6c7b0a39-8c1a-4d2c-9d5e-0f3a1f5b2c11",
+        "f" * 8 + "-aaaa" * 3 + "-" + "0" * 12,
+    ]
+    ledger.record(db, claimed(db), Answer(names), now=NOW)
+    assert ids(db, 1, 2, 3) == names
+    assert db.execute("SELECT length(message_ids) FROM batches").fetchone()[0] < 3 * 16 + 30

@@ -10,6 +10,7 @@ Every function is one short write transaction.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import sqlite3
 import zlib
@@ -20,6 +21,7 @@ from enum import IntEnum
 from hashlib import blake2b
 from itertools import accumulate
 from typing import Literal
+from uuid import UUID
 
 import orjson
 
@@ -47,6 +49,7 @@ _QUEUED = (
 )
 # The open deliveries of a batch: a copy that has its outcome is never touched again.
 _OPEN = " WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ? AND state IN (1, 4)"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WHOLE = 0
 """The number, no subscriber's, under which the id of a whole call is kept."""
 _BUT = " AND subscriber NOT IN (SELECT value FROM json_each(?))"
@@ -414,17 +417,31 @@ def _resolve(
 
 
 def _write_ids(ids: Mapping[int, str]) -> bytes:
-    """Write (subscriber, id) small: the steps from one subscriber to the next, mostly 1, and the ids; compressed."""
+    """Write (subscriber, id) small: the steps from one subscriber to the next, mostly 1, compressed; then the ids.
+
+    UUIDs, which no compression makes smaller than their 16 bytes, are written as such: two batches fit on a page then.
+    """
     subscribers = sorted(ids)
     steps = [after - before for before, after in zip([0, *subscribers], subscribers, strict=False)]
-    return zlib.compress(orjson.dumps([steps, [ids[subscriber] for subscriber in subscribers]]))
+    texts = [ids[subscriber] for subscriber in subscribers]
+    head = zlib.compress(orjson.dumps(steps))
+    if all(map(_UUID.fullmatch, texts)):
+        kind, body = b"U", bytes.fromhex("".join(texts).replace("-", ""))
+    else:
+        kind, body = b"T", zlib.compress(orjson.dumps(texts))
+    return kind + len(head).to_bytes(4, "big") + head + body
 
 
 def _read_ids(written: bytes | None) -> dict[int, str]:
     if not written:
         return {}
-    steps, ids = orjson.loads(zlib.decompress(written))
-    return dict(zip(accumulate(steps), ids, strict=True))
+    start = 5 + int.from_bytes(written[1:5], "big")
+    steps, body = orjson.loads(zlib.decompress(written[5:start])), written[start:]
+    if written[:1] == b"U":
+        texts = [str(UUID(bytes=body[at : at + 16])) for at in range(0, len(body), 16)]
+    else:
+        texts = orjson.loads(zlib.decompress(body))
+    return dict(zip(accumulate(steps), texts, strict=True))
 
 
 def message_id(db: Database, issue: int, subscriber: int) -> str | None:
