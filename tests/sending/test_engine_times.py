@@ -12,6 +12,7 @@ import pytest
 from sendings import (
     DAY_S,
     HOUR_S,
+    REPLAYED,
     SETTINGS,
     Clock,
     Post,
@@ -21,6 +22,7 @@ from sendings import (
     everyone,
     lose,
     refuse,
+    refuse_bad,
     state,
     store_with,
     take,
@@ -195,6 +197,22 @@ def test_what_was_put_off_takes_no_room(clock: Clock) -> None:
     assert send(post, taker) == {"audience": 6, "accepted": 6}
 
 
+def test_the_halves_of_a_batch_that_filled_the_day_are_handed_over(clock: Clock) -> None:
+    post = Post(store_with(12), clock)
+    taker = dated(clock, always=refuse_bad(2), limit=10, pace=Pace(a_day=10, connections=1))
+    of_ten = SETTINGS.model_copy(update={"batch_size": 10})
+    tally = send(post, taker, settings=of_ten, stopping=lambda: len(taker.calls) > 30)
+    assert len(taker.calls) <= 30
+    assert tally == {"audience": 12, "accepted": 10, "rejected": 1, "queued": 1}
+
+
+def test_a_call_is_repeated_though_the_day_is_full(clock: Clock) -> None:
+    post = Post(store_with(6), clock)
+    taker = dated(clock, acts=[take, lose(3)], proof=REPLAYED, pace=Pace(a_day=6, connections=1))
+    assert send(post, taker, patience_s=FOR_EVER_S) == {"audience": 6, "accepted": 6}
+    assert clock.now() < NOW + timedelta(hours=1)
+
+
 def test_where_the_last_copy_filled_the_day_nobody_waits_for_the_next(clock: Clock) -> None:
     post = Post(store_with(6), clock)
     taker = dated(clock, pace=Pace(a_day=6, connections=1))
@@ -337,6 +355,16 @@ def test_a_zone_whose_time_comes_at_night_is_not_waited_for_beyond_patience(even
     assert counts(post.db) == {"audience": 2, "queued": 2}
     assert post.engine is not None
     assert post.engine.later is not None
+
+
+def test_what_is_put_back_while_others_wait_for_their_slots_opens_no_other_zone(day_before: Clock) -> None:
+    zones = dict.fromkeys(range(1, 7), "Asia/Tokyo") | dict.fromkeys(range(7, 13), "America/Los_Angeles")
+    post = local(12, zones, datetime(2026, 11, 27, 9, tzinfo=UTC), day_before)
+    post.run(day_before.leap(5 * HOUR_S))
+    pace = Pace(calls_a_second=0.5, connections=3)
+    taker = dated(day_before, acts=[take, refuse(TryAgainError("busy")), take], limit=1, pace=pace, takes_s=0.1)
+    assert post.send(taker) == {"audience": 12, "accepted": 6, "queued": 6}
+    assert taker.readers() == everyone(6)
 
 
 def test_what_is_put_back_after_its_zone_s_time_goes_in_the_same_run(day_before: Clock) -> None:
