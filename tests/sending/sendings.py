@@ -256,6 +256,7 @@ class Taker:
     pace: Pace = field(default_factory=lambda: Pace(connections=1))
     proof: Proof = ASKED
     takes_s: float = 0.0
+    asks_s: float = 0.0
     unused: frozenset[str] = frozenset()
     open_error: Exception | None = None
     ask_errors: list[Exception] = field(default_factory=list)
@@ -312,6 +313,7 @@ class Taker:
     async def ask(self, batch: Batch) -> Mapping[int, str | None]:
         self.asked.append(batch)
         self.asked_at.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.asks_s)
         if self.ask_errors:
             raise self.ask_errors.pop(0)
         there = {reader for _, reader in self.accepted}

@@ -204,6 +204,22 @@ def test_calls_under_way_are_written_down_when_another_stops_the_run(clock: Cloc
     assert counts(post.db) == {"audience": 30, "accepted": taken, "queued": 30 - taken}
 
 
+def test_of_two_that_pause_an_issue_at_once_neither_breaks(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls under way are written down, though another process has paused the issue a moment before."""
+    post = Post(store_with(30), clock)
+    pause = issues.pause
+
+    def both(*arguments: Any, **named: Any) -> object:
+        pause(*arguments, **named)
+        return pause(*arguments, **named)
+
+    monkeypatch.setattr(issues, "pause", both)
+    taker = Taker([take, refuse(AccountError("suspended"))], pace=Pace(connections=4), takes_s=1, proof=MUTE)
+    with pytest.raises(SendingError, match="suspended"):
+        post.send(taker)
+    assert counts(post.db).keys() == {"audience", "accepted", "queued"}
+
+
 def test_a_key_that_is_wrong_from_the_beginning_begins_nothing(post: Post) -> None:
     taker = Taker(open_error=AccountError("the key is wrong"))
     with pytest.raises(SendingError, match="taker: the key is wrong; issue 1 stays as it is"):

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -293,11 +294,14 @@ class Engine:
                 return lane
         return None
 
-    def _gate(self, lane: Lane) -> float:
-        """Give the seconds until the lane may take copies: quiet hours, a told wait, the day's cap."""
+    def _gate(self, lane: Lane, *, counted: bool = False) -> float:
+        """Give the seconds until the lane may take copies: quiet hours, a told wait, the day's cap.
+
+        For those that are `counted` for their day already there is room.
+        """
         now = self.clock()
         until = timing.quiet_until(now, self.settings.quiet, self.settings.zone)
-        if pace.room_today(self.db, lane.provider.name, lane.provider.pace, now=now) == 0:
+        if not counted and pace.room_today(self.db, lane.provider.name, lane.provider.pace, now=now) == 0:
             until = max(until or now, pace.tomorrow(now))
         wait = pace.wait_of(self.db, lane.provider.name, now=now)
         return max(wait, (until - now).total_seconds() if until else 0.0)
@@ -317,6 +321,8 @@ class Engine:
         try:
             if not await self._slot(lane, size) or self._gate(lane) > 0:
                 return True
+            # While it waited, another hand may have put copies back.
+            self._look_at_zones()
             after, put_back = self._after, self._put_back
             claimed = await self._clerk.do(
                 ledger.claim_batch,
@@ -448,7 +454,7 @@ class Engine:
                 f" (`digest retry-rejected` queues them again): {_words(error)}",
             )
         for part in parts:
-            if self._gate(lane) <= 0 and await self._slot(lane, len(part.copies)):
+            if self._gate(lane, counted=True) <= 0 and await self._slot(lane, len(part.copies)):
                 await self._hand_over(lane, part)
             else:
                 ledger.release(self.db, part, "not handed over", now=self.clock())
@@ -476,7 +482,8 @@ class Engine:
             self._clean = False
         if all(other.closed is not None for other in self.lanes) and self.trouble is None:
             self.trouble = "; ".join(other.closed or "" for other in self.lanes)
-            if self._in_state("sending"):
+            # Another process may have paused it for the same reason.
+            with suppress(StateError):
                 issues.pause(self.db, self._issue.number, now=self.clock(), trouble=self.trouble)
 
     # Uncertain batches -----------------------------------------------------------------------------------------
@@ -605,7 +612,7 @@ class Engine:
     async def _replay(self, doubt: Doubt) -> None:
         """Hand the same bytes over under the same key, in its turn like any other call."""
         lane = doubt.lane
-        if (shut := self._gate(lane)) > 0:
+        if (shut := self._gate(lane, counted=True)) > 0:
             doubt.at = self._time() + shut
             self._doubts[doubt.batch.number] = doubt
             return
