@@ -433,6 +433,29 @@ def test_a_call_that_breaks_while_the_issue_is_being_paused_is_not_repeated(post
     assert taker.readers() == everyone()
 
 
+@pytest.mark.parametrize(
+    ("settling_s", "calls_a_second"), [(60, 0), (0, 0.05)], ids=["while it settles", "while it waits for its slot"]
+)
+def test_a_call_is_not_repeated_where_the_issue_is_paused_in_the_meantime(
+    post: Post, settling_s: float, calls_a_second: float
+) -> None:
+    def pause_soon() -> bool:
+        if post.clock.time() > 10 and state(post.db) == "sending":
+            post.pause()
+        return False
+
+    pace = Pace(calls_a_second=calls_a_second, connections=1)
+    taker = Taker([lose()], proof=replace(REPLAYED, settling_s=settling_s), pace=pace, takes_s=1)
+    if settling_s:
+        taker.acts.append(refuse(TryAgainError("busy", after_s=100)))
+    tally = post.send(taker, stopping=pause_soon)
+    assert tally["uncertain"] == 3
+    assert len(taker.calls) == (2 if settling_s else 1)
+    post.resume()
+    assert post.send(taker)["accepted"] == 10
+    assert taker.readers() == everyone()
+
+
 def test_a_paused_issue_with_nothing_open_is_not_touched(post: Post) -> None:
     taker = Taker([take, refuse(AccountError("suspended"))])
     with pytest.raises(SendingError):
@@ -481,6 +504,41 @@ def test_what_a_person_decided_is_not_asked_about_again(post: Post, as_: steerin
         assert post.send(taker) == {"audience": 10, "accepted": 10}
     assert taker.readers().count(1) == copies
     assert batches(post.db, "settled_by")[0] == ("person",)
+
+
+def settled_by_another(post: Post, batch: Batch) -> None:
+    """Another process takes the one at work for dead, and settles its batch."""
+    (one,) = [one for one in ledger.open_batches(post.db, 1) if one.number == batch.number]
+    taken = ledger.adopt(post.db, batch.number, before=one.worker, worker=99, trouble="dead", now=post.clock.now())
+    assert taken is not None
+    accepted = dict.fromkeys(id_ for id_, _, _ in taken.copies)
+    ledger.settle(post.db, taken, accepted, by="asked", now=post.clock.now())
+
+
+def test_an_answer_to_what_another_settled_meanwhile_is_let_go(post: Post) -> None:
+    def late(taker: Taker, batch: Batch) -> Answer:
+        settled_by_another(post, batch)
+        return take(taker, batch)
+
+    taker = Taker([take, late])
+    assert post.send(taker) == {"audience": 10, "accepted": 10}
+    assert taker.readers() == everyone()
+    assert check_ledger(post.db) == []
+
+
+def test_a_doubt_that_another_settled_meanwhile_is_let_go(post: Post) -> None:
+    taker = Taker([lose()])
+
+    async def ask(batch: Batch) -> dict[int, str | None]:
+        taker.asked.append(batch)
+        settled_by_another(post, batch)
+        return {}
+
+    taker.ask = ask  # type: ignore[method-assign]
+    taker.proof = replace(ASKED, settling_s=0)
+    assert post.send(taker) == {"audience": 10, "accepted": 10}
+    assert len(taker.asked) == 1
+    assert taker.readers() == everyone()
 
 
 def test_a_batch_that_a_run_looks_after_cannot_be_decided_meanwhile(post: Post) -> None:

@@ -256,6 +256,7 @@ class Sending(RuleBasedStateMachine):
         first=st.sampled_from(sorted(KINDS)),
         second=st.sampled_from(sorted(KINDS)),
         connections=st.integers(1, 3),
+        calls_a_second=st.sampled_from([0.0, 0.0, 0.5]),
         bad=st.just(set[int]()) | st.sets(st.integers(1, 9), max_size=3),
         names_the_bad=st.booleans(),
         mishaps=st.lists(MISHAPS, max_size=4),
@@ -269,6 +270,7 @@ class Sending(RuleBasedStateMachine):
         first: str,
         second: str,
         connections: int,
+        calls_a_second: float,
         bad: set[int],
         names_the_bad: bool,
         mishaps: list[Mishap],
@@ -289,7 +291,7 @@ class Sending(RuleBasedStateMachine):
         self.readers, self.at_the_end = readers, at_the_end
         self.judges = [
             Judge(
-                name, account, KINDS[kind], self.accepted, self.clock, Pace(connections=connections),
+                name, account, KINDS[kind], self.accepted, self.clock, Pace(calls_a_second, connections=connections),
                 lambda: state(self.db) == "sending",
                 bad=set(bad), names_the_bad=names_the_bad,
             )
@@ -543,5 +545,5 @@ class Sending(RuleBasedStateMachine):
 
 TestSending = Sending.TestCase
 TestSending.settings = hypothesis_settings(
-    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

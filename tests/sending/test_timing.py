@@ -56,6 +56,14 @@ def test_without_quiet_hours_it_is_never_quiet() -> None:
     assert quiet_until(at("2026-11-26T03:00"), None, BERLIN) is None
 
 
+def test_quiet_hours_that_end_in_the_hour_that_comes_twice_end_with_the_second() -> None:
+    quiet = (time(1), time(2, 30))
+    for minute, until in ((10, 30), (40, None), (70, 90), (100, None)):
+        now = datetime(2026, 10, 25, 0, tzinfo=UTC) + timedelta(minutes=minute)
+        found = quiet_until(now, quiet, BERLIN)
+        assert found == (None if until is None else datetime(2026, 10, 25, 0, tzinfo=UTC) + timedelta(minutes=until))
+
+
 def test_quiet_hours_are_by_the_clocks_of_the_newsletter() -> None:
     noon_in_tokyo = at("2026-11-26T12:00", ZoneInfo("Asia/Tokyo"))
     assert quiet_until(noon_in_tokyo, NIGHT, ZoneInfo("Asia/Tokyo")) is None
@@ -83,7 +91,7 @@ def test_quiet_hours_end_within_a_day(now: datetime, begin: time, end: time, nam
     inside = begin <= local < end if begin < end else local >= begin or local < end
     assert (until is not None) == inside
     if until is not None:
-        assert timedelta(hours=-2) < until - now <= timedelta(hours=26)
+        assert timedelta(0) < until - now <= timedelta(hours=26)
 
 
 @pytest.mark.parametrize(
