@@ -121,6 +121,51 @@ class Settings(BaseSettings):
     quiet_hours: str = Field(
         "", description="Hours in which nothing is handed over, such as 22:00-07:00, in the newsletter's zone."
     )
+    letters_provider: str = Field(
+        "", description="Who takes letters (to confirm, to welcome); the same as issues where it is empty."
+    )
+    welcome_letter: bool = Field(True, description="Whether a new subscriber gets a letter of welcome.")
+    goodbye_letter: bool = Field(False, description="Whether one who leaves gets a last letter, with the way back.")
+    confirm_days: int = Field(
+        7, ge=1, le=60, description="For how many days a confirmation letter works; sign-ups end with it."
+    )
+    consent_details: Literal["hashed", "kept", "none"] = Field(
+        "hashed", description="What is kept of the network address and browser of one who signs up."
+    )
+    sign_up_origins: tuple[str, ...] = Field(
+        (), description="Other sites whose pages may have our sign-up form, such as https://blog.example.com."
+    )
+    sign_ups_per_address: int = Field(
+        3, ge=1, le=100, description="Confirmation letters that one address may be sent in a day."
+    )
+    sign_ups_per_network: int = Field(
+        20, ge=1, le=10_000, description="Sign-ups that one network address may make in an hour."
+    )
+    sign_ups_per_hour: int = Field(
+        1000, ge=1, description="Confirmation letters that are sent in an hour, all together; the rest wait."
+    )
+    proof_of_work: bool = Field(
+        True, description="Whether browsers with JavaScript show by a little work that they are no cheap script."
+    )
+    disposable_addresses: Literal["allow", "refuse"] = Field(
+        "allow", description="Whether addresses of throw-away mailboxes may sign up."
+    )
+    check_mail_host: bool = Field(
+        False, description="Whether a sign-up is refused where the DNS says that its domain takes no mail."
+    )
+    off_topic: Literal["lead", "none"] = Field(
+        "lead", description="What readers get in a week without anything on their topics: the lead alone, or no mail."
+    )
+    topic_variants: int = Field(
+        64, ge=1, le=1000, description="In how many ways at most an issue is composed for readers' topics."
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="Whose word on a reader's network address is taken: proxies before us, or *."
+    )
+    unsubscribe_imap: str = Field(
+        "", description="Where unsubscriptions by mail are read, such as imaps://user@mail.example.com/INBOX."
+    )
+    unsubscribe_imap_password: SecretStr | None = Field(None, description="The password of that mailbox.")
     outbox: Path = Field(
         Path("outbox"),
         description="The Maildir that the outbox provider writes into; a relative one is beside the store.",
@@ -212,15 +257,34 @@ class Settings(BaseSettings):
             raise ValueError("it has fewer than 32 characters; `openssl rand -hex 32` makes a good one")
         return value
 
-    @field_validator("provider", "failover")
+    @field_validator("provider", "failover", "letters_provider")
     @classmethod
     def _provider(cls, value: str, info: ValidationInfo) -> str:
-        if info.field_name == "failover":
-            if not value:
-                return value
-            if value == info.data.get("provider"):
-                raise ValueError(f"{value} is the provider already; name another one")
+        if not value and info.field_name != "provider":
+            return value
+        if info.field_name == "failover" and value == info.data.get("provider"):
+            raise ValueError(f"{value} is the provider already; name another one")
         return provider_named(value)
+
+    @field_validator("sign_up_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        """Take a list, or in one text ``https://blog.example.com, https://www.example.org``."""
+        given = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(given, list | tuple):
+            raise ValueError("write it like https://blog.example.com, https://www.example.org")
+        return tuple(_origin(str(origin)) for origin in given)
+
+    @field_validator("unsubscribe_imap")
+    @classmethod
+    def _imap(cls, value: str) -> str:
+        parts = urlsplit(value)
+        _ = parts.port  # refuses one that is no port
+        if value and (parts.scheme not in ("imap", "imaps") or not parts.hostname or not parts.username):
+            raise ValueError("write it like imaps://user@mail.example.com/INBOX")
+        if parts.password:
+            raise ValueError("leave the password out of it; it has a setting of its own, unsubscribe_imap_password")
+        return value
 
     @field_validator("providers")
     @classmethod
@@ -310,7 +374,7 @@ class Settings(BaseSettings):
     @property
     def mails_people(self) -> bool:
         """Whether a provider mails real people; the local outbox mails nobody."""
-        return bool({self.provider, self.failover} - {"outbox", ""})
+        return bool({self.provider, self.failover, self.letters_provider} - {"outbox", ""})
 
     @property
     def quiet(self) -> tuple[time, time] | None:
@@ -335,6 +399,16 @@ class Settings(BaseSettings):
     def host(self) -> str:
         """The host of the public address, without a port."""
         return urlsplit(self.base_url).hostname or "localhost"
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not (parts.scheme == "https" or (parts.scheme == "http" and local)) or not parts.hostname or not value.isascii():
+        raise ValueError(f"{value!r} is no origin; write it like https://blog.example.com")
+    if value.rstrip("/") != f"{parts.scheme}://{parts.netloc}" or parts.username is not None:
+        raise ValueError(f"{value!r} is more than an origin; write it without a path, like https://blog.example.com")
+    return value.rstrip("/").lower()
 
 
 def _web_address(value: str) -> str:

@@ -20,6 +20,7 @@ from digest.cli.demo import demo
 from digest.cli.issue import approve, cancel, draft, edit, pause, render, resume, show
 from digest.cli.providers import providers
 from digest.cli.sending import resolve, retry_rejected, send, status, uncertain
+from digest.cli.serve import serve
 from digest.cli.settings import settings
 from digest.cli.simulate import simulate
 from digest.cli.subscribers import subscribers
@@ -64,7 +65,7 @@ def completion(app: App, shell: str) -> None:
 for command in (
     import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, uncertain, resolve,
     retry_rejected, status, subscribers, letters,
-    settings, providers, simulate, db, demo,
+    serve, settings, providers, simulate, db, demo,
 ):  # fmt: skip
     cli.add_command(command)
 

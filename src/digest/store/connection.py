@@ -59,9 +59,9 @@ def open_store(path: Path, *, create: bool = False, allow_pending: bool = False)
     return db
 
 
-def _connect(path: Path | str) -> sqlite3.Connection:
+def _connect(path: Path | str, *, any_thread: bool = False) -> sqlite3.Connection:
     # No implicit transactions: every write is inside `writing`.
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=not any_thread)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         # FULL, so that a claimed batch is on the disk before the network is touched.
@@ -79,9 +79,12 @@ def file_of(db: Database) -> str:
     return next(str(path or "") for _, name, path in rows if name == "main")
 
 
-def beside(file: str) -> Database:
-    """Open a store once more that is open already, for another thread; `file_of` gives its file."""
-    return Database(_connect(file), strict=True)
+def beside(file: str, *, any_thread: bool = False) -> Database:
+    """Open a store once more that is open already; `file_of` gives its file.
+
+    It is for the thread that opened it; with `any_thread`, for one after the other.
+    """
+    return Database(_connect(file, any_thread=any_thread), strict=True)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,107 @@
+"""The web application: what belongs to whom, and what an error looks like."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from http import HTTPStatus
+from importlib import import_module
+from pkgutil import iter_modules
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from digest import times
+from digest.errors import DigestError, InputError, NotFoundError, StateError
+from digest.sending.copies import Signers
+from digest.settings import Settings
+from digest.store import file_of, open_store
+from digest.tokens import TokenError
+from digest.web import site
+from digest.web.guard import Guard, refuse_too_large
+from digest.web.pages import Pages
+from digest.web.state import State
+from digest.web.stores import Stores
+
+
+def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now, work: bool = True) -> FastAPI:
+    """Make the application for a store, which is made where there is none.
+
+    `work` says whether it also does what is due in the background: mail letters, end sign-ups nobody confirmed.
+    """
+    db = open_store(settings.db, create=True)
+    try:
+        signers, file = Signers.of(db, settings, now=clock()), file_of(db)
+    finally:
+        db.close()
+    from pathlib import Path
+
+    stores = Stores(Path(file))
+    state = State(settings, stores, signers, Pages(settings, signers.links), clock)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            if work:
+                from digest.web.background import background
+
+                async with background(state):
+                    yield
+            else:
+                yield
+        finally:
+            stores.close()
+
+    app = FastAPI(
+        title=settings.newsletter_name,
+        lifespan=lifespan,
+        openapi_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(refuse_too_large)],
+    )
+    app.state.digest = state
+    app.add_middleware(Guard, settings=settings)
+    for name in sorted(module.name for module in iter_modules(site.__path__)):
+        module = import_module(f"{site.__name__}.{name}")
+        if hasattr(module, "router"):
+            app.include_router(module.router, include_in_schema=False)
+    from digest.web.api.app import create_api
+
+    app.mount("/api/v1", create_api(state))
+    for kind in (HTTPException, RequestValidationError, DigestError, sqlite3.Error, Exception):
+        app.add_exception_handler(kind, _error_page)
+    return app
+
+
+async def _error_page(request: Request, error: Exception) -> Response:
+    state: State = request.app.state.digest
+    status, words = told(error)
+    context = {"status": status, "heading": HTTPStatus(status).phrase, "words": words}
+    headers = dict(getattr(error, "headers", None) or {})
+    return state.pages.page(request, "error.html", context, now=state.clock(), status=status, headers=headers)
+
+
+def told(error: Exception) -> tuple[int, str]:
+    """Give the HTTP status of an error, and what is said of it."""
+    match error:
+        case HTTPException():
+            known = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+            return error.status_code, known
+        case RequestValidationError():
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"][1:])
+            return 400, f"{field}: {first['msg']}" if field else first["msg"]
+        case TokenError() | InputError():
+            return 400, str(error)
+        case NotFoundError():
+            return 404, str(error)
+        case StateError():
+            return 409, str(error)
+        case sqlite3.OperationalError():
+            return 503, "the store is busy; please try again in a minute"
+        case _:
+            return 500, ""

@@ -1,0 +1,97 @@
+"""What holds for every request and every answer: sizes, origins, headers."""
+
+from __future__ import annotations
+
+from fastapi import HTTPException, Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from digest.settings import Settings
+from digest.web.pages import origin_of
+
+BODY = 64 * 1024
+"""Bytes a form may have."""
+
+BODY_OF_API = 5 * 1024 * 1024
+"""Bytes a call of the API may have."""
+
+
+def security_headers(settings: Settings) -> dict[str, str]:
+    """Give the headers of every answer that has no other of the same name."""
+    pictures = f" {origin_of(settings.logo_url)}" if settings.logo_url else ""
+    policy = (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self';"
+        f" img-src 'self' data:{pictures}; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    )
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        # Tokens stand in addresses: other sites learn none. `no-referrer` would hide the Origin of our own forms.
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+    }
+    if settings.base_url.startswith("https:"):
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers
+
+
+class Guard:
+    """ASGI middleware: refuses bodies that are too large, and sets the security headers."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._headers = security_headers(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 (ASGI's own)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = BODY_OF_API if scope["path"].startswith("/api/") else BODY
+        stated = Headers(scope=scope).get("content-length", "0")
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > limit:
+                raise HTTPException(413, f"it is larger than the {limit // 1024} KB that are taken")
+            return message
+
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        if stated.isdigit() and int(stated) > limit:
+            scope["digest.too_large"] = limit
+        await self._app(scope, limited, headed)
+
+
+async def refuse_too_large(request: Request) -> None:
+    """Refuse a request whose stated size is beyond the limit, before its body is read.
+
+    Raises:
+        HTTPException: 413.
+    """
+    if (limit := request.scope.get("digest.too_large")) is not None:
+        raise HTTPException(413, f"it is larger than the {limit // 1024} KB that are taken")
+
+
+async def from_here(request: Request) -> None:
+    """Refuse a POST that another site's page makes in a reader's name.
+
+    A browser says where a POST comes from (`Origin`, `Sec-Fetch-Site`); what says nothing is no browser of today, and
+    carries no cookie of a reader.
+
+    Raises:
+        HTTPException: 403.
+    """
+    origin = request.headers.get("origin")
+    fetched = request.headers.get("sec-fetch-site", "same-origin")
+    ours = {origin_of(request.app.state.digest.settings.base_url), origin_of(str(request.base_url))}
+    if (origin is not None and origin.lower() not in ours) or fetched not in ("same-origin", "none"):
+        raise HTTPException(403, "this form was sent from another site; open the page here and press its button again")

@@ -1,0 +1,183 @@
+"""Pages: Jinja2 into HTML, kept as long as what they show stands still, and answered with an ETag.
+
+A page that is the same for everybody is rendered once for each version of the store's public content. Its ETag is weak:
+the moment at which its sign-up form was shown is written into each answer, and is not part of what the page says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import Request
+from fastapi.responses import Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from digest import times
+from digest.issue import compose
+from digest.mail import text
+from digest.mail.theme import Palette
+from digest.resources import resource
+from digest.settings import Settings
+from digest.store import Database
+from digest.tokens import Signer
+
+KEPT = 2_000
+"""Pages kept in memory, 20 KB each; those asked for least recently go first."""
+
+_ENTRY = {"free": "Free", "freemium": "Freemium", "paid": "Paid", None: "—"}
+Make = Callable[[], Mapping[str, Any]]
+
+
+class Pages:
+    """Renders pages and keeps those that are the same for everybody."""
+
+    def __init__(self, settings: Settings, links: Signer) -> None:
+        self.settings = settings
+        self._links = links
+        # What no author can write, because it is drawn anew in each process.
+        self._moment = f"moment-{secrets.token_hex(12)}"
+        self._kept: OrderedDict[str, tuple[object, str, str]] = OrderedDict()
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The templates of templates/site/."""
+        made = Environment(
+            loader=FileSystemLoader(resource("templates", "site")),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        made.filters |= {
+            "day": self._day,
+            "entry": lambda tool: _ENTRY[tool.entry],
+            "excerpt": text.excerpt,
+            "figure": text.figure,
+            "isolated": text.isolated,
+            "segment": lambda part: quote(part, safe=""),
+            "stamp": times.to_text,
+            "title_of": compose.title,
+            "topic": topic_of,
+            "verdict_line": compose.verdict_line,
+        }
+        made.globals |= {
+            "settings": self.settings,
+            "site": self.settings.base_url,
+            "static": static,
+            "form_moment": Markup(self._moment),  # noqa: S704 (ours)
+            "dir": "rtl" if text.is_rtl_language(self.settings.language) else "ltr",
+        }
+        return made
+
+    def render(self, template: str, context: Mapping[str, Any], *, now: datetime) -> str:
+        """Render a template, with the moment in its sign-up form."""
+        return self._with_moment(self.environment.get_template(template).render(context), now)
+
+    def page(
+        self,
+        request: Request,
+        template: str,
+        context: Mapping[str, Any] | None = None,
+        *,
+        now: datetime,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Answer with a page that is one reader's own: nobody keeps it, and no search engine lists it."""
+        html = self.render(template, {"request": request, "path": request.url.path} | dict(context or {}), now=now)
+        own = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+        return Response(html, status, {**own, **(headers or {})}, "text/html; charset=utf-8")
+
+    def public(self, request: Request, template: str, make: Make, *, version: object, now: datetime) -> Response:
+        """Answer with a page that is the same for everybody.
+
+        Args:
+            request: whose path and query, in their order, name the page.
+            template: its template.
+            make: gives its context; called only where the page is not kept.
+            version: what it is kept for: see `version_of`.
+            now: the moment.
+        """
+        key = f"{template} {request.url.path}?{request.url.query}"
+        kept = self._kept.get(key)
+        if kept is None or kept[0] != version:
+            context = {"request": request, "path": request.url.path, **make()}
+            html = self.environment.get_template(template).render(context)
+            tag = hashlib.sha256(html.replace(self._moment, "").encode()).hexdigest()[:20]
+            kept = self._kept[key] = (version, html, f'W/"{tag}"')
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(key)
+        _, html, etag = kept
+        headers = {"ETag": etag, "Cache-Control": "public, max-age=0, must-revalidate"}
+        if matches(request, etag):
+            return Response(None, 304, headers)
+        return Response(self._with_moment(html, now), 200, headers, "text/html; charset=utf-8")
+
+    def _with_moment(self, html: str, now: datetime) -> str:
+        if self._moment not in html:
+            return html
+        token = self._links.sign("form", int(now.timestamp()), secrets.randbits(32))
+        return html.replace(self._moment, token)
+
+    def _day(self, moment: datetime) -> str:
+        local = moment.astimezone(self.settings.zone)
+        return f"{local.day} {local:%B %Y}"
+
+    @cached_property
+    def theme(self) -> str:
+        """The newsletter's colours, as CSS."""
+        light, dark = Palette.of(self.settings), Palette.of(self.settings, "_dark")
+        return (
+            f":root{{color-scheme:light dark;{_variables(light)}}}"
+            f"@media (prefers-color-scheme:dark){{:root{{{_variables(dark)}}}}}"
+        )
+
+
+def _variables(palette: Palette) -> str:
+    return "".join(f"--{name.replace('_', '-')}:{color};" for name, color in vars(palette).items())
+
+
+def static(name: str) -> str:
+    """Give the address of a file of templates/site/static/, which changes with its content."""
+    digest = hashlib.sha256(resource("templates", "site", "static", name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def topic_of(category: str) -> str:
+    """Give the topic of a category: its slug."""
+    from digest.catalogue.names import slug_for
+
+    return slug_for(category)
+
+
+def version_of(db: Database, now: datetime) -> tuple[object, ...]:
+    """Give what changes whenever a public page may: the catalogue, what of it is public by now, the issues."""
+    row: tuple[object, ...] = db.conn.execute(
+        "SELECT (SELECT version FROM catalogue_version),"
+        " (SELECT max(published_at) FROM comparisons WHERE published_at <= ?),"
+        " (SELECT max(updated_at) FROM issues), (SELECT group_concat(state) FROM issues)",
+        (times.to_text(now),),
+    ).fetchone()
+    return row
+
+
+def matches(request: Request, etag: str) -> bool:
+    """Tell whether the asker has this version already (RFC 9110, 13.1.2: compared weakly)."""
+    given = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    return "*" in given or etag.removeprefix("W/") in given
+
+
+def origin_of(address: str) -> str:
+    """Give the origin of an address, as browsers write it."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}".lower()

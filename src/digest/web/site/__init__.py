@@ -1,0 +1,1 @@
+"""The readers' pages: a file a subject, each with its routes."""

@@ -1,0 +1,52 @@
+"""What a request is answered with: the settings, a connection to the store, the signers of links, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from digest import times
+from digest.sending.copies import Signers
+from digest.settings import Settings
+from digest.store import Database
+from digest.web.pages import Pages
+from digest.web.stores import Stores
+
+
+@dataclass(frozen=True)
+class State:
+    """What all requests share."""
+
+    settings: Settings
+    stores: Stores
+    signers: Signers
+    pages: Pages
+    clock: Callable[[], datetime] = times.now
+
+
+async def _state(request: Request) -> State:
+    state: State = request.app.state.digest
+    return state
+
+
+async def _store(request: Request) -> AsyncIterator[Database]:
+    stores = (await _state(request)).stores
+    db = stores.take()
+    try:
+        yield db
+    finally:
+        stores.give_back(db)
+
+
+async def _now(request: Request) -> datetime:
+    return (await _state(request)).clock()
+
+
+# These three are what routes ask for: `def compare(state: Our, db: Store, now: Now, slug: str) -> Response`.
+Our = Annotated[State, Depends(_state)]
+Store = Annotated[Database, Depends(_store)]
+Now = Annotated[datetime, Depends(_now)]

@@ -1,0 +1,1 @@
+/* What JavaScript adds to the readers' pages; all of them work without it. */

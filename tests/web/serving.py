@@ -1,0 +1,79 @@
+"""The web application on a real socket, in a thread of the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import httpx
+import uvicorn
+
+from conftest import NOW
+from digest.settings import Settings
+from digest.store import Database
+from digest.web.app import create_app
+
+
+class Clock:
+    """A clock that stands still until it is moved on."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move_on(self, **span: float) -> None:
+        """Move on by some `seconds=`, `hours=`, `days=` …"""
+        self.now += timedelta(**span)
+
+
+class Reader(httpx.Client):
+    """A browser without JavaScript: keeps cookies, follows no redirect by itself, says where a POST comes from."""
+
+    def submit(self, address: str, fields: dict[str, str] | None = None, **more: str) -> httpx.Response:
+        """Post a form as the site's own page does."""
+        headers = {"Origin": str(self.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+        return self.post(address, data={**(fields or {}), **more}, headers=headers)
+
+    def moment(self, address: str = "/") -> str:
+        """Read the moment out of the sign-up form of a page."""
+        found = re.search(r'name="moment" value="([^"]+)"', self.get(address).text)
+        assert found is not None, f"{address} has no sign-up form"
+        return found[1]
+
+
+@contextmanager
+def served(settings: Settings, clock: Callable[[], datetime] | None = None, *, work: bool = False) -> Iterator[Reader]:
+    """Serve a store for a block, without background work unless `work` says so; give a reader of it.
+
+    Any address of 127.0.0.0/8 can ask, and is believed when it forwards for another (X-Forwarded-For).
+    """
+    app = create_app(settings, clock=clock or Clock(), work=work)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="error", loop="asyncio", proxy_headers=True, forwarded_allow_ips="127.0.0.1")
+    )
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            threading.Event().wait(0.005)
+        with Reader(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30) as reader:
+            yield reader
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listening.close()
+
+
+def dump(db: Database, *, but: tuple[str, ...] = ()) -> dict[str, list[tuple[object, ...]]]:
+    """Give every row of every table, to see that nothing changed."""
+    names = [name for name in db.table_names() if name not in but and not name.startswith(("sqlite_", "tool_words"))]
+    return {name: db.conn.execute(f"SELECT * FROM [{name}]").fetchall() for name in names}
