@@ -18,6 +18,7 @@ from digest.issue.render import render
 from digest.resources import resource
 from digest.settings import Settings
 from digest.store import migrate, open_store
+from serving import Clock, Reader, served
 
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 """A Thursday morning."""
@@ -65,6 +66,19 @@ def sample(db: Database, settings: Settings) -> Database:
     """A store with the sample catalogue."""
     import_sample(db, settings)
     return db
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still until it is moved on."""
+    return Clock(NOW)
+
+
+@pytest.fixture
+def reader(sample: Database, settings: Settings, clock: Clock) -> Iterator[Reader]:
+    """A reader of the site with the sample catalogue."""
+    with served(settings, clock) as found:
+        yield found
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 import httpx
 import uvicorn
 
-from conftest import NOW
 from digest.settings import Settings
 from digest.store import Database
 from digest.web.app import create_app
@@ -22,7 +21,7 @@ from digest.web.app import create_app
 class Clock:
     """A clock that stands still until it is moved on."""
 
-    def __init__(self, now: datetime = NOW) -> None:
+    def __init__(self, now: datetime) -> None:
         self.now = now
 
     def __call__(self) -> datetime:
@@ -49,12 +48,12 @@ class Reader(httpx.Client):
 
 
 @contextmanager
-def served(settings: Settings, clock: Callable[[], datetime] | None = None, *, work: bool = False) -> Iterator[Reader]:
+def served(settings: Settings, clock: Callable[[], datetime], *, work: bool = False) -> Iterator[Reader]:
     """Serve a store for a block, without background work unless `work` says so; give a reader of it.
 
     Any address of 127.0.0.0/8 can ask, and is believed when it forwards for another (X-Forwarded-For).
     """
-    app = create_app(settings, clock=clock or Clock(), work=work)
+    app = create_app(settings, clock=clock, work=work)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="error", loop="asyncio", proxy_headers=True, forwarded_allow_ips="127.0.0.1")
