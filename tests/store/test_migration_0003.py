@@ -187,7 +187,7 @@ def test_what_is_new_is_empty_and_its_checks_are_kept(upgraded: Database) -> Non
         "INSERT INTO events (issue, subscriber, kind, happened_at) VALUES (1, 1, 'forgotten', '')",
         "INSERT INTO events (issue, subscriber, kind, happened_at) VALUES (1, 99, 'delivered', '')",
         "INSERT INTO batches SELECT 9, issue, provider, account, idempotency_key, worker, state, first, last, size,"
-        " NULL, claimed_at, NULL, NULL, NULL, NULL, NULL FROM batches WHERE number = 1",
+        " NULL, claimed_at, NULL, NULL, NULL, NULL, NULL, 0 FROM batches WHERE number = 1",
     ):
         with pytest.raises(sqlite3.IntegrityError, match=r"CHECK|FOREIGN KEY|UNIQUE"):
             upgraded.execute(wrong)
