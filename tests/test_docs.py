@@ -53,7 +53,7 @@ def test_every_command_and_option_has_help(path: tuple[str, ...], command: click
 def test_every_setting_is_documented_in_its_own_words() -> None:
     page = (CHECKOUT / "docs" / "settings.md").read_text()
     for name, field in SETTINGS.items():
-        default = f"`{field.default}`" if field.default not in ("", None) else ""
+        default = f"`{field.default}`" if field.default not in ("", None, ()) else ""
         assert f"| `{name}` | {default} | {field.description} |" in page
 
 

@@ -142,6 +142,12 @@ CREATE TABLE catalogue_version (
 ) STRICT;
 INSERT INTO catalogue_version VALUES (1, 1);
 
+-- What the pages of tools, categories and reviewers look for.
+CREATE INDEX comparisons_left_tool ON comparisons (left_tool, published_at);
+CREATE INDEX comparisons_right_tool ON comparisons (right_tool, published_at);
+CREATE INDEX reviews_reviewer ON reviews (reviewer);
+CREATE INDEX tools_category ON tools (category);
+
 CREATE VIRTUAL TABLE tool_words USING fts5 (
   name, tagline, category, description, quotes, tokenize = 'porter unicode61 remove_diacritics 2'
 );

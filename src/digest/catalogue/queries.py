@@ -24,7 +24,7 @@ def load_comparisons(db: Database, ids: Iterable[int]) -> list[Comparison]:
     """Load comparisons whole, in the order of `ids`: four queries, however many there are."""
     wanted = list(ids)
     rows = _select(db, "SELECT id, slug, left_tool, right_tool, published_at FROM comparisons WHERE id IN ({})", wanted)
-    tools = _load_tools(db, {tool for _, _, left, right, _ in rows for tool in (left, right)})
+    tools = load_tools(db, {tool for _, _, left, right, _ in rows for tool in (left, right)})
     found = {
         id_: Comparison(id_, slug, tools[left], tools[right], times.from_text(published_at))
         for id_, slug, left, right, published_at in rows
@@ -32,7 +32,8 @@ def load_comparisons(db: Database, ids: Iterable[int]) -> list[Comparison]:
     return [found[id_] for id_ in wanted]
 
 
-def _load_tools(db: Database, ids: Iterable[int]) -> dict[int, Tool]:
+def load_tools(db: Database, ids: Iterable[int]) -> dict[int, Tool]:
+    """Load tools whole, by their ids: three queries, however many there are."""
     wanted = sorted(ids)
     reviews: dict[int, list[Review]] = defaultdict(list)
     for tool, verdict, quote, *reviewer in _select(

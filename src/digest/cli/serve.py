@@ -12,11 +12,14 @@ from digest.web.app import create_app
 @click.command(cls=Command)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 is all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port; 0 takes any.")
+@click.option(
+    "--work/--no-work", default=True, help="Also mail letters and do what is due; without, another process must."
+)
 @with_app
-def serve(app: App, host: str, port: int) -> None:
+def serve(app: App, host: str, port: int, work: bool) -> None:
     """Serve the readers' site, the sign-up form and the API; mail letters as they come due."""
     settings = app.settings
-    made = create_app(settings)
+    made = create_app(settings, work=work)
     app.note(f"serving {settings.base_url} on http://{host}:{port}; Ctrl-C stops it")
     uvicorn.run(
         made,

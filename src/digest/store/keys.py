@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from digest import times
 from digest.store.transactions import writing
 
-KEYS = ("links", "messages")
+KEYS = ("links", "messages", "marks")
 
 
 def make_keys(db: Database, *, now: datetime) -> None:

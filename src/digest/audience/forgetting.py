@@ -1,0 +1,124 @@
+"""Forgetting a reader: what says who it was is erased; numbers and a one-way mark stay.
+
+The mark is an HMAC of the address under a key of the store's own: it tells whether an address that comes in by an
+import or by hand is one we were asked to forget, and gives no address back. Who has the whole store can still try
+addresses that they guess; nothing that recognises an address can keep them from it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import sqlite3
+from collections.abc import Collection
+from datetime import datetime
+
+from digest import times
+from digest.store import Database, store_key, writing
+
+KEY = "marks"
+"""The name of the store's key under which marks are made."""
+
+PREFIX = "forgotten:"
+"""What the key of a forgotten address begins with; no address has a colon before an @ without quotation marks."""
+
+
+def mark_of(db: Database, key: str, *, now: datetime) -> str:
+    """Give the mark of an address, by its key; the store makes the key of marks when it is first asked for."""
+    return _mark(store_key(db, KEY, now=now), key)
+
+
+def is_forgotten(db: Database, key: str) -> bool:
+    """Tell whether an address, by its key, is one we were asked to forget. Changes nothing."""
+    return key in forgotten_among(db, (key,))
+
+
+def forgotten_among(db: Database, keys: Collection[str]) -> frozenset[str]:
+    """Give those of some addresses, by their keys, that we were asked to forget. Changes nothing."""
+    row = db.conn.execute(
+        "SELECT value FROM keys WHERE name = ?"
+        " AND EXISTS (SELECT 1 FROM suppressions WHERE email_key >= ? AND email_key < ?)",
+        (KEY, PREFIX, PREFIX[:-1] + ";"),
+    ).fetchone()
+    if row is None:
+        return frozenset()
+    known = "SELECT 1 FROM suppressions WHERE email_key = ?"
+    return frozenset(key for key in keys if db.conn.execute(known, (_mark(bytes(row[0]), key),)).fetchone())
+
+
+def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
+    """Erase what is kept about a reader, and leave a mark so that no import brings the address back.
+
+    The row stays for the ledger's sake, and says nothing; deliveries and votes stay as numbers. What was mailed already
+    cannot be called back, and backups keep what they have until they are thrown away. Gives whether anything was
+    erased: of one who is not there, or is forgotten already, there is nothing.
+    """
+    # What is erased is overwritten in the file, not only given free (https://sqlite.org/pragma.html#pragma_secure_delete).
+    db.conn.execute("PRAGMA secure_delete = ON").fetchall()
+    with writing(db) as connection:
+        row = connection.execute("SELECT email, email_key FROM subscribers WHERE id = ?", (subscriber,)).fetchone()
+        if row is None or row[1].startswith(PREFIX):
+            return False
+        email, key = row
+        mark, stamp = mark_of(db, key, now=now), times.to_text(now)
+        _give_free(connection, mark)
+        connection.execute("DELETE FROM suppressions WHERE email_key = ?", (key,))
+        connection.execute(
+            "INSERT INTO suppressions (email_key, reason, source, created_at) VALUES (?, 'forgotten', 'the reader', ?)"
+            " ON CONFLICT DO NOTHING",
+            (mark, stamp),
+        )
+        connection.execute(
+            "UPDATE subscribers SET email = '', email_key = ?, name = NULL, timezone = NULL, topic_set = NULL,"
+            " paused_until = NULL, confirmed_at = NULL, source = 'forgotten', state = 'unsubscribed', updated_at = ?"
+            " WHERE id = ?",
+            (mark, stamp, subscriber),
+        )
+        for erase in (
+            "DELETE FROM letters WHERE subscriber = ?",
+            "DELETE FROM address_changes WHERE subscriber = ?",
+            "UPDATE consents SET source = 'forgotten', words = NULL, ip = NULL, agent = NULL WHERE subscriber = ?",
+            "UPDATE departures SET words = NULL WHERE subscriber = ?",
+            "UPDATE events SET detail = NULL WHERE subscriber = ?",
+        ):
+            connection.execute(erase, (subscriber,))
+        # Asked for by other readers who wanted to move to this address, or kept as an answer to a program.
+        connection.execute("DELETE FROM address_changes WHERE email_key = ?", (key,))
+        connection.execute("DELETE FROM letters WHERE email_key = ?", (key,))
+        connection.execute("DELETE FROM answers WHERE instr(body, CAST(? AS BLOB))", (email,))
+        _unname_votes(connection, subscriber)
+    return True
+
+
+def unmark(db: Database, key: str) -> bool:
+    """Take the mark of an address away, by its key: its owner signed up again. Gives whether it had one.
+
+    The row of the one who was forgotten gets a name of chance, so that nobody can tell any more whose it was.
+    """
+    with writing(db) as connection:
+        row = connection.execute("SELECT value FROM keys WHERE name = ?", (KEY,)).fetchone()
+        if row is None:
+            return False
+        mark = _mark(bytes(row[0]), key)
+        _give_free(connection, mark)
+        return connection.execute("DELETE FROM suppressions WHERE email_key = ?", (mark,)).rowcount > 0
+
+
+def _mark(secret: bytes, key: str) -> str:
+    return PREFIX + hmac.digest(secret, key.encode(), "sha256").hex()
+
+
+def _give_free(connection: sqlite3.Connection, mark: str) -> None:
+    """Let the row that has this mark, if there is one, have another name: the address is somebody's again."""
+    connection.execute(
+        "UPDATE subscribers SET email_key = ? WHERE email_key = ?", (PREFIX + secrets.token_hex(16), mark)
+    )
+
+
+def _unname_votes(connection: sqlite3.Connection, subscriber: int) -> None:
+    """Keep a reader's votes as numbers: each gets a voter's name of its own, so that not even they belong together."""
+    tools = connection.execute("SELECT tool FROM votes WHERE voter = ?", (f"copy:{subscriber}",)).fetchall()
+    connection.executemany(
+        "UPDATE votes SET voter = ? WHERE tool = ? AND voter = ?",
+        [(PREFIX + secrets.token_hex(16), tool, f"copy:{subscriber}") for (tool,) in tools],
+    )
