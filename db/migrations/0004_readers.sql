@@ -16,6 +16,8 @@ CREATE INDEX subscribers_topic_set ON subscribers (topic_set) WHERE topic_set IS
 
 -- What approval froze, to compose an issue from once more for a set of topics.
 ALTER TABLE issues ADD COLUMN snapshot TEXT;
+-- JSON: what became of readers' topics when the audience was frozen, in counts: see sending/topics.py.
+ALTER TABLE issues ADD COLUMN topics_report TEXT;
 
 -- An issue as composed for readers of some topics. 0 is the issue itself, which stands in `issues`.
 CREATE TABLE variants (
@@ -48,6 +50,8 @@ CREATE TABLE letters (
   state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'claimed', 'sent', 'uncertain', 'failed', 'dropped')),
   idempotency_key TEXT NOT NULL UNIQUE,
   not_before TEXT NOT NULL,
+  slot TEXT,       -- of a confirmation letter: its moment in one of the two rows of audience/brake.py; never moved
+  proven INTEGER,  -- and in which: 1 where it was asked for with proof of work, else 0
   tries INTEGER NOT NULL DEFAULT 0,
   provider TEXT,
   account TEXT,
@@ -61,6 +65,7 @@ CREATE TABLE letters (
 CREATE INDEX letters_open ON letters (not_before) WHERE state IN ('queued', 'claimed', 'uncertain');
 CREATE INDEX letters_address ON letters (email_key, created_at);
 CREATE INDEX letters_kind ON letters (kind, created_at);
+CREATE INDEX letters_slot ON letters (proven, slot) WHERE slot IS NOT NULL;
 
 -- Consent, and leaving ------------------------------------------------------------------------------------------
 
@@ -76,9 +81,21 @@ CREATE TABLE consents (
 ) STRICT;
 CREATE INDEX consents_subscriber ON consents (subscriber);
 
--- A new address that its owner has not confirmed yet.
+-- What somebody typed into the sign-up form, we hope the reader: it counts once the reader confirms.
+CREATE TABLE wishes (
+  subscriber INTEGER PRIMARY KEY REFERENCES subscribers (id),
+  name TEXT,
+  timezone TEXT,
+  topics TEXT NOT NULL,  -- JSON, as in topic_sets; [] is everything
+  source TEXT NOT NULL,
+  asked_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX wishes_asked_at ON wishes (asked_at);
+
+-- A new address that its owner has not confirmed yet. No number is given twice: a link to an earlier change, which was
+-- mailed to another address, must not confirm this one.
 CREATE TABLE address_changes (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   subscriber INTEGER NOT NULL REFERENCES subscribers (id),
   email TEXT NOT NULL,
   email_key TEXT NOT NULL,
@@ -129,9 +146,11 @@ CREATE TABLE answers (
   fingerprint BLOB NOT NULL,  -- of the request
   status INTEGER NOT NULL,
   body BLOB NOT NULL,
+  location TEXT,  -- where what the call made is found
   made_at TEXT NOT NULL,
   PRIMARY KEY (token, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX answers_made_at ON answers (made_at);
 
 -- The catalogue, searched and cached ------------------------------------------------------------------------------
 

@@ -35,7 +35,8 @@ class InputError(DigestError):
 
     `str()` of it names the file, the line and the field as far as they are known:
     ``tools.json:12: entry: 'payed' is not one of free, freemium, paid; did you mean 'paid'?``
-    `more` are further errors of the same file, where they were looked for.
+    `more` are further errors of the same file, where they were looked for; `pointer` is the JSON pointer (RFC 6901)
+    of the trouble, where it came in a JSON document.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class InputError(DigestError):
     ) -> None:
         self.message, self.file, self.line, self.field = message, file, line, field
         self.more: tuple[InputError, ...] = ()
+        self.pointer: str | None = None
         where = f"{file or 'input'}:{line}" if line is not None else file
         super().__init__(": ".join(part for part in (where, field, message) if part))
 

@@ -72,7 +72,9 @@ def problem(path: Path, *, create: bool = False) -> str:
 def keys(db: Database) -> list[str]:
     return [
         name
-        for (name,) in db.conn.execute("SELECT name FROM keys WHERE name NOT IN ('links', 'messages') ORDER BY name")
+        for (name,) in db.conn.execute(
+            "SELECT name FROM keys WHERE name NOT IN ('links', 'messages', 'marks') ORDER BY name"
+        )
     ]
 
 

@@ -76,6 +76,7 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
         )
         for erase in (
             "DELETE FROM letters WHERE subscriber = ?",
+            "DELETE FROM wishes WHERE subscriber = ?",
             "DELETE FROM address_changes WHERE subscriber = ?",
             "UPDATE consents SET source = 'forgotten', words = NULL, ip = NULL, agent = NULL WHERE subscriber = ?",
             "UPDATE departures SET words = NULL WHERE subscriber = ?",

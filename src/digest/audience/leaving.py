@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
 from typing import Literal
 
 from digest import times
-from digest.audience import letterbox, responses
+from digest.audience import consents, letterbox, responses
 from digest.audience.addresses import Address
 from digest.audience.forgetting import PREFIX
 from digest.audience.subscribers import unsubscribe
@@ -68,7 +67,7 @@ def leave(
             "INSERT INTO departures (subscriber, issue, way, left_at) VALUES (?, ?, ?, ?)",
             (subscriber, issue or None, way, stamp),
         )
-        _note_consent(connection, subscriber, "left", way, stamp)
+        consents.note(db, subscriber, "left", way, now=now)
         responses.note(db, "unsubscribed", issue=issue, subscriber=subscriber, now=now)
         if goodbye and suppressed is None:
             letterbox.post(db, "goodbye", Address(email, key), subscriber=subscriber, now=now)
@@ -102,7 +101,7 @@ def come_back(db: Database, subscriber: int, *, now: datetime, source: str = "pa
             " AND returned_at IS NULL",
             (stamp, subscriber),
         )
-        _note_consent(connection, subscriber, "returned", source, stamp)
+        consents.note(db, subscriber, "returned", source, now=now)
     return True
 
 
@@ -135,10 +134,3 @@ _BARRED = {
     "complaint": "your mail program told us that you do not want our mail; to have it all the same, sign up anew",
     "forgotten": "we have forgotten the reader of this link, as we were asked to; please sign up anew",
 }
-
-
-def _note_consent(connection: sqlite3.Connection, subscriber: int, kind: str, source: str, stamp: str) -> None:
-    connection.execute(
-        "INSERT INTO consents (subscriber, kind, source, given_at) VALUES (?, ?, ?, ?)",
-        (subscriber, kind, source, stamp),
-    )

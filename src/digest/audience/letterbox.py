@@ -1,15 +1,21 @@
 """Letters that wait to be mailed: put in here, in the transaction that is their reason; mailed by `sending/postman.py`.
 
-A letter is rendered when it is mailed, from its kind and its detail, so that no token lies in the store.
+A letter is rendered when it is mailed, from its kind and its detail, so that no token lies in the store. It goes
+`queued → claimed → sent | failed | uncertain`, or `→ dropped` where there is nobody, or no reason, to mail it to any
+more. As with an issue's copies it is claimed before the network is touched, and what is uncertain is never guessed.
+
+Every function that writes is one short transaction.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Literal
+import sqlite3
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from digest import times
 from digest.audience.addresses import Address
@@ -18,6 +24,59 @@ from digest.store import Database, writing
 Kind = Literal["confirm", "welcome", "goodbye", "address", "notice"]
 """`address` asks at a new address whether it is the reader's, `detail["change"]` being the change of `address_changes`;
 `notice` tells the old one of it."""
+
+KEPT = timedelta(days=30)
+"""Letters are personal data: so long after they are settled, they are deleted."""
+
+_OPEN = "state IN ('queued', 'claimed', 'uncertain')"
+"""The words of the index `letters_open`; SQLite uses it only where they stand in the query as they stand there."""
+
+_HELD = times.to_text(times.LAST)
+"""When a letter is looked at again that nobody can find out about."""
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A letter in hand, and the name of its reader. `claimed_at` is when it was first handed over."""
+
+    id: int
+    kind: Kind
+    subscriber: int
+    email: str
+    detail: Mapping[str, Any]
+    idempotency_key: str
+    tries: int
+    provider: str
+    account: str
+    worker: int
+    created_at: datetime
+    claimed_at: datetime
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is due: whether any letter is queued, and the providers that uncertain ones went to."""
+
+    queued: bool
+    doubtful: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A letter that was not mailed, or of which that is not known, for a person."""
+
+    id: int
+    kind: Kind
+    email: str
+    state: Literal["queued", "claimed", "uncertain", "failed"]
+    created_at: str
+    not_before: str
+    tries: int
+    provider: str | None
+    account: str | None
+    worker: int | None
+    trouble: str | None
 
 
 def post(
@@ -47,3 +106,255 @@ def post(
             ),
         ).fetchone()[0]
     return number
+
+
+# Claiming ----------------------------------------------------------------------------------------------------------
+
+
+def due(db: Database, *, now: datetime) -> Due:
+    """Tell what is due. It is asked every second, and looks at an index only."""
+    stamp = times.to_text(now)
+    queued = db.conn.execute(
+        f"SELECT EXISTS (SELECT 1 FROM letters WHERE {_OPEN} AND not_before <= ? AND state = 'queued')",  # noqa: S608
+        (stamp,),
+    ).fetchone()[0]
+    doubtful = db.conn.execute(
+        f"SELECT DISTINCT provider FROM letters WHERE {_OPEN} AND not_before <= ? AND state = 'uncertain'",  # noqa: S608
+        (stamp,),
+    )
+    return Due(bool(queued), frozenset(provider for (provider,) in doubtful))
+
+
+def claim(db: Database, *, provider: str, account: str, worker: int, now: datetime) -> Posted | None:
+    """Claim the letter that has been due longest, for a provider; None where none is.
+
+    Those for which there is no reason any more, such as a confirmation of what was confirmed, are dropped on the way.
+    """
+    with writing(db) as connection:
+        while (id_ := _next(connection, "queued", now)) is not None:
+            if (why := _unwanted(connection, id_)) is not None:
+                _drop(connection, id_, why, now)
+                continue
+            connection.execute(
+                "UPDATE letters SET state = 'claimed', provider = ?, account = ?, worker = ?, claimed_at = ?,"
+                " tries = tries + 1 WHERE id = ?",
+                (provider, account, worker, times.to_text(now), id_),
+            )
+            return _read(connection, id_)
+    return None
+
+
+def claim_doubtful(
+    db: Database, *, provider: str, account: str, worker: int, now: datetime, until: datetime
+) -> Posted | None:
+    """Take up an uncertain letter that went to a provider, to find out about it; nobody else does `until` then."""
+    with writing(db) as connection:
+        while (id_ := _next(connection, "uncertain", now, provider, account)) is not None:
+            if (why := _unwanted(connection, id_)) is not None:
+                # Whether it went out or not, it is not needed any more.
+                _drop(connection, id_, why, now)
+                continue
+            connection.execute(
+                "UPDATE letters SET worker = ?, not_before = ? WHERE id = ?", (worker, times.to_text(until), id_)
+            )
+            return _read(connection, id_)
+    return None
+
+
+def _next(
+    connection: sqlite3.Connection, state: str, now: datetime, provider: str | None = None, account: str | None = None
+) -> int | None:
+    row = connection.execute(
+        f"SELECT id FROM letters WHERE {_OPEN} AND not_before <= :now AND state = :state"  # noqa: S608
+        " AND (:provider IS NULL OR (provider = :provider AND account = :account)) ORDER BY not_before, id LIMIT 1",
+        {"now": times.to_text(now), "state": state, "provider": provider, "account": account},
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _unwanted(connection: sqlite3.Connection, id_: int) -> str | None:
+    """Tell why a letter is not to be mailed any more; None where it is."""
+    kind, same, state, suppressed, asked = connection.execute(
+        "SELECT l.kind, s.email_key = l.email_key, s.state, x.reason,"
+        " EXISTS (SELECT 1 FROM address_changes c WHERE c.id = json_extract(l.detail, '$.change') AND c.subscriber = l.subscriber"
+        " AND c.email_key = l.email_key)"
+        " FROM letters l LEFT JOIN subscribers s ON s.id = l.subscriber"
+        " LEFT JOIN suppressions x ON x.email_key = l.email_key WHERE l.id = ?",
+        (id_,),
+    ).fetchone()
+    if suppressed not in (None, "unsubscribed"):
+        return f"the address is suppressed: {suppressed}"
+    if state is None:
+        return "the reader is gone"
+    if kind == "address":
+        return None if asked else "the change of address is not asked for any more"
+    if not same:
+        # Its links are the reader's own, and the address is not the reader's any more.
+        return "the reader has another address"
+    if kind == "notice":
+        return None
+    if kind == "confirm":
+        return "it is confirmed already" if state == "active" and suppressed is None else None
+    if kind == "welcome":
+        return None if state == "active" and suppressed is None else "the reader has left"
+    return None if state == "unsubscribed" else "the reader has come back"
+
+
+def _read(connection: sqlite3.Connection, id_: int) -> Posted:
+    row = connection.execute(
+        "SELECT l.id, l.kind, l.subscriber, l.email, l.detail, l.idempotency_key, l.tries, l.provider, l.account,"
+        " l.worker, l.created_at, l.claimed_at, s.name FROM letters l JOIN subscribers s ON s.id = l.subscriber"
+        " WHERE l.id = ?",
+        (id_,),
+    ).fetchone()
+    return Posted(
+        *row[:4], json.loads(row[4]), *row[5:10], times.from_text(row[10]), times.from_text(row[11]), row[12]
+    )
+
+
+def _drop(connection: sqlite3.Connection, id_: int, why: str, now: datetime) -> None:
+    connection.execute(
+        "UPDATE letters SET state = 'dropped', trouble = ?, settled_at = ? WHERE id = ?",
+        (why, times.to_text(now), id_),
+    )
+
+
+# What became of one ------------------------------------------------------------------------------------------------
+# Each gives whether the letter was still in this worker's hands: another may have settled it, or it was erased.
+
+
+def settle(
+    db: Database,
+    letter: Posted,
+    state: Literal["sent", "failed", "dropped"],
+    *,
+    now: datetime,
+    message_id: str | None = None,
+    why: str | None = None,
+) -> bool:
+    """Write down that a letter was sent, refused for good or is not needed any more."""
+    with writing(db) as connection:
+        return _put(
+            connection,
+            letter,
+            "state = ?, message_id = ?, trouble = ?, settled_at = ?",
+            (state, message_id or None, why, times.to_text(now)),
+        )
+
+
+def queue_again(db: Database, letter: Posted, why: str, *, not_before: datetime, counted: bool) -> bool:
+    """Queue a letter again that is proven not to be accepted; `counted` says whether that was one of its tries."""
+    with writing(db) as connection:
+        return _put(
+            connection,
+            letter,
+            "state = 'queued', worker = NULL, trouble = ?, not_before = ?, tries = tries - ?",
+            (why, times.to_text(not_before), 0 if counted else 1),
+        )
+
+
+def doubt(db: Database, letter: Posted, why: str, *, look_at: datetime) -> bool:
+    """Write down that a letter may have been accepted, and when to look whether it was."""
+    with writing(db) as connection:
+        return _put(
+            connection, letter, "state = 'uncertain', trouble = ?, not_before = ?", (why, times.to_text(look_at))
+        )
+
+
+def hold(db: Database, letter: Posted, why: str) -> bool:
+    """Leave an uncertain letter as it is: nobody can find out, and it is not mailed twice."""
+    with writing(db) as connection:
+        return _put(connection, letter, "state = 'uncertain', trouble = ?, not_before = ?", (why, _HELD))
+
+
+def _put(connection: sqlite3.Connection, letter: Posted, columns: str, values: tuple[object, ...]) -> bool:
+    sql = f"UPDATE letters SET {columns} WHERE id = ? AND worker = ? AND state IN ('claimed', 'uncertain')"  # noqa: S608
+    return connection.execute(sql, (*values, letter.id, letter.worker)).rowcount > 0
+
+
+# What dead processes, and other settings, left behind ----------------------------------------------------------------
+
+
+def claimed(db: Database) -> list[tuple[int, int, str, str]]:
+    """Give (letter, worker, provider, account) of those that somebody has in hand, or had when the process died."""
+    return db.conn.execute(
+        f"SELECT id, worker, provider, account FROM letters WHERE {_OPEN} AND state = 'claimed'"  # noqa: S608
+    ).fetchall()
+
+
+def adopt(db: Database, id_: int, *, before: int, worker: int, look_at: datetime) -> bool:
+    """Take over a claimed letter whose worker, the one `before`, died; give whether it was still that one's.
+
+    It is uncertain from here on.
+    """
+    with writing(db) as connection:
+        return (
+            connection.execute(
+                "UPDATE letters SET state = 'uncertain', worker = ?, trouble = 'its process died', not_before = ?"
+                " WHERE id = ? AND worker = ? AND state = 'claimed'",
+                (worker, times.to_text(look_at), id_, before),
+            ).rowcount
+            > 0
+        )
+
+
+def put_off(db: Database, places: Collection[tuple[str, str]], *, now: datetime, until: datetime) -> None:
+    """Leave uncertain letters alone for a while that went to other (provider, account) than these."""
+    with writing(db) as connection:
+        connection.execute(
+            f"UPDATE letters SET not_before = ?, trouble = 'it went to ' || provider || ' (' || account || '), and only"  # noqa: S608
+            " that can say what it has; look with those settings'"
+            f" WHERE {_OPEN} AND not_before <= ? AND state = 'uncertain'"
+            " AND json_array(provider, account) NOT IN (SELECT value FROM json_each(?))",
+            (times.to_text(until), times.to_text(now), json.dumps([_pair(place) for place in places])),
+        )
+
+
+def _pair(place: tuple[str, str]) -> str:
+    return json.dumps(place, ensure_ascii=False, separators=(",", ":"))
+
+
+def delete_old(db: Database, *, now: datetime) -> int:
+    """Delete letters that were settled long ago, and uncertain ones as old; give how many."""
+    stamp = times.to_text(now - KEPT)
+    # Looked for outside the transaction, and deleted in parts: others want to write too.
+    found = [
+        id_
+        for (id_,) in db.conn.execute(
+            "SELECT id FROM letters WHERE settled_at < ?1 OR (state = 'uncertain' AND created_at < ?1)", (stamp,)
+        )
+    ]
+    for start in range(0, len(found), 1000):
+        with writing(db) as connection:
+            connection.execute(
+                "DELETE FROM letters WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps(found[start : start + 1000]),),
+            )
+    return len(found)
+
+
+# For people --------------------------------------------------------------------------------------------------------
+
+
+def tally(db: Database) -> dict[str, Any]:
+    """Count the letters that are queued, uncertain, and failed lately; `trouble` is why the oldest one waits."""
+    counts = dict(
+        db.conn.execute(
+            "SELECT state, count(*) FROM letters WHERE state IN ('queued', 'uncertain', 'failed') GROUP BY state"
+        ).fetchall()
+    )
+    trouble = db.conn.execute(
+        f"SELECT trouble FROM letters WHERE {_OPEN} AND state = 'queued' AND trouble IS NOT NULL ORDER BY id LIMIT 1"  # noqa: S608
+    ).fetchone()
+    return {name: counts.get(name, 0) for name in ("queued", "uncertain", "failed")} | {
+        "trouble": trouble[0] if trouble else None
+    }
+
+
+def waiting(db: Database) -> list[Waiting]:
+    """Give the letters that were not mailed, or of which that is not known, oldest first."""
+    rows = db.conn.execute(
+        "SELECT id, kind, email, state, created_at, not_before, tries, provider, account, worker, trouble FROM letters"
+        " WHERE state IN ('queued', 'claimed', 'uncertain', 'failed') ORDER BY id"
+    )
+    return [Waiting(*row) for row in rows]

@@ -60,8 +60,7 @@ def read_topics(db: Database, given: Iterable[str]) -> tuple[str, ...]:
 def topic_set_of(db: Database, topics: Iterable[str]) -> int | None:
     """Give the number of a set of topics, which is made where it is new; None, everything, where there are none.
 
-    The topics are not checked: see `read_topics`. A set that nobody has chosen may be dropped at any time, so this
-    belongs into the transaction that writes the number to a reader.
+    The topics are not checked: see `read_topics`.
     """
     sorted_topics = sorted(set(topics))
     if not sorted_topics:

@@ -100,8 +100,7 @@ class FileImport:
         for name, value in fields.items():
             said, before = self._stated.setdefault((record.kind, identity, name), (value, record))
             if said != value:
-                line = before.error("").line
-                raise record.error(f"line {line} says {said!r} of the same {record.kind}; a file says one thing", name)
+                raise record.error(f"{before.place} says {said!r} of the same {record.kind}; say one thing of it", name)
 
     # One of each kind -------------------------------------------------------------------------------------------
 

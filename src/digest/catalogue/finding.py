@@ -127,9 +127,7 @@ def categories(db: Database, *, now: datetime) -> list[Category]:
         {"now": times.to_text(now)},
     ):
         spellings.setdefault(slug_for(name), []).append((count, name))
-    found = [
-        Category(slug, max(names)[1], sum(count for count, _ in names)) for slug, names in spellings.items()
-    ]
+    found = [Category(slug, max(names)[1], sum(count for count, _ in names)) for slug, names in spellings.items()]
     return sorted(found, key=lambda category: category.name.casefold())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -43,15 +43,24 @@ def read(file: str, content: bytes, format: Format | None = None) -> list[Record
     source = Source(file, _decoded(file, content))
     found = format or SUFFIXES.get(PurePath(file).suffix.lower()) or _sniffed(source.text)
     reader = {"json": _json, "jsonl": _json_lines, "csv": _csv, "page": read_page}[found]
+    return valid(lambda: reader(source), file)
+
+
+def valid(records: Callable[[], Iterator[Record]], file: str) -> list[Record]:
+    """Give the records of a file if every one of them is as the schema has it.
+
+    Raises:
+        InputError: the first thing that is wrong; in `more` what else is.
+    """
     try:
-        records = list(reader(source))
-        errors = [error for record in records if (error := problem_of(record))]
+        found = list(records())
+        errors = [error for record in found if (error := problem_of(record))]
     except RecursionError:
         raise InputError("is nested too deeply to be a catalogue", file=file) from None
     if errors:
         errors[0].more = tuple(errors[1:])
         raise errors[0]
-    return records
+    return found
 
 
 def _decoded(file: str, content: bytes) -> str:
@@ -83,7 +92,15 @@ def _sniffed(text: str) -> Format:
 
 
 def _json(source: Source) -> Iterator[Record]:
-    document = _parsed(source.text, source)
+    return records_of(_parsed(source.text, source), source)
+
+
+def records_of(document: Any, source: Source) -> Iterator[Record]:
+    """Give the records of a JSON document that was read already; they are not held against the schema yet.
+
+    Raises:
+        InputError: it is not made of lists of objects.
+    """
     if not isinstance(document, dict):
         raise InputError("the document must be an object with lists such as tools", file=source.file, line=1)
     for name, items in document.items():

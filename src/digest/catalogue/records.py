@@ -31,6 +31,8 @@ class Source:
 
     file: str
     text: str = field(repr=False)
+    has_lines: bool = True
+    """Whether lines are any use: not in the body of a call, of which nobody has a file."""
 
     @cached_property
     def _entries(self) -> list[tuple[str, Any]]:
@@ -44,6 +46,8 @@ class Source:
 
     def line_of(self, pointer: str) -> int | None:
         """Give the line, from 1, of a JSON pointer, or of the nearest thing around it."""
+        if not self.has_lines:
+            return None
         while pointer and pointer not in self._map:
             pointer = pointer.rpartition("/")[0]
         entry = self._map.get(pointer)
@@ -76,14 +80,20 @@ class Record:
     at: int | str
     lines: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def place(self) -> str:
+        """Where it stands, for a person: a line, or where there are none the pointer."""
+        line = self.error("").line if isinstance(self.at, int) or self.source.has_lines else None
+        return f"line {line}" if line else str(self.at)
+
     def error(self, message: str, field: str | None = None, kind: type[InputError] = InputError) -> InputError:
         """Make an error that names this record's file and line."""
         if isinstance(self.at, int):
-            line = self.lines.get(field or "", self.at)
-        else:
-            pointer = f"{self.at}/{field.replace('.', '/')}" if field else self.at
-            line = self.source.line_of(pointer) or 1
-        return kind(message, file=self.source.file, line=line, field=field)
+            return kind(message, file=self.source.file, line=self.lines.get(field or "", self.at), field=field)
+        pointer = f"{self.at}/{field.replace('.', '/')}" if field else self.at
+        error = kind(message, file=self.source.file, line=self.source.line_of(pointer) or 1, field=field)
+        error.pointer = pointer
+        return error
 
 
 @cache

@@ -9,6 +9,7 @@ import click
 from digest import times
 from digest.cli.app import FAILED, App, Group, with_app
 from digest.issue.issues import check_issues
+from digest.issue.variant_records import check_variants
 from digest.sending.ledger_check import check_ledger
 from digest.store import back_up, check_store, migrate, pending
 
@@ -47,7 +48,7 @@ def check(app: App) -> int:
     with app.store(allow_pending=True) as store:
         problems = check_store(store)
         if not problems and not pending(store):
-            problems += check_ledger(store) + check_issues(store)
+            problems += check_ledger(store) + check_issues(store) + check_variants(store)
     for problem in problems:
         app.say(f"WRONG: {problem}")
     if not problems:

@@ -17,10 +17,11 @@ from digest.store import Database
 
 # A cancelled issue counts where somebody was, or may have been, mailed it: claimed, accepted, uncertain.
 _MAILED = "EXISTS (SELECT 1 FROM deliveries d WHERE d.issue = i.number AND d.state IN (1, 2, 4))"
-_STANDS = f"(i.state <> 'cancelled' OR {_MAILED})"
+STANDS = f"(i.state <> 'cancelled' OR {_MAILED})"
+"""Whether the issue `i` stands, in SQL: it is not cancelled, or somebody was or may have been mailed it."""
 _IS_NEW = (
     "c.published_at <= ? AND NOT EXISTS (SELECT 1 FROM issue_comparisons ic JOIN issues i ON i.number = ic.issue"  # noqa: S608
-    f" WHERE ic.comparison = c.id AND {_STANDS})"
+    f" WHERE ic.comparison = c.id AND {STANDS})"
 )
 
 
@@ -58,7 +59,7 @@ def _updated(db: Database) -> tuple[Comparison, ...]:
             " JOIN issues i ON i.number = ic.issue"
             " WHERE i.sending_at IS NOT NULL AND ic.form <> 'out'"
             " AND i.number = (SELECT max(i.number) FROM issue_comparisons x JOIN issues i ON i.number = x.issue"
-            f"   WHERE x.comparison = c.id AND {_STANDS})"
+            f"   WHERE x.comparison = c.id AND {STANDS})"
             " ORDER BY c.published_at DESC, c.slug"
         ).fetchall()
     )

@@ -15,6 +15,9 @@ SUBJECT_LENGTH = 78
 PREHEADER_LENGTH = 110
 """About what Gmail and Apple Mail show after the subject."""
 
+LEAD_ALONE = "Nothing on your topics went before the panel this time, so here is only what leads the issue:"
+"""The opening paragraph for readers whose topics an issue has nothing on."""
+
 
 def compose(collected: Collected, *, full: int, brief: int) -> tuple[Placed, ...]:
     """Put the comparisons in order and give each a form.

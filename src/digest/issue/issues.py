@@ -18,6 +18,9 @@ from digest.issue.compose import compose, words_for
 from digest.issue.fit import Fitted, fit, moved_between
 from digest.issue.model import Draft, Envelope, Form, Issue, Placed, Rendered, State
 from digest.issue.render import render
+from digest.issue.snapshot import Snapshot
+from digest.issue.snapshot import read as read_snapshot
+from digest.issue.snapshot import write as write_snapshot
 from digest.mail import personalise
 from digest.mail.templates import TemplateError
 from digest.settings import Settings
@@ -164,22 +167,46 @@ def laid_out(db: Database, settings: Settings, number: int) -> Fitted:
 
     The MJML of a frozen issue is rendered again, for looking at; it is empty where today's templates are wrong.
     """
-    source = load_draft(db, number)
     kept = frozen(db, number)
     if kept is None:
-        return fit(source, settings)
-    found = db.conn.execute(
-        "SELECT comparison, frozen_form FROM issue_comparisons WHERE issue = ? AND frozen_form IS NOT NULL", (number,)
-    )
-    forms: dict[int, Form] = dict(found.fetchall())
-    fitted = replace(
-        source, placed=tuple(replace(item, form=forms.get(item.comparison.id, item.form)) for item in source.placed)
-    )
+        return fit(load_draft(db, number), settings)
+    source, fitted = _as_approved(db, number)
     try:
         mjml = render(fitted, settings).mjml
     except TemplateError:
         mjml = ""
     return Fitted(fitted, replace(kept, mjml=mjml), moved_between(source, fitted))
+
+
+def _as_approved(db: Database, number: int) -> tuple[Draft, Draft]:
+    """Give an approved issue as it was wanted and as it fitted: its comparisons are those of then, where it was kept.
+
+    Of one that an older digest approved they are as the catalogue has them now.
+    """
+    snapshot = find_snapshot(db, number)
+    if snapshot is not None:
+        pairs = zip(snapshot.draft.placed, snapshot.wanted, strict=True)
+        wanted = tuple(replace(item, form=form) for item, form in pairs)
+        return replace(snapshot.draft, placed=wanted), snapshot.draft
+    source = load_draft(db, number)
+    found = db.conn.execute(
+        "SELECT comparison, frozen_form FROM issue_comparisons WHERE issue = ? AND frozen_form IS NOT NULL", (number,)
+    )
+    forms: dict[int, Form] = dict(found.fetchall())
+    placed = tuple(replace(item, form=forms.get(item.comparison.id, item.form)) for item in source.placed)
+    return source, replace(source, placed=placed)
+
+
+def find_snapshot(db: Database, number: int) -> Snapshot | None:
+    """Give what approval kept of an issue; None where it is not approved, or was by an older digest."""
+    row = db.conn.execute("SELECT snapshot FROM issues WHERE number = ?", (number,)).fetchone()
+    return read_snapshot(row[0]) if row and row[0] else None
+
+
+def snapshot_of(db: Database, number: int) -> Draft | None:
+    """Give an approved issue as it was rendered, its comparisons as they were then; None where that was not kept."""
+    snapshot = find_snapshot(db, number)
+    return snapshot.draft if snapshot else None
 
 
 def frozen(db: Database, number: int) -> Rendered | None:
@@ -210,7 +237,7 @@ def freeze(
     expected: str | None = None,
     overrides: Sequence[Override] = (),
 ) -> Issue:
-    """Freeze a draft: content, subject, HTML, text, links, and a hash of them all.
+    """Freeze a draft: content, subject, HTML, text, links, a hash of them all, and what it was composed from.
 
     It is `approval.approve` that checks it first.
 
@@ -241,6 +268,8 @@ def freeze(
                 personalise.split(part)
             except personalise.PlaceError as error:
                 raise StateError(f"issue {number} cannot be approved: {error}") from None
+        forms = tuple(item.form for item in wanted.placed)
+        snapshot = Snapshot(source, forms, tuple(own_words(db, number)))
         place(connection, number, wanted.placed)
         connection.executemany(
             "UPDATE issue_comparisons SET frozen_form = ? WHERE issue = ? AND comparison = ?",
@@ -248,8 +277,8 @@ def freeze(
         )
         connection.execute(
             "UPDATE issues SET state = 'approved', subject = ?, preheader = ?, intro = ?, html = ?, text = ?,"
-            " links = ?, envelope = ?, content_hash = ?, approved_at = ?, scheduled_at = ?, local_time = ?,"
-            " updated_at = ? WHERE number = ?",
+            " links = ?, envelope = ?, content_hash = ?, snapshot = ?, approved_at = ?, scheduled_at = ?,"
+            " local_time = ?, updated_at = ? WHERE number = ?",
             (
                 source.subject,
                 source.preheader,
@@ -259,6 +288,7 @@ def freeze(
                 json.dumps(content.links),
                 json.dumps(asdict(content.envelope)),
                 content_hash(content),
+                write_snapshot(snapshot),
                 times.to_text(now),
                 *_times(at, local, settings),
                 times.to_text(now),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from html import unescape
 from pathlib import Path
@@ -53,7 +53,7 @@ def render(draft: Draft, settings: Settings, *, test_for: str = "") -> Rendered:
         mjml=mjml,
         html=html,
         text=plain.tidy(text),
-        links=tuple(_links(html)),
+        links=links_of(html),
     )
 
 
@@ -122,6 +122,7 @@ def _unbroken(text: str) -> Markup:
     return Markup(_SCORE.sub(r'<span style="white-space:nowrap">\1</span>', str(escape(clean(text)))))  # noqa: S704 (escaped)
 
 
-def _links(html: str) -> Iterator[str]:
+def links_of(html: str) -> tuple[str, ...]:
+    """Give the addresses in the HTML of an issue, each once, in their order; those with a token are not among them."""
     found = (unescape(address) for address in _HREF.findall(html))
-    yield from dict.fromkeys(address for address in found if "[[digest:" not in address)
+    return tuple(dict.fromkeys(address for address in found if "[[digest:" not in address))

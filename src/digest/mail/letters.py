@@ -1,4 +1,4 @@
-"""The letters beside the issue: to confirm, to welcome, to say goodbye, and to let an editor in.
+"""The letters beside the issue: to confirm, to welcome, to say goodbye, to move to another address, to let an editor in.
 
 Nothing a stranger typed stands in a letter to an unconfirmed address: sign-up forms are used to mail other
 people's words to other people.
@@ -108,6 +108,42 @@ def goodbye(settings: Settings, *, token: str) -> Letter:
     )
 
 
+def new_address(settings: Settings, *, token: str, days: int) -> Letter:
+    """Ask at a new address whether it is a reader's; the link leads to a page with one button."""
+    name = settings.newsletter_name
+    return Letter(
+        subject=f"Please confirm your new address: {name}",
+        preheader="One press, and the next issue comes here.",
+        heading="Is this your new address?",
+        before=(
+            f"A reader of {name}, we hope you, asked to get it at this address from now on. Press the button and it"
+            " will come here.",
+        ),
+        button="Yes, send it here",
+        address=f"{settings.base_url}/address/{token}",
+        after=(f"The button works for {_days(days)}. If it was not you, do nothing: nothing changes.",),
+        why=f"You get this one letter because this address was given to us as that of a reader of {name}.",
+    )
+
+
+def address_notice(settings: Settings, *, token: str) -> Letter:
+    """Tell the old address that a new one was asked for, so that its owner can object."""
+    name = settings.newsletter_name
+    return Letter(
+        subject=f"A new address was asked for: {name}",
+        preheader="If it was you, there is nothing to do here.",
+        heading="Are you moving?",
+        before=(
+            f"You, we hope, asked to get {name} at another address. We have written to that address too: once it is"
+            " confirmed there, your issues go there and no longer here.",
+        ),
+        button="Look at my preferences",
+        address=f"{settings.base_url}/p/{token}",
+        after=("If it was not you, answer this letter and tell us: somebody else has a link out of one of your issues.",),
+        why=f"You get this because {name} comes to this address.",
+    )
+
+
 def sign_in(settings: Settings, *, token: str, minutes: int) -> Letter:
     """Let an editor into the desk; the link works once, in the browser that asked."""
     return Letter(
@@ -131,6 +167,8 @@ def specimens(settings: Settings) -> Mapping[str, Letter]:
         "confirm": confirmation(settings, token=token, days=7),
         "welcome": welcome(settings, token=token, name="Ada"),
         "goodbye": goodbye(settings, token=token),
+        "address": new_address(settings, token=token, days=7),
+        "notice": address_notice(settings, token=token),
         "sign-in": sign_in(settings, token=token, minutes=15),
     }
 

@@ -7,11 +7,13 @@ the moment at which its sign-up form was shown is written into each answer, and 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
+from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -21,6 +23,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from digest import times
+from digest.audience.topics import topic_of
 from digest.issue import compose
 from digest.mail import text
 from digest.mail.theme import Palette
@@ -45,6 +48,7 @@ class Pages:
         # What no author can write, because it is drawn anew in each process.
         self._moment = f"moment-{secrets.token_hex(12)}"
         self._kept: OrderedDict[str, tuple[object, str, str]] = OrderedDict()
+        self._lock = Lock()
 
     @cached_property
     def environment(self) -> Environment:
@@ -57,12 +61,16 @@ class Pages:
             lstrip_blocks=True,
         )
         made.filters |= {
+            "coded": coded,
             "day": self._day,
             "entry": lambda tool: _ENTRY[tool.entry],
             "excerpt": text.excerpt,
             "figure": text.figure,
+            "host": host_of,
             "isolated": text.isolated,
+            "paragraphs": text.paragraphs,
             "segment": lambda part: quote(part, safe=""),
+            "shorten": text.shorten,
             "stamp": times.to_text,
             "title_of": compose.title,
             "topic": topic_of,
@@ -96,7 +104,9 @@ class Pages:
         own = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
         return Response(html, status, {**own, **(headers or {})}, "text/html; charset=utf-8")
 
-    def public(self, request: Request, template: str, make: Make, *, version: object, now: datetime) -> Response:
+    def public(
+        self, request: Request, template: str, make: Make, *, version: object, now: datetime, asked: str | None = None
+    ) -> Response:
         """Answer with a page that is the same for everybody.
 
         Args:
@@ -105,18 +115,23 @@ class Pages:
             make: gives its context; called only where the page is not kept.
             version: what it is kept for: see `version_of`.
             now: the moment.
+            asked: what of the query the page looks at, where that is not all of it: else anybody could have it
+                rendered and kept once more under every query they think of.
         """
-        key = f"{template} {request.url.path}?{request.url.query}"
-        kept = self._kept.get(key)
+        key = f"{template} {request.url.path}?{request.url.query if asked is None else asked}"
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None:
+                self._kept.move_to_end(key)
         if kept is None or kept[0] != version:
             context = {"request": request, "path": request.url.path, **make()}
             html = self.environment.get_template(template).render(context)
             tag = hashlib.sha256(html.replace(self._moment, "").encode()).hexdigest()[:20]
-            kept = self._kept[key] = (version, html, f'W/"{tag}"')
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(key)
+            kept = (version, html, f'W/"{tag}"')
+            with self._lock:
+                self._kept[key] = kept
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
         _, html, etag = kept
         headers = {"ETag": etag, "Cache-Control": "public, max-age=0, must-revalidate"}
         if matches(request, etag):
@@ -144,7 +159,8 @@ class Pages:
 
 
 def _variables(palette: Palette) -> str:
-    return "".join(f"--{name.replace('_', '-')}:{color};" for name, color in vars(palette).items())
+    colors = vars(palette) | {"on_accent": palette.on_accent, "on_ship": palette.on_ship}
+    return "".join(f"--{name.replace('_', '-')}:{color};" for name, color in colors.items())
 
 
 def static(name: str) -> str:
@@ -153,11 +169,17 @@ def static(name: str) -> str:
     return f"/static/{name}?v={digest}"
 
 
-def topic_of(category: str) -> str:
-    """Give the topic of a category: its slug."""
-    from digest.catalogue.names import slug_for
+def coded(line: str) -> list[tuple[str, bool]]:
+    """Part a line at what stands between backticks: each part with whether it is code."""
+    return [(part, number % 2 == 1) for number, part in enumerate(re.split(r"`([^`]+)`", line)) if part]
 
-    return slug_for(category)
+
+def host_of(address: str) -> str:
+    """Give the host of an address as people say it, without `www.`."""
+    try:
+        return (urlsplit(address).hostname or address).removeprefix("www.")
+    except ValueError:
+        return address
 
 
 def version_of(db: Database, now: datetime) -> tuple[object, ...]:

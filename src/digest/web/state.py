@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from digest import times
 from digest.sending.copies import Signers
 from digest.settings import Settings
 from digest.store import Database
+from digest.web.kept import Kept
 from digest.web.pages import Pages
 from digest.web.stores import Stores
 
@@ -26,6 +27,7 @@ class State:
     signers: Signers
     pages: Pages
     clock: Callable[[], datetime] = times.now
+    kept: Kept = field(default_factory=Kept)
 
 
 async def _state(request: Request) -> State:

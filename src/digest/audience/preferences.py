@@ -1,0 +1,207 @@
+"""What a reader chose, and may change at any time: topics, a pause, name and time zone; and what is kept about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from digest import times
+from digest.audience.addresses import read_name, read_timezone
+from digest.audience.forgetting import PREFIX
+from digest.audience.subscribers import Reason, State
+from digest.audience.topics import read_topics, topic_set_of, topics_in
+from digest.errors import InputError, NotFoundError
+from digest.store import Database, writing
+
+WEEKS = (1, 2, 4, 8)
+"""For how many weeks a reader may pause."""
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """A reader as the preferences page shows them.
+
+    `topics` are slugs, none of them for everything; `paused_until` is None where nothing is paused; `moving_to` is an
+    address that was asked for and is not confirmed yet.
+    """
+
+    subscriber: int
+    email: str
+    name: str | None
+    state: State
+    suppressed: Reason | None
+    timezone: str | None
+    topics: tuple[str, ...]
+    paused_until: datetime | None
+    moving_to: str | None
+
+
+def find_preferences(db: Database, subscriber: int, *, now: datetime) -> Preferences:
+    """Give what a reader chose.
+
+    Raises:
+        NotFoundError: nobody has this number, or the reader is forgotten.
+    """
+    row = db.conn.execute(
+        "SELECT s.email, s.name, s.state, x.reason, s.timezone, s.topic_set, s.paused_until,"
+        " (SELECT email FROM address_changes WHERE subscriber = s.id ORDER BY id DESC LIMIT 1)"
+        " FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key"
+        " WHERE s.id = ? AND s.email_key NOT LIKE ?",
+        (subscriber, f"{PREFIX}%"),
+    ).fetchone()
+    if row is None:
+        raise NotFoundError("nobody is behind this link any more; what we kept about its reader was erased")
+    email, name, state, suppressed, zone, topic_set, paused_until, moving_to = row
+    until = times.from_text(paused_until) if paused_until else None
+    return Preferences(
+        subscriber,
+        email,
+        name,
+        state,
+        suppressed,
+        zone,
+        topics_in(db, topic_set),
+        until if until and until > now else None,
+        moving_to,
+    )
+
+
+def choose_topics(db: Database, subscriber: int, given: Iterable[str], *, now: datetime) -> tuple[str, ...]:
+    """Let a reader get some topics, or everything where none is chosen; give those chosen.
+
+    Raises:
+        InputError: there is no such topic.
+    """
+    with writing(db):
+        topics = read_topics(db, given)
+        _write(db, subscriber, "topic_set", topic_set_of(db, topics), now)
+    return topics
+
+
+def pause(db: Database, subscriber: int, weeks: str, *, now: datetime) -> datetime:
+    """Mail a reader nothing for some weeks; give until when.
+
+    Raises:
+        InputError: it is none of `WEEKS`.
+    """
+    if weeks not in map(str, WEEKS):
+        raise InputError("choose for how many weeks", field="weeks")
+    until = now + timedelta(weeks=int(weeks))
+    _write(db, subscriber, "paused_until", times.to_text(until), now)
+    return until
+
+
+def resume(db: Database, subscriber: int, *, now: datetime) -> None:
+    """End a reader's pause."""
+    _write(db, subscriber, "paused_until", None, now)
+
+
+def rename(db: Database, subscriber: int, text: str, *, now: datetime) -> str | None:
+    """Greet a reader by another name, or by none where it is empty; give it.
+
+    Raises:
+        InputError: it is nothing we would greet with.
+    """
+    name = read_name(text)
+    if text.strip() and name is None:
+        raise InputError("we cannot greet with this: a name is at most 100 characters, without links", field="name")
+    _write(db, subscriber, "name", name, now)
+    return name
+
+
+def set_timezone(db: Database, subscriber: int, text: str, *, now: datetime) -> str | None:
+    """Know where a reader is, or forget it where the text is empty; give the IANA name.
+
+    Raises:
+        InputError: no time zone is called so.
+    """
+    zone = read_timezone(text)
+    if text.strip() and zone is None:
+        raise InputError("no time zone is called so; choose one from the list, such as Europe/Berlin", field="timezone")
+    _write(db, subscriber, "timezone", zone, now)
+    return zone
+
+
+def _write(db: Database, subscriber: int, column: str, value: object, now: datetime) -> None:
+    # `column` is one of our own words. A row that would not change is left alone.
+    with writing(db) as connection:
+        connection.execute(
+            f"UPDATE subscribers SET {column} = ?1, updated_at = ?2"  # noqa: S608
+            f" WHERE id = ?3 AND email_key NOT LIKE ?4 AND {column} IS NOT ?1",
+            (value, times.to_text(now), subscriber, f"{PREFIX}%"),
+        )
+
+
+def kept_about(db: Database, subscriber: int) -> dict[str, Any]:
+    """Give all that is kept about a reader, of every table, in words a person can read.
+
+    Raises:
+        NotFoundError: nobody has this number, or the reader is forgotten.
+    """
+    rows = _rows(
+        db,
+        "SELECT s.*, x.reason AS suppressed, x.source AS suppressed_by, x.created_at AS suppressed_at"
+        " FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key"
+        " WHERE s.id = ? AND s.email_key NOT LIKE 'forgotten:%'",
+        subscriber,
+    )
+    if not rows:
+        raise NotFoundError("nobody is behind this link any more; what we kept about its reader was erased")
+    [subscription] = rows
+    topics = topics_in(db, subscription.pop("topic_set"))
+    return {
+        "subscription": subscription | {"topics": list(topics) or "everything"},
+        "consents": _rows(
+            db, "SELECT kind, source, words, ip, agent, given_at FROM consents WHERE subscriber = ?", subscriber
+        ),
+        "departures": _rows(
+            db,
+            "SELECT issue, way, reason, words, left_at, returned_at FROM departures WHERE subscriber = ? ORDER BY id",
+            subscriber,
+        ),
+        "sign_up_not_confirmed": [
+            wish | {"topics": json.loads(wish["topics"])}
+            for wish in _rows(
+                db, "SELECT name, timezone, topics, source, asked_at FROM wishes WHERE subscriber = ?", subscriber
+            )
+        ],
+        "address_changes_asked_for": _rows(
+            db, "SELECT email, asked_at FROM address_changes WHERE subscriber = ? ORDER BY id", subscriber
+        ),
+        "letters": [
+            letter | {"detail": json.loads(letter["detail"])}
+            for letter in _rows(
+                db,
+                "SELECT kind, email, state, provider, message_id, detail, created_at, settled_at"
+                " FROM letters WHERE subscriber = ? ORDER BY id",
+                subscriber,
+            )
+        ],
+        "issues": _rows(
+            db,
+            "SELECT d.issue, i.subject, CASE d.state WHEN 0 THEN 'queued' WHEN 1 THEN 'on its way'"
+            " WHEN 2 THEN 'sent' WHEN 3 THEN 'refused' WHEN 4 THEN 'uncertain' ELSE 'not sent' END AS state, d.reason,"
+            " b.provider, b.claimed_at AS at"
+            " FROM deliveries d JOIN issues i ON i.number = d.issue LEFT JOIN batches b ON b.number = d.batch"
+            " WHERE d.subscriber = ? ORDER BY d.issue",
+            subscriber,
+        ),
+        "events": _rows(
+            db, "SELECT issue, kind, detail, happened_at FROM events WHERE subscriber = ? ORDER BY id", subscriber
+        ),
+        "votes": _rows(
+            db,
+            "SELECT t.slug AS tool, t.name, v.verdict, v.voted_at FROM votes v JOIN tools t ON t.id = v.tool"
+            " WHERE v.voter = 'copy:' || ? ORDER BY v.voted_at",
+            subscriber,
+        ),
+    }
+
+
+def _rows(db: Database, sql: str, subscriber: int) -> list[dict[str, Any]]:
+    cursor = db.conn.execute(sql, (subscriber,))
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -1,0 +1,1 @@
+"""Programs that talk to the API: their tokens, and the answers they got."""

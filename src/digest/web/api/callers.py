@@ -1,0 +1,79 @@
+"""Who calls: a token in the Authorization header (RFC 6750), its scopes, and how often it may call."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from digest.programs import api_tokens
+from digest.programs.api_tokens import ApiToken, Scope
+from digest.web.api.problems import ProblemError
+from digest.web.state import Now, Store
+
+_bearer = HTTPBearer(
+    scheme_name="bearer",
+    bearerFormat="dgt_…",
+    description="A token of `digest tokens create`, which is shown once. The scopes beside an operation are needed.",
+    auto_error=False,
+)
+
+
+class Pace:
+    """Counts the calls of each token, in this process."""
+
+    def __init__(self, a_minute: int) -> None:
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._limit = RateLimitItemPerMinute(a_minute)
+
+    def count(self, token: ApiToken) -> None:
+        """Count a call.
+
+        Raises:
+            ProblemError: it is one too many.
+        """
+        if not self._limiter.hit(self._limit, str(token.id)):
+            wait = self._limiter.get_window_stats(self._limit, str(token.id)).reset_time - time.time()
+            raise ProblemError(
+                "too-many-calls",
+                f"a token may call {self._limit.amount} times a minute",
+                headers={"Retry-After": str(max(1, math.ceil(wait)))},
+            )
+
+
+def _caller(
+    request: Request,
+    needed: SecurityScopes,
+    shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    db: Store,
+    now: Now,
+) -> ApiToken:
+    if shown is None:
+        raise ProblemError(
+            "no-token",
+            "this call needs a token: Authorization: Bearer dgt_…",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    token = api_tokens.read(db, shown.credentials, now=now)
+    pace: Pace = request.app.state.pace
+    pace.count(token)
+    missing = [scope for scope in needed.scopes if scope not in token.scopes]
+    if missing:
+        raise ProblemError(
+            "scope-missing",
+            f"the token {token.name!r} has not the scope {' '.join(missing)}",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{" ".join(needed.scopes)}"'},
+        )
+    request.state.caller = token
+    return token
+
+
+def allowed(*scopes: Scope) -> Security:
+    """Give what a route lists among its dependencies, first of all: a caller with these scopes."""
+    return Security(_caller, scopes=list(scopes))

@@ -1,0 +1,32 @@
+"""The front page: the latest issue and the newest comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from digest.catalogue.finding import categories, newest
+from digest.issue.archive import mailed
+from digest.web.pages import version_of
+from digest.web.reading import SEEN
+from digest.web.state import Now, Our, Store
+
+router = APIRouter()
+SHOWN = 12
+"""Comparisons on the front page: four rows of three, six of two."""
+
+
+@router.api_route("/", methods=SEEN)
+def home(request: Request, our: Our, db: Store, now: Now) -> Response:
+    """The front page."""
+
+    def make() -> dict[str, Any]:
+        return {
+            "issue": next(iter(mailed(db, size=1).issues), None),
+            "newest": newest(db, now=now, size=SHOWN),
+            "categories": categories(db, now=now),
+        }
+
+    return our.pages.public(request, "home.html", make, version=version_of(db, now), now=now, asked="")
