@@ -129,6 +129,7 @@ class Settings(BaseSettings):
     confirm_days: int = Field(
         7, ge=1, le=60, description="For how many days a confirmation letter works; sign-ups end with it."
     )
+    api_calls_a_minute: int = Field(600, ge=1, le=1_000_000, description="Calls that one token of the API may make.")
     consent_details: Literal["hashed", "kept", "none"] = Field(
         "hashed", description="What is kept of the network address and browser of one who signs up."
     )

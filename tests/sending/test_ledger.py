@@ -567,11 +567,11 @@ def test_a_moment_to_come_since_which_a_batch_is_uncertain_is_of_a_wrong_clock()
 def test_who_left_since_a_batch_was_claimed_is_known() -> None:
     db = sending(6)
     batch = claimed(db)
-    assert ledger.gone(db, batch) == {}
+    assert ledger.gone(db, batch, now=NOW) == {}
     subscribers.remove(db, address(1), now=NOW)
     suppress(db, 3, "hard bounce")
     suppress(db, 4, "complaint")
-    assert ledger.gone(db, batch) == {1: "unsubscribed", 3: "hard bounce"}
+    assert ledger.gone(db, batch, now=NOW) == {1: "unsubscribed", 3: "hard bounce"}
 
 
 def test_the_newest_claim_of_all_is_known() -> None:

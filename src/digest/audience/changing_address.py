@@ -179,6 +179,7 @@ def _may_be_asked(connection: sqlite3.Connection, key: str, since: str, letters_
 
 def _take_over(connection: sqlite3.Connection, stays: int, moves: int, stamp: str) -> None:
     """Let the one who stays be active, with what the one who moves had chosen where nothing was."""
+    connection.execute("DELETE FROM wishes WHERE subscriber = ?", (stays,))
     connection.execute(
         "UPDATE subscribers AS s SET state = 'active', updated_at = ?, confirmed_at = coalesce(s.confirmed_at, ?),"
         " name = coalesce(s.name, m.name), timezone = coalesce(s.timezone, m.timezone),"

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hmac
 import secrets
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import partial
 
 from digest import times
 from digest.store import Database, store_key, writing
@@ -33,17 +34,23 @@ def is_forgotten(db: Database, key: str) -> bool:
     return key in forgotten_among(db, (key,))
 
 
-def forgotten_among(db: Database, keys: Collection[str]) -> frozenset[str]:
-    """Give those of some addresses, by their keys, that we were asked to forget. Changes nothing."""
+def marker(db: Database) -> Callable[[str], str] | None:
+    """Give what makes the mark of an address from its key, for an import of many; None where nobody was forgotten."""
     row = db.conn.execute(
         "SELECT value FROM keys WHERE name = ?"
         " AND EXISTS (SELECT 1 FROM suppressions WHERE email_key >= ? AND email_key < ?)",
         (KEY, PREFIX, PREFIX[:-1] + ";"),
     ).fetchone()
-    if row is None:
+    return partial(_mark, bytes(row[0])) if row else None
+
+
+def forgotten_among(db: Database, keys: Collection[str]) -> frozenset[str]:
+    """Give those of some addresses, by their keys, that we were asked to forget. Changes nothing."""
+    mark = marker(db)
+    if mark is None:
         return frozenset()
     known = "SELECT 1 FROM suppressions WHERE email_key = ?"
-    return frozenset(key for key in keys if db.conn.execute(known, (_mark(bytes(row[0]), key),)).fetchone())
+    return frozenset(key for key in keys if db.conn.execute(known, (mark(key),)).fetchone())
 
 
 def forget(db: Database, subscriber: int, *, now: datetime) -> bool:

@@ -176,8 +176,8 @@ def _unwanted(connection: sqlite3.Connection, id_: int) -> str | None:
     """Tell why a letter is not to be mailed any more; None where it is."""
     kind, same, state, suppressed, asked = connection.execute(
         "SELECT l.kind, s.email_key = l.email_key, s.state, x.reason,"
-        " EXISTS (SELECT 1 FROM address_changes c WHERE c.id = json_extract(l.detail, '$.change') AND c.subscriber = l.subscriber"
-        " AND c.email_key = l.email_key)"
+        " EXISTS (SELECT 1 FROM address_changes c WHERE c.id = json_extract(l.detail, '$.change')"
+        " AND c.subscriber = l.subscriber AND c.email_key = l.email_key)"
         " FROM letters l LEFT JOIN subscribers s ON s.id = l.subscriber"
         " LEFT JOIN suppressions x ON x.email_key = l.email_key WHERE l.id = ?",
         (id_,),
@@ -207,9 +207,11 @@ def _read(connection: sqlite3.Connection, id_: int) -> Posted:
         " WHERE l.id = ?",
         (id_,),
     ).fetchone()
+    id_, kind, reader, email, detail, key, tries, provider, account, worker, created_at, claimed_at, name = row
     return Posted(
-        *row[:4], json.loads(row[4]), *row[5:10], times.from_text(row[10]), times.from_text(row[11]), row[12]
-    )
+        id_, kind, reader, email, json.loads(detail), key, tries, provider, account, worker,
+        times.from_text(created_at), times.from_text(claimed_at), name,
+    )  # fmt: skip
 
 
 def _drop(connection: sqlite3.Connection, id_: int, why: str, now: datetime) -> None:
@@ -280,6 +282,18 @@ def claimed(db: Database) -> list[tuple[int, int, str, str]]:
     return db.conn.execute(
         f"SELECT id, worker, provider, account FROM letters WHERE {_OPEN} AND state = 'claimed'"  # noqa: S608
     ).fetchall()
+
+
+def newest_claim(db: Database) -> datetime | None:
+    """Give when the last letter of all was claimed."""
+    newest = db.conn.execute("SELECT max(claimed_at) FROM letters").fetchone()[0]
+    return times.from_text(newest) if newest else None
+
+
+def has_given(db: Database, provider: str, account: str) -> bool:
+    """Tell whether any letter that is kept was claimed for a provider's account."""
+    sql = "SELECT EXISTS (SELECT 1 FROM letters WHERE provider = ? AND account = ?)"
+    return bool(db.conn.execute(sql, (provider, account)).fetchone()[0])
 
 
 def adopt(db: Database, id_: int, *, before: int, worker: int, look_at: datetime) -> bool:

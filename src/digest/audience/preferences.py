@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
+from zoneinfo import available_timezones
 
 from digest import times
 from digest.audience.addresses import read_name, read_timezone
@@ -37,6 +39,12 @@ class Preferences:
     topics: tuple[str, ...]
     paused_until: datetime | None
     moving_to: str | None
+
+
+@cache
+def zones() -> tuple[str, ...]:
+    """Give the time zones to choose from: those of places."""
+    return tuple(sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
 
 
 def find_preferences(db: Database, subscriber: int, *, now: datetime) -> Preferences:
@@ -99,30 +107,31 @@ def resume(db: Database, subscriber: int, *, now: datetime) -> None:
     _write(db, subscriber, "paused_until", None, now)
 
 
-def rename(db: Database, subscriber: int, text: str, *, now: datetime) -> str | None:
-    """Greet a reader by another name, or by none where it is empty; give it.
+def pause_until(db: Database, subscriber: int, until: datetime | None, *, now: datetime) -> None:
+    """Mail a reader nothing before a moment, or end the pause where it is None.
 
     Raises:
-        InputError: it is nothing we would greet with.
+        InputError: the moment has passed.
     """
-    name = read_name(text)
-    if text.strip() and name is None:
+    if until is not None and until <= now:
+        raise InputError("that moment has passed; give one to come, or none to end the pause", field="paused_until")
+    _write(db, subscriber, "paused_until", times.to_text(until) if until else None, now)
+
+
+def introduce(db: Database, subscriber: int, *, name: str, timezone: str, now: datetime) -> None:
+    """Greet a reader by another name, and know where they are; an empty text forgets it.
+
+    Raises:
+        InputError: it is nothing we would greet with, or no time zone; nothing is changed.
+    """
+    clean, zone = read_name(name), read_timezone(timezone)
+    if name.strip() and clean is None:
         raise InputError("we cannot greet with this: a name is at most 100 characters, without links", field="name")
-    _write(db, subscriber, "name", name, now)
-    return name
-
-
-def set_timezone(db: Database, subscriber: int, text: str, *, now: datetime) -> str | None:
-    """Know where a reader is, or forget it where the text is empty; give the IANA name.
-
-    Raises:
-        InputError: no time zone is called so.
-    """
-    zone = read_timezone(text)
-    if text.strip() and zone is None:
+    if timezone.strip() and zone is None:
         raise InputError("no time zone is called so; choose one from the list, such as Europe/Berlin", field="timezone")
-    _write(db, subscriber, "timezone", zone, now)
-    return zone
+    with writing(db):
+        _write(db, subscriber, "name", clean, now)
+        _write(db, subscriber, "timezone", zone, now)
 
 
 def _write(db: Database, subscriber: int, column: str, value: object, now: datetime) -> None:

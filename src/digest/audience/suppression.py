@@ -179,7 +179,7 @@ def import_suppressions(
     """
     report = Report(file)
     rows = _rows(file, lines, reason, report)
-    source = f"import of {file.rpartition('/')[2][:100]}"
+    source = "import" if file == "-" else f"import of {file.rpartition('/')[2][:100]}"
     while part := list(islice(rows, ROWS_A_TRANSACTION)):
         with writing(db) as connection:
             connection.execute("SAVEPOINT tried")

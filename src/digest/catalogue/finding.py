@@ -89,7 +89,7 @@ def comparison_of(db: Database, one: str, other: str, *, now: datetime) -> str |
     return row[0] if row else None
 
 
-def related(db: Database, comparison: Comparison, *, now: datetime, limit: int = 4) -> list[Comparison]:
+def related(db: Database, comparison: Comparison, *, now: datetime, limit: int = 3) -> list[Comparison]:
     """Give other comparisons: those with one of its tools, then those of its categories; the newest of each first."""
     sides = (comparison.left, comparison.right)
     tools = [_tool_id(db, tool.slug) for tool in sides]

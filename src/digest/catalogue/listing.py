@@ -23,14 +23,14 @@ def changes(db: Database, comparisons: Sequence[int]) -> dict[int, datetime]:
     One that is published later than it was written changed when it was published.
     """
     marks = ", ".join("?" * len(comparisons))
-    rows = db.conn.execute(f"SELECT c.id, {_CHANGED} {_FROM} WHERE c.id IN ({marks})", list(comparisons))  # noqa: S608
+    rows = db.conn.execute(f"SELECT c.id, {_CHANGED} {_FROM} WHERE c.id IN ({marks})", list(comparisons))
     return {id_: times.from_text(changed) for id_, changed in rows}
 
 
 def all_comparisons(db: Database, *, now: datetime) -> list[tuple[str, datetime]]:
     """Give the slug of every public comparison and when it changed last, the newest first."""
     rows = db.conn.execute(
-        f"SELECT c.slug, {_CHANGED} {_FROM} WHERE c.published_at <= ? ORDER BY c.published_at DESC, c.id DESC",  # noqa: S608
+        f"SELECT c.slug, {_CHANGED} {_FROM} WHERE c.published_at <= ? ORDER BY c.published_at DESC, c.id DESC",
         (times.to_text(now),),
     )
     return [(slug, times.from_text(changed)) for slug, changed in rows]

@@ -26,9 +26,7 @@ class _DryRun(Exception):  # noqa: N818 (not an error: it rolls the transaction 
     pass
 
 
-def put_document(
-    db: Database, document: Any, *, now: datetime, zone: ZoneInfo, dry_run: bool = False
-) -> FileReport:
+def put_document(db: Database, document: Any, *, now: datetime, zone: ZoneInfo, dry_run: bool = False) -> FileReport:
     """Put a catalogue into the store, a document of the published JSON Schema; give what changed.
 
     Raises:

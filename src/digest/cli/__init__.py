@@ -14,16 +14,19 @@ from click.shell_completion import get_completion_class
 from digest import __version__
 from digest.cli.app import FAILED, INTERRUPTED, App, Group, with_app
 from digest.cli.catalogue import import_
-from digest.cli.checks import check, letters
+from digest.cli.checks import check
 from digest.cli.db import db
 from digest.cli.demo import demo
 from digest.cli.issue import approve, cancel, draft, edit, pause, render, resume, show
+from digest.cli.letters import letters
 from digest.cli.providers import providers
 from digest.cli.sending import resolve, retry_rejected, send, status, uncertain
 from digest.cli.serve import serve
 from digest.cli.settings import settings
 from digest.cli.simulate import simulate
 from digest.cli.subscribers import subscribers
+from digest.cli.suppressions import suppressions
+from digest.cli.tokens import tokens
 from digest.errors import DigestError, InputError
 from digest.store import explain
 
@@ -64,8 +67,8 @@ def completion(app: App, shell: str) -> None:
 
 for command in (
     import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, uncertain, resolve,
-    retry_rejected, status, subscribers, letters,
-    serve, settings, providers, simulate, db, demo,
+    retry_rejected, status, subscribers, suppressions, letters,
+    serve, tokens, settings, providers, simulate, db, demo,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -1,11 +1,10 @@
-"""`digest check` and `digest letters`: looking at mails before anyone is mailed."""
+"""`digest check`: looking at an issue before anyone is mailed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -16,7 +15,6 @@ from digest.issue import approval, issues
 from digest.issue.checks.model import Finding
 from digest.issue.checks.run import run
 from digest.issue.issues import Override
-from digest.mail.letters import render_letter, specimens
 
 SIGNS = {"pass": "✓", "warn": "!", "block": "✗", "not run": "–"}
 _STYLES = {"pass": "green", "warn": "yellow", "block": "bold red", "not run": "dim"}
@@ -91,25 +89,3 @@ def tell(app: App, findings: Sequence[Finding], overridden: dict[str, Override])
                 app.out.print(f"{'':<17} {label}: {words}", style="dim" if label == "where" else None)
         if finding.level == "block" and finding.check in overridden:
             app.out.print(f"{'':<17} overridden: {overridden[finding.check].reason}")
-
-
-@click.command(cls=Command)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="The folder; made where there is none.",
-)
-@with_app
-def letters(app: App, out: Path) -> None:
-    """Write the letters beside the issue (confirm, welcome, goodbye, sign-in) as HTML, text and MJML, to look at."""
-    out.mkdir(parents=True, exist_ok=True)
-    written = {}
-    for name, letter in specimens(app.settings).items():
-        mail = render_letter(letter, app.settings)
-        for kind, text in (("html", mail.html), ("txt", mail.text), ("mjml", mail.mjml)):
-            path = out / f"{name}.{kind}"
-            path.write_text(text, encoding="utf-8")
-            written[path.name] = {"path": str(path), "bytes": len(text.encode())}
-        app.say(f"{out / name}.html  {letter.subject}")
-    app.give({"files": written})

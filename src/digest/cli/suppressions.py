@@ -17,7 +17,7 @@ from digest.errors import InputError, StateError
 from digest.tables import encoding_of
 
 
-class _ReasonType(click.ParamType):
+class _ReasonType(click.ParamType[Reason]):
     """A reason, which may be written with a hyphen in place of its space."""
 
     name = "reason"
@@ -126,9 +126,9 @@ def import_(app: App, file: str, reason: Reason | None, dry_run: bool) -> int:
         app.note(f"the column {name!r} is not used")
     for rejected in report.rejected:
         app.note(f"{rejected}; this row stays out")
-    done = "would be " if dry_run else ""
+    done, left = ("would be ", "would leave") if dry_run else ("", "left")
     app.say(
-        f"{report.added} {done}added ({report.leaving} of them subscribers, who {'would leave' if dry_run else 'left'}),"
+        f"{report.added} {done}added ({report.leaving} of them subscribers, who {left}),"
         f" {report.changed} {done}changed, {report.unchanged} unchanged, {len(report.rejected)} bad"
     )
     app.give(

@@ -12,7 +12,6 @@ from datetime import datetime
 from digest import times
 from digest.errors import NotFoundError
 from digest.issue.collect import STANDS
-from digest.issue.model import Draft
 from digest.store import Database
 
 _PUBLIC = f"i.sending_at IS NOT NULL AND i.html IS NOT NULL AND {STANDS}"
@@ -79,6 +78,15 @@ def find_mailed(db: Database, number: int) -> Mailed:
     if row is None:
         raise NotFoundError("there is no issue at this address")
     return _issue(row)
+
+
+def all_shown(db: Database) -> list[tuple[int, datetime]]:
+    """Give the number of every issue that is shown as a page, and when it went out, the newest first."""
+    rows = db.conn.execute(
+        f"SELECT i.number, i.sending_at FROM issues i WHERE i.snapshot IS NOT NULL AND {_PUBLIC}"  # noqa: S608
+        " ORDER BY i.number DESC"
+    )
+    return [(number, times.from_text(sent)) for number, sent in rows]
 
 
 def beside(db: Database, number: int) -> tuple[int | None, int | None]:

@@ -126,7 +126,7 @@ def compose(snapshot: Snapshot, cut: Cut) -> Draft:
     placed = tuple(replace(item, form=form) for item, form in zip(mine, forms, strict=False))
     words = words_for(placed) | ({} if cut.topics else {"intro": LEAD_ALONE})
     words |= {name: getattr(issue, name) for name in snapshot.own_words}
-    return replace(issue, placed=placed, **words)
+    return replace(issue, placed=placed, subject=words["subject"], preheader=words["preheader"], intro=words["intro"])
 
 
 def render_cut(snapshot: Snapshot, cut: Cut, settings: Settings) -> Fitted:

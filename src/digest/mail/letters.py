@@ -1,4 +1,4 @@
-"""The letters beside the issue: to confirm, to welcome, to say goodbye, to move to another address, to let an editor in.
+"""The letters beside the issue: to confirm, to welcome, to say goodbye, to move to a new address, to let an editor in.
 
 Nothing a stranger typed stands in a letter to an unconfirmed address: sign-up forms are used to mail other
 people's words to other people.
@@ -139,7 +139,9 @@ def address_notice(settings: Settings, *, token: str) -> Letter:
         ),
         button="Look at my preferences",
         address=f"{settings.base_url}/p/{token}",
-        after=("If it was not you, answer this letter and tell us: somebody else has a link out of one of your issues.",),
+        after=(
+            "If it was not you, answer this letter and tell us: somebody else has a link out of one of your issues.",
+        ),
         why=f"You get this because {name} comes to this address.",
     )
 

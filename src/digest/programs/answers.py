@@ -1,7 +1,7 @@
 """Answers to calls that carry an idempotency key: the same call again gets the same answer, and nothing happens twice.
 
 The answer is written in the transaction of what the call did, so that a crash leaves both or neither. Refusals are not
-kept: they changed nothing, and the call may be made again. After the IETF's draft-ietf-httpapi-idempotency-key-header-07.
+kept: they changed nothing, and the call may be made again. After draft-ietf-httpapi-idempotency-key-header-07 (IETF).
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def once(db: Database, call: Call, work: Callable[[], Answer], *, now: datetime)
         purge(db, now=now)
         answer = replace(work(), replayed=False)
         connection.execute(
-            "INSERT INTO answers (token, key, fingerprint, status, body, location, made_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO answers (token, key, fingerprint, status, body, location, made_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (call.token, call.key, call.fingerprint, answer.status, answer.body, answer.location, times.to_text(now)),
         )
         return answer

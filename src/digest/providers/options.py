@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
@@ -48,6 +48,10 @@ class Options(BaseModel):
     def pace(self) -> Pace:
         """The pace these options ask for."""
         return Pace(self.calls_a_second, self.copies_a_second, self.connections, self.a_day, self.first_day)
+
+    def for_letters(self) -> Self:
+        """Give the options by which letters go: mail to one person that is no newsletter."""
+        return self
 
 
 class HttpOptions(Options):

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import httpx
 import orjson
@@ -81,6 +81,9 @@ class Options(HttpOptions):
 
     token: SecretStr = Field(description="The server's API token, from its API Tokens tab.")
     stream: str = Field("broadcast", min_length=1, description="The broadcast stream the mail goes by: its ID.")
+    letters_stream: str = Field(
+        "outbound", min_length=1, description="The transactional stream that letters, such as confirmations, go by."
+    )
     mode: Literal["batch", "bulk"] = Field(
         "batch", description="batch: whole messages. bulk: the body once; Postmark has to allow it for the account."
     )
@@ -88,6 +91,10 @@ class Options(HttpOptions):
         7, ge=2, le=365, description="Days the account keeps messages: 45, unless the Retention Add-on says otherwise."
     )
     url: Url = Field("https://api.postmarkapp.com", description="Where its API is.")
+
+    def for_letters(self) -> Self:
+        """Letters answer what one person did: Postmark wants such mail on a transactional stream, which has no bulk."""
+        return self.model_copy(update={"stream": self.letters_stream, "mode": "batch"})
 
 
 def connect(options: Options) -> Postmark:

@@ -13,12 +13,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from digest import times
 from digest.errors import DigestError, StateError
 from digest.issue import issues
 from digest.issue.model import Issue
 from digest.issue.preview import message_of
+from digest.issue.variant_records import content_of, cuts_of
+from digest.issue.variants import WHOLE
 from digest.providers.interface import (
     Answer,
     BadCallError,
@@ -28,11 +31,12 @@ from digest.providers.interface import (
     ProviderError,
     TryAgainError,
 )
-from digest.sending import ledger, pace, timing
+from digest.sending import beginning, ledger, pace, timing
 from digest.sending.clerk import Clerk
 from digest.sending.copies import Signers, Writer
 from digest.sending.ledger import Claimed
 from digest.sending.pace import Health
+from digest.sending.queue import Queue
 from digest.sending.uncertain import CLOCKS_S, Elapsed, Step, next_step, seen
 from digest.sending.workers import Worker
 from digest.settings import Settings
@@ -48,6 +52,8 @@ PEEK_S = 1.0
 """So soon a provider is asked for the first time: what it shows by then need not be waited for."""
 TRIES = 12
 """So often a run tries to settle one uncertain batch; then the next run may."""
+MESSAGES = 16
+"""Variants whose messages are kept at hand, of some 100 KB each: a run goes through them one after the other."""
 ALONE, ALONE_LATER = 5, 25
 """After so many copies refused one by one, with nothing accepted in between, it is not the addresses: fewer where the
 provider has accepted nothing at all of this run."""
@@ -62,7 +68,6 @@ class Lane:
     """A provider at work: what it takes of each copy, how it has been doing, and why it takes nothing more."""
 
     provider: Provider
-    writer: Writer = field(init=False)
     health: Health = field(default_factory=Health)
     closed: str | None = None
     opened: bool = False
@@ -128,11 +133,8 @@ class Engine:
         self.later: datetime | None = None
         self._doubts: dict[int, Doubt] = {}
         self._stranded: dict[int, str] = {}
-        self._after = 0
-        self._clean = False
         self._busy = 0
         self._enough = False
-        self._put_back = 0
         self._clerk = Clerk(self.db)
         self._due: list[str] | None = None
         self._next_zone: datetime | None = None
@@ -180,15 +182,12 @@ class Engine:
             raise StateError(f"issue {number} is {issue.state}{why}, so it cannot be sent{hint}")
         await self._open_first(number)
         if begin:
-            ledger.freeze_audience(self.db, number, now=self.clock())
+            beginning.begin(self.db, self.settings, number, now=self.clock())
             issue = issues.find_issue(self.db, number)
-        content = issues.frozen(self.db, number)
-        assert content is not None  # noqa: S101 (the store's own CHECK)
-        self._message = message_of(content)
         self._issue = issue
+        self._message = lru_cache(MESSAGES)(lambda variant: message_of(content_of(self.db, number, variant)))
+        self._queue = Queue((WHOLE, *cuts_of(self.db, number)))
         self._local_time = None if early else issue.local_time
-        for lane in self.lanes:
-            lane.writer = Writer.of(number, self._message, self.signers, nonce=issue.nonce, unused=lane.provider.unused)
         self.progress()
         return issue
 
@@ -249,9 +248,9 @@ class Engine:
             shut = self._gate(lane)
             if shut <= 0 and lane.has_room and await self._claim(lane):
                 return 0
-            if shut > SHUT_S and not self._clean and not ledger.any_queued(self.db, self._issue.number):
-                self._clean = True
-            if not self._clean:
+            if shut > SHUT_S and not self._queue.through and not ledger.any_queued(self.db, self._issue.number):
+                self._queue.swept(self._queue.since(), ())
+            if not self._queue.through:
                 waits.append(max(shut, BUSY_S))
             elif self._next_zone:
                 waits.append(max(shut, (self._next_zone - self.clock()).total_seconds()))
@@ -310,7 +309,7 @@ class Engine:
 
     async def _claim(self, lane: Lane) -> bool:
         """Claim a batch and hand it over; tell whether there was anything to do."""
-        if self._clean:
+        if self._queue.through:
             return False
         provider = lane.provider
         size = min(self.settings.batch_size, provider.limit)
@@ -319,11 +318,20 @@ class Engine:
         self._busy += 1
         lane.busy += 1
         try:
+            if self._queue.turn() is None:
+                since = self._queue.since()
+                left = await self._clerk.do(ledger.queued_variants, self._issue.number, zones=self._due)
+                self._queue.swept(since, left)
+                return not self._queue.through
             if not await self._slot(lane, size) or self._gate(lane) > 0:
                 return True
-            # While it waited, another hand may have put copies back.
+            # While it waited, another hand may have put copies back, or claimed the last ones.
             self._look_at_zones()
-            after, put_back = self._after, self._put_back
+            turn = self._queue.turn()
+            if turn is None:
+                return True
+            # Nothing is claimed of which there is nothing to hand over.
+            self._message(turn.variant)
             claimed = await self._clerk.do(
                 ledger.claim_batch,
                 self._issue.number,
@@ -331,7 +339,8 @@ class Engine:
                 account=provider.account,
                 worker=self.worker.number,
                 size=size,
-                after=after,
+                after=turn.after,
+                variant=turn.variant,
                 now=self.clock(),
                 zones=self._due,
                 a_day=pace.cap_today(self.db, provider.name, provider.pace, now=self.clock()),
@@ -339,12 +348,9 @@ class Engine:
             if claimed is None:
                 if not self._in_state("sending") or self._gate(lane) > 0:
                     return False
-                # Others may have put copies back that lie behind; where there are none, all is claimed.
-                if put_back == self._put_back:
-                    self._clean, self._after = after == 0, 0
-                return not self._clean
-            if put_back == self._put_back:
-                self._after = max(self._after, claimed.last)
+                self._queue.went(turn, turn.after, more=False)
+                return True
+            self._queue.went(turn, claimed.last, more=claimed.more)
             if claimed.copies:
                 await self._hand_over(lane, claimed)
             return True
@@ -370,14 +376,13 @@ class Engine:
             (self._issue.number,),
         )
         zones = [zone for (zone,) in rows]
-        self._back_to(0)
+        self._queue.anew()
         self._due, self._next_zone = timing.parted(zones, wall, self.settings.timezone, self.clock())
 
-    def _back_to(self, subscriber: int) -> None:
-        """Copies from this subscriber on are queued again, in whatever zone."""
+    def _back(self, claimed: Claimed) -> None:
+        """Copies of a batch are queued again, in whatever zone."""
         self._due = None
-        self._after, self._clean = min(self._after, subscriber - 1 if subscriber else 0), False
-        self._put_back += 1
+        self._queue.back(claimed.variant, claimed.first)
 
     async def _hand_over(self, lane: Lane, claimed: Claimed) -> None:
         try:
@@ -395,8 +400,10 @@ class Engine:
         self.progress()
 
     def _batch(self, lane: Lane, claimed: Claimed) -> Batch:
-        recipients = lane.writer.recipients(claimed.copies)
-        return Batch(claimed.number, claimed.idempotency_key, self._message, recipients, claimed.claimed_at)
+        message = self._message(claimed.variant)
+        writer = Writer.of(claimed.issue, message, self.signers, nonce=self._issue.nonce, unused=lane.provider.unused)
+        recipients = writer.recipients(claimed.copies)
+        return Batch(claimed.number, claimed.idempotency_key, message, recipients, claimed.claimed_at)
 
     def _answered(self, lane: Lane, claimed: Claimed, answer: Answer) -> None:
         open_ones = len(answer.again) + len(answer.uncertain)
@@ -406,7 +413,7 @@ class Engine:
         if accepted:
             lane.alone = lane.put_off = 0
         if answer.again and answer.trouble is not None:
-            self._back_to(claimed.first)
+            self._back(claimed)
         if answer.uncertain:
             self._doubt(lane, claimed, ProviderError(next(iter(answer.uncertain.values()))))
         if answer.trouble is not None:
@@ -422,7 +429,8 @@ class Engine:
         Those put off beside others that were accepted come up again when the queue is through.
         """
         lane.put_off += 1
-        self._back_to(0)
+        self._due = None
+        self._queue.anew()
         if lane.put_off < TRIES:
             wait = min(pace.MOST_S, pace.BASE_S * 2**lane.put_off)
             pace.slow_down(self.db, lane.provider.name, wait, now=self.clock())
@@ -435,7 +443,7 @@ class Engine:
         now = self.clock()
         if not isinstance(error, BadCallError) or error.shared:
             ledger.release(self.db, claimed, _words(error), now=now)
-            self._back_to(claimed.first)
+            self._back(claimed)
             if isinstance(error, BadCallError):
                 self._close(lane, f"{lane.provider.name} refuses the issue itself: {_words(error)}")
             else:
@@ -458,7 +466,7 @@ class Engine:
                 await self._hand_over(lane, part)
             else:
                 ledger.release(self.db, part, "not handed over", now=self.clock())
-                self._back_to(part.first)
+                self._back(part)
 
     def _ill(self, lane: Lane, error: ProviderError) -> None:
         """Pause after a failure; close the lane where it cannot pass, or does not."""
@@ -479,7 +487,7 @@ class Engine:
         """Hand over nothing more to a provider; where no other takes over, the issue is paused."""
         if lane.closed is None:
             lane.closed = why
-            self._clean = False
+            self._queue.anew()
         if all(other.closed is not None for other in self.lanes) and self.trouble is None:
             self.trouble = "; ".join(other.closed or "" for other in self.lanes)
             # Another process may have paused it for the same reason.
@@ -547,7 +555,7 @@ class Engine:
             now=now,
             policy=self.settings.uncertain,
             sending=self._in_state("sending"),
-            left=bool(ledger.gone(self.db, doubt.batch)),
+            left=bool(ledger.gone(self.db, doubt.batch, now=now)),
             elapsed=elapsed,
         )
 
@@ -607,7 +615,7 @@ class Engine:
         ledger.settle(self.db, batch, accepted, by=by, now=self.clock())
         self.done["accepted"] += len(accepted)
         if len(accepted) < len(batch.copies):
-            self._back_to(batch.first)
+            self._back(batch)
 
     async def _replay(self, doubt: Doubt) -> None:
         """Hand the same bytes over under the same key, in its turn like any other call."""

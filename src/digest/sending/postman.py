@@ -11,11 +11,12 @@ what somebody did just now, and a warm-up must not be taken to grow by them.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Any, Literal, Self
 
 from digest import times
 from digest.audience import letterbox
@@ -35,7 +36,7 @@ from digest.sending.copies import Signers
 from digest.sending.ledger import Claimed
 from digest.sending.letter_writing import batch_of, ends_at
 from digest.sending.pace import Health
-from digest.sending.uncertain import CLOCKS_S, Elapsed, next_step
+from digest.sending.uncertain import CLOCKS_S, Elapsed, Step, next_step
 from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.store import Database
@@ -64,8 +65,16 @@ class Lane:
     health: Health = field(default_factory=Health)
     provider: Provider | None = None
     opened: bool = False
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    busy: int = 0
     shut_until: datetime | None = None
-    why: str = ""
+    told: str = ""
+
+    @property
+    def taker(self) -> Provider:
+        """Its provider, while it is connected to."""
+        assert self.provider is not None  # noqa: S101 (whoever asks has seen to it)
+        return self.provider
 
     def is_shut(self, now: datetime) -> bool:
         """Tell whether it takes nothing for now; a time far ahead is of a clock that was wrong."""
@@ -87,6 +96,7 @@ class Postman:
     clock: Callable[[], datetime] = times.now
     say: Callable[[str], None] = lambda words: None
     stopping: Callable[[], bool] = lambda: False
+    draw: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def __post_init__(self) -> None:
@@ -96,9 +106,9 @@ class Postman:
         self._in_hand: set[int] = set()
 
     @classmethod
-    def of(cls, db: Database, settings: Settings, signers: Signers, worker: Worker, **more: object) -> Self:
+    def of(cls, db: Database, settings: Settings, signers: Signers, worker: Worker, **more: Any) -> Self:
         """Make one that connects to the providers of the settings."""
-        return cls(db, settings, signers, worker, lambda name: connect_for_letters(name, settings), **more)  # type: ignore[arg-type]
+        return cls(db, settings, signers, worker, lambda name: connect_for_letters(name, settings), **more)
 
     async def deliver(self) -> None:
         """Mail what is due, and find out about what is uncertain; `done` counts what became of letters."""
@@ -121,7 +131,8 @@ class Postman:
             for lane in self.lanes:
                 if lane.provider is not None:
                     await lane.provider.close()
-                lane.provider, lane.opened = None, False
+                # Of the next round's loop, which may be another.
+                lane.provider, lane.opened, lane.opening = None, False, asyncio.Lock()
 
     # The hands -------------------------------------------------------------------------------------------------
 
@@ -134,13 +145,273 @@ class Postman:
             raise several.exceptions[0] from None
 
     async def _work(self) -> None:
-        while not self.stopping():
-            if not await self._look() and not await self._mail():
-                return
+        while not self.stopping() and (await self._look() or await self._mail()):
+            pass
 
     async def _mail(self) -> bool:
-        """Mail the next letter; tell whether there was anything to do."""
+        """Mail the next letter; tell whether there may be another."""
         if not letterbox.due(self.db, now=self.clock()).queued:
             return False
-        lane = next((lane for lane in self.lanes if self._wait(lane) <= PATIENCE_S and await_none(lane)), None)
-        return lane is not None
+        lane = await self._open_lane()
+        if lane is None or lane.busy >= lane.taker.pace.connections:
+            return False
+        lane.busy += 1
+        try:
+            return await self._slot(lane) and await self._claim(lane)
+        finally:
+            lane.busy -= 1
+
+    async def _claim(self, lane: Lane) -> bool:
+        """Claim a letter and hand it over; tell whether there was one."""
+        taker, worker, now = lane.taker, self.worker.number, self.clock()
+        letter = letterbox.claim(self.db, provider=taker.name, account=taker.account, worker=worker, now=now)
+        if letter is None:
+            return False
+        self._in_hand.add(letter.id)
+        try:
+            await self._hand_over(lane, letter)
+        finally:
+            self._in_hand.discard(letter.id)
+        return True
+
+    async def _open_lane(self) -> Lane | None:
+        """Give the first provider that takes letters, made ready."""
+        for lane in self.lanes:
+            if self._wait(lane) <= PATIENCE_S and await self._is_ready(lane):
+                return lane
+        return None
+
+    def _wait(self, lane: Lane) -> float:
+        now = self.clock()
+        return float("inf") if lane.is_shut(now) else pace.wait_of(self.db, lane.name, now=now)
+
+    def _connect(self, lane: Lane) -> None:
+        try:
+            lane.provider = lane.provider or self.connected(lane.name)
+        except SettingsError as error:
+            self._shut(lane, str(error))
+
+    async def _is_ready(self, lane: Lane) -> bool:
+        async with lane.opening:
+            self._connect(lane)
+            if lane.provider is not None and not lane.opened:
+                place = lane.provider.name, lane.provider.account
+                given = letterbox.has_given(self.db, *place) or ledger.has_given(self.db, None, *place)
+                try:
+                    await lane.provider.open(begin=not given)
+                except ProviderError as error:
+                    self._shut(lane, _words(error))
+                else:
+                    lane.opened = True
+        return lane.opened
+
+    async def _slot(self, lane: Lane) -> bool:
+        """Wait for the provider's next slot; tell whether to use it."""
+        now = self.clock()
+        await self._rest(pace.wait_of(self.db, lane.name, now=now))
+        await self._rest(pace.reserve(self.db, lane.name, lane.taker.pace, 1, now=self.clock()))
+        return not self.stopping() and self._wait(lane) <= PATIENCE_S
+
+    async def _rest(self, seconds: float) -> None:
+        while seconds > 0 and not self.stopping():
+            await self.sleep(min(seconds, 0.25))
+            seconds -= 0.25
+
+    # Hand over, record -----------------------------------------------------------------------------------------
+
+    async def _hand_over(self, lane: Lane, letter: Posted) -> None:
+        now = self.clock()
+        ends = ends_at(letter, self.settings)
+        if ends is not None and now >= ends:
+            self._settle(letter, "dropped", why="its button works no longer")
+            return
+        try:
+            batch = batch_of(letter, self.settings, self.signers)
+        except Exception as error:  # nothing was handed over: such as a template of the operator's that is wrong
+            self._again(letter, _words(error))
+            self._tell(lane, f"a letter cannot be written: {_words(error)}")
+            return
+        try:
+            answer = await lane.taker.hand_over(batch)
+        except NotAcceptedError as error:
+            self._refused(lane, letter, error)
+        except BaseException as error:  # whatever it is, the letter may have been accepted
+            self._doubt(lane, letter, error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._answered(lane, letter, answer)
+
+    def _answered(self, lane: Lane, letter: Posted, answer: Answer) -> None:
+        reader = letter.subscriber
+        if reader in answer.rejected:
+            self._settle(letter, "failed", why=answer.rejected[reader])
+        elif reader in answer.uncertain:
+            self._doubt(lane, letter, ProviderError(answer.uncertain[reader]))
+        elif reader in answer.again and answer.trouble is not None:
+            self._refused(lane, letter, answer.trouble)
+        elif reader in answer.again:
+            # Put off for what is this address's own, such as greylisting.
+            self._again(letter, answer.again[reader])
+        else:
+            lane.health.well()
+            lane.told = ""
+            self._settle(letter, "sent", message_id=next(iter(answer.message_ids), None))
+
+    def _refused(self, lane: Lane, letter: Posted, error: NotAcceptedError) -> None:
+        """The letter was not accepted: it fails for what is its own, and waits for what is not."""
+        words = _words(error)
+        match error:
+            case BadCallError(shared=False):
+                self._settle(letter, "failed", why=error.rejected.get(letter.subscriber, words))
+            case BadCallError():
+                # The sender or the words are to blame: a person may mend that within the day.
+                self._tell(lane, f"{lane.name} refuses letters: {words}")
+                self._again(letter, words)
+            case TryAgainError():
+                self._ill(lane, error, told_s=error.after_s)
+                self._again(letter, words, told_s=error.after_s or 0.0)
+            case _:
+                self._shut(lane, words)
+                # At once, where another provider takes over.
+                letterbox.queue_again(self.db, letter, words, not_before=self.clock(), counted=False)
+
+    def _again(self, letter: Posted, why: str, *, told_s: float = 0.0, at_once: bool = False) -> None:
+        """Queue a letter again, after a pause that grows, unless `at_once`; give up after a day of it."""
+        if letter.tries >= TRIES:
+            self._settle(letter, "failed", why=f"given up after {letter.tries} tries: {why}")
+            return
+        wait = (
+            0.0
+            if at_once
+            else max(min(LONGEST_PAUSE_S, told_s), min(LONGEST_PAUSE_S, PAUSE_S * 2 ** (letter.tries - 1)))
+        )
+        letterbox.queue_again(self.db, letter, why, not_before=self.clock() + times.seconds(wait), counted=True)
+        self.done["queued"] += 1
+
+    def _doubt(self, lane: Lane, letter: Posted, error: BaseException, *, look_s: float = LOOK_S) -> None:
+        """The call broke: the letter may have been accepted, and is looked after when that can be known."""
+        wait = max(look_s, lane.taker.proof.settling_s)
+        letterbox.doubt(self.db, letter, _words(error), look_at=self.clock() + times.seconds(wait))
+        self._ill(lane, error)
+        self.done["uncertain"] += 1
+
+    def _settle(
+        self, letter: Posted, state: Literal["sent", "failed", "dropped"], *, message_id: str | None = None,
+        why: str | None = None,
+    ) -> None:  # fmt: skip
+        if letterbox.settle(self.db, letter, state, message_id=message_id, why=why, now=self.clock()):
+            self.done[state] += 1
+
+    def _ill(self, lane: Lane, error: BaseException, *, told_s: float | None = None) -> None:
+        """Pause after a failure, and leave a provider alone that fails again and again."""
+        now = self.clock()
+        wait = lane.health.ill(now=now, draw=self.draw(), told_s=told_s)
+        pace.slow_down(self.db, lane.name, wait, now=now)
+        if lane.health.broken(now=now):
+            self._shut(lane, f"it failed {lane.health.troubles} times in a row: {_words(error)}")
+
+    def _shut(self, lane: Lane, why: str) -> None:
+        lane.shut_until = self.clock() + times.seconds(SHUT_S)
+        self._tell(lane, f"letters wait, because {lane.name} takes nothing: {why}")
+
+    def _tell(self, lane: Lane, words: str) -> None:
+        if lane.told != words:
+            lane.told = words
+            self.say(words)
+
+    # Uncertain letters -----------------------------------------------------------------------------------------
+
+    async def _look(self) -> bool:
+        """Find out about the next uncertain letter; tell whether there was one."""
+        for lane in self.lanes:
+            if lane.provider is None or lane.is_shut(self.clock()):
+                continue
+            now = self.clock()
+            letter = letterbox.claim_doubtful(
+                self.db,
+                provider=lane.provider.name,
+                account=lane.provider.account,
+                worker=self.worker.number,
+                now=now,
+                until=now + times.seconds(IN_HAND_S),
+            )
+            if letter is not None:
+                await self._find_out(lane, letter)
+                return True
+        return False
+
+    async def _find_out(self, lane: Lane, letter: Posted) -> None:
+        step = self._next_step(lane, letter)
+        try:
+            if step.kind == "hold":
+                letterbox.hold(self.db, letter, step.why)
+            elif step.kind == "ask":
+                found = await lane.taker.ask(batch_of(letter, self.settings, self.signers))
+                if letter.subscriber in found:
+                    self._settle(letter, "sent", message_id=found[letter.subscriber])
+                else:
+                    self._again(letter, f"{lane.name} does not have it", at_once=letter.tries == 1)
+            elif await self._is_ready(lane) and await self._slot(lane):
+                answer = await lane.taker.hand_over(batch_of(letter, self.settings, self.signers))
+                self._answered(lane, letter, answer)
+            else:
+                self._doubt(lane, letter, ProviderError(lane.told or "the work was stopped"))
+        except BadCallError as error:
+            # Had the first call been accepted, its key would have given its answer again.
+            self._refused(lane, letter, error)
+        except Exception as error:  # it is as uncertain as before
+            self._doubt(lane, letter, error, look_s=LOOK_AGAIN_S)
+
+    def _next_step(self, lane: Lane, letter: Posted) -> Step:
+        """Decide as about a batch of an issue, but that nothing is ever sent again by guessing."""
+        now, reader = self.clock(), letter.subscriber
+        newest = max(filter(None, (ledger.newest_claim(self.db), letterbox.newest_claim(self.db))))
+        batch = Claimed(
+            -letter.id, 0, letter.provider, letter.account, letter.idempotency_key, letter.claimed_at, reader, reader,
+            ((reader, letter.email, None),),
+        )  # fmt: skip
+        proof = lane.taker.proof
+        elapsed = Elapsed(
+            age_s=(now - letter.claimed_at).total_seconds(),
+            # It is not looked at before.
+            known_s=proof.settling_s,
+            sound=(newest - now).total_seconds() <= CLOCKS_S,
+        )
+        return next_step(proof, batch, now=now, policy="hold", sending=True, elapsed=elapsed)
+
+    def _orphans(self) -> list[tuple[int, int, str, str]]:
+        """Give the claimed letters that nobody has in hand, with the worker who had them, and where they went."""
+        mine = self.worker.number
+        return [
+            (id_, worker, provider, account)
+            for id_, worker, provider, account in letterbox.claimed(self.db)
+            if (id_ not in self._in_hand if worker == mine else not self.worker.lives(worker))
+        ]
+
+    def _adopt(self, orphans: list[tuple[int, int, str, str]]) -> None:
+        for id_, before, name, account in orphans:
+            lane = next((lane for lane in self.lanes if lane.name == name and lane.provider is not None), None)
+            mine = lane is not None and lane.taker.account == account
+            wait = lane.taker.proof.settling_s if lane is not None and mine else 0.0
+            look_at = self.clock() + times.seconds(wait)
+            letterbox.adopt(self.db, id_, before=before, worker=self.worker.number, look_at=look_at)
+
+
+def connect_for_letters(name: str, settings: Settings) -> Provider:
+    """Make the provider of a name, to take letters.
+
+    Raises:
+        SettingsError: its options are not whole.
+    """
+    try:
+        return connect(name, settings.options_for(name).for_letters())
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from None
+
+
+def _words(error: BaseException) -> str:
+    """Give an error's words, as they can be shown and kept."""
+    own = isinstance(error, ProviderError | DigestError)
+    words = str(error) if own else f"{type(error).__name__}: {error}".removesuffix(": ")
+    return "".join(character if character.isprintable() else " " for character in words)[:500]

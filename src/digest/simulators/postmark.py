@@ -104,6 +104,7 @@ class Postmark(Simulator):
             "postmark.url": url,
             "postmark.token": self._token,
             "postmark.stream": self._stream,
+            "postmark.letters_stream": self._stream,
         }
 
     def too_many(self, retry_after_s: float) -> Reply:

@@ -13,16 +13,19 @@ from pkgutil import iter_modules
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from digest import times
 from digest.errors import DigestError, InputError, NotFoundError, StateError
 from digest.sending.copies import Signers
 from digest.settings import Settings
-from digest.store import file_of, open_store
+from digest.store import file_of, open_store, store_key
 from digest.tokens import TokenError
 from digest.web import site
+from digest.web.abuse.sign_ups import SignUps
 from digest.web.guard import Guard, refuse_too_large
+from digest.web.lost import lost_at
 from digest.web.pages import Pages
 from digest.web.state import State
 from digest.web.stores import Stores
@@ -36,12 +39,13 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now,
     db = open_store(settings.db, create=True)
     try:
         signers, file = Signers.of(db, settings, now=clock()), file_of(db)
+        sign_ups = SignUps(settings, signers.links, store_key(db, "altcha", now=clock()))
     finally:
         db.close()
     from pathlib import Path
 
     stores = Stores(Path(file))
-    state = State(settings, stores, signers, Pages(settings, signers.links), clock)
+    state = State(settings, stores, signers, Pages(settings, signers.links), clock, sign_ups=sign_ups)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -54,6 +58,9 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now,
             else:
                 yield
         finally:
+            db = stores.take()
+            sign_ups.write_down(db, clock())
+            stores.give_back(db)
             stores.close()
 
     app = FastAPI(
@@ -80,7 +87,9 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now,
 async def _error_page(request: Request, error: Exception) -> Response:
     state: State = request.app.state.digest
     status, words = told(error)
-    context = {"status": status, "heading": HTTPStatus(status).phrase, "words": words}
+    context: dict[str, object] = {"status": status, "heading": HTTPStatus(status).phrase, "words": words}
+    if status == HTTPStatus.NOT_FOUND:
+        context["lost"] = await run_in_threadpool(lost_at, state, request.url.path)
     headers = dict(getattr(error, "headers", None) or {})
     return state.pages.page(request, "error.html", context, now=state.clock(), status=status, headers=headers)
 

@@ -12,6 +12,9 @@ from digest.web.pages import origin_of
 BODY = 64 * 1024
 """Bytes a form may have."""
 
+ADDRESS = 8_000
+"""Characters an address may have: what RFC 9110 (4.1) recommends that everybody takes."""
+
 BODY_OF_API = 5 * 1024 * 1024
 """Bytes a call of the API may have."""
 
@@ -72,11 +75,13 @@ class Guard:
 
 
 async def refuse_too_large(request: Request) -> None:
-    """Refuse a request whose stated size is beyond the limit, before its body is read.
+    """Refuse a request whose address, or whose body's stated size, is beyond the limit, before the body is read.
 
     Raises:
-        HTTPException: 413.
+        HTTPException: 413, 414.
     """
+    if len(request.scope["query_string"]) + len(request.scope["path"]) > ADDRESS:
+        raise HTTPException(414)
     if (limit := request.scope.get("digest.too_large")) is not None:
         raise HTTPException(413, f"it is larger than the {limit // 1024} KB that are taken")
 

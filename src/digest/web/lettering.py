@@ -163,7 +163,10 @@ def _is_shown(character: str) -> bool:
 @lru_cache(maxsize=8_000)
 def _has(number: int, character: str) -> bool:
     """Tell whether a face has a letter: it is drawn otherwise than what is drawn for none (U+10FFFF is none)."""
-    return _drawn(number, character) != _drawn(number, "\U0010ffff")
+    try:
+        return _drawn(number, character) != _drawn(number, "\U0010ffff")
+    except OSError:  # a file that is no font
+        return False
 
 
 @lru_cache(maxsize=2_000)
@@ -194,7 +197,7 @@ def _files() -> tuple[Path, ...]:
     found: dict[str, Path] = {}
     for folder in _folders():
         for path in sorted(folder.rglob("*.[to]t[fc]")) if folder.is_dir() else ():
-            if _WANTED.fullmatch(path.name) and _opens(path):
+            if _WANTED.fullmatch(path.name):
                 found.setdefault(path.stem, path)
     order = {name: place for place, name in enumerate(_FIRST)}
     return tuple(found[name] for name in sorted(found, key=lambda name: (order.get(name, len(order)), name)))
@@ -208,11 +211,3 @@ def _folders() -> list[Path]:
     if sys.platform == "win32":
         return [Path("C:/Windows/Fonts")]
     return [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), home / ".local" / "share" / "fonts"]
-
-
-def _opens(path: Path) -> bool:
-    try:
-        ImageFont.truetype(path, _PROBE)
-    except OSError:
-        return False
-    return True

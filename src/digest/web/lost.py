@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from digest.catalogue.finding import PUBLIC_TOOL, newest
 from digest.catalogue.model import Comparison
 from digest.store import Database
 from digest.web.reading import address
+from digest.web.state import State
 
 LOOKED_AT = 1_000
 """Slugs that are held against the one that was asked for; comparing one takes about 10 µs."""
@@ -40,6 +42,18 @@ class Lost:
 
     newest: tuple[Comparison, ...]
     nearest: Nearest | None
+
+
+def lost_at(state: State, path: str) -> Lost | None:
+    """Find what can be offered to one who asked for `path`; nothing where the store is the trouble."""
+    try:
+        db = state.stores.take()
+        try:
+            return lost(db, path, now=state.clock())
+        finally:
+            state.stores.give_back(db)
+    except sqlite3.Error:
+        return None
 
 
 def lost(db: Database, path: str, *, now: datetime) -> Lost:

@@ -20,9 +20,10 @@ from urllib.parse import quote, urlsplit
 from fastapi import Request
 from fastapi.responses import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from digest import times
+from digest.audience.consents import sign_up_words
 from digest.audience.topics import topic_of
 from digest.issue import compose
 from digest.mail import text
@@ -31,11 +32,14 @@ from digest.resources import resource
 from digest.settings import Settings
 from digest.store import Database
 from digest.tokens import Signer
+from digest.web.abuse.sign_ups import TRAP
+from digest.web.jsonld import JsonLd
 
 KEPT = 2_000
 """Pages kept in memory, 20 KB each; those asked for least recently go first."""
 
 _ENTRY = {"free": "Free", "freemium": "Freemium", "paid": "Paid", None: "—"}
+_SCORE = re.compile(r"\b\d+–\d+\b")
 Make = Callable[[], Mapping[str, Any]]
 
 
@@ -62,7 +66,7 @@ class Pages:
         )
         made.filters |= {
             "coded": coded,
-            "day": self._day,
+            "day": self.day,
             "entry": lambda tool: _ENTRY[tool.entry],
             "excerpt": text.excerpt,
             "figure": text.figure,
@@ -74,12 +78,16 @@ class Pages:
             "stamp": times.to_text,
             "title_of": compose.title,
             "topic": topic_of,
+            "unbroken": unbroken,
             "verdict_line": compose.verdict_line,
         }
         made.globals |= {
             "settings": self.settings,
             "site": self.settings.base_url,
+            "sign_up_words": sign_up_words(self.settings),
             "static": static,
+            "trap": TRAP,
+            "jsonld": JsonLd(self.settings),
             "form_moment": Markup(self._moment),  # noqa: S704 (ours)
             "dir": "rtl" if text.is_rtl_language(self.settings.language) else "ltr",
         }
@@ -144,7 +152,8 @@ class Pages:
         token = self._links.sign("form", int(now.timestamp()), secrets.randbits(32))
         return html.replace(self._moment, token)
 
-    def _day(self, moment: datetime) -> str:
+    def day(self, moment: datetime) -> str:
+        """Write a day as people do, in the newsletter's zone: ``26 November 2026``."""
         local = moment.astimezone(self.settings.zone)
         return f"{local.day} {local:%B %Y}"
 
@@ -172,6 +181,11 @@ def static(name: str) -> str:
 def coded(line: str) -> list[tuple[str, bool]]:
     """Part a line at what stands between backticks: each part with whether it is code."""
     return [(part, number % 2 == 1) for number, part in enumerate(re.split(r"`([^`]+)`", line)) if part]
+
+
+def unbroken(line: str) -> Markup:
+    """Keep scores such as 3–1 on one line of HTML."""
+    return Markup(_SCORE.sub(r'<span class="score">\g<0></span>', str(escape(line))))  # noqa: S704 (escaped)
 
 
 def host_of(address: str) -> str:

@@ -30,7 +30,9 @@ def refuse_beyond(number: int, last: int) -> None:
         NotFoundError: there are fewer.
     """
     if number > last:
-        raise NotFoundError(f"there {'is one page' if last == 1 else f'are {last} pages'} of this, and no page {number}")
+        raise NotFoundError(
+            f"there {'is one page' if last == 1 else f'are {last} pages'} of this, and no page {number}"
+        )
 
 
 def moved(request: Request, address: str, *, for_good: bool = True) -> Response:

@@ -13,6 +13,7 @@ from digest import times
 from digest.sending.copies import Signers
 from digest.settings import Settings
 from digest.store import Database
+from digest.web.abuse.sign_ups import SignUps
 from digest.web.kept import Kept
 from digest.web.pages import Pages
 from digest.web.stores import Stores
@@ -28,6 +29,7 @@ class State:
     pages: Pages
     clock: Callable[[], datetime] = times.now
     kept: Kept = field(default_factory=Kept)
+    sign_ups: SignUps = field(kw_only=True)
 
 
 async def _state(request: Request) -> State:

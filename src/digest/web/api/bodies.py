@@ -56,9 +56,7 @@ def _no_controls(value: str) -> str:
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
-    WithJsonSchema(
-        {"type": "string", "format": "date-time", "pattern": _TIME, "examples": ["2026-11-26T09:00:00Z"]}
-    ),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _TIME, "examples": ["2026-11-26T09:00:00Z"]}),
 ]
 """A moment with its offset (RFC 3339)."""
 
@@ -123,4 +121,3 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ProblemError("not-json", f"{name} is no JSON")
-

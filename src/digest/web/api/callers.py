@@ -70,6 +70,7 @@ def _caller(
             f"the token {token.name!r} has not the scope {' '.join(missing)}",
             headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{" ".join(needed.scopes)}"'},
         )
+    _know_its_query(request)
     request.state.caller = token
     return token
 
@@ -77,3 +78,24 @@ def _caller(
 def allowed(*scopes: Scope) -> Security:
     """Give what a route lists among its dependencies, first of all: a caller with these scopes."""
     return Security(_caller, scopes=list(scopes))
+
+
+def _know_its_query(request: Request) -> None:
+    """Refuse a parameter that the address does not have: misspelled, it would do nothing and not say so.
+
+    Raises:
+        ProblemError: naming it.
+    """
+    if not request.url.query:
+        return
+    operation = request.app.openapi()["paths"].get(request.scope["route"].path, {}).get(request.method.lower(), {})
+    known = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            there = f"; there is {', '.join(sorted(known))}" if known else ""
+            raise ProblemError(
+                "invalid", f"{name}: there is no such parameter{there}", errors=[(name, "there is no such parameter")]
+            )
+        if given.count(name) > 1:
+            raise ProblemError("invalid", f"{name}: it stands twice", errors=[(name, "it stands twice")])

@@ -18,7 +18,7 @@ from digest.web.api.bodies import read_json
 from digest.web.api.callers import allowed
 from digest.web.api.paging import Cursor, Limit, Page, page_of, place_of
 from digest.web.api.repeating import Repeatable, answer
-from digest.web.api.schema import REPEATED, body, responses
+from digest.web.api.schema import body, responses
 from digest.web.state import Now, Our, State, Store
 
 router = APIRouter(tags=["catalogue"])
@@ -214,16 +214,19 @@ def get_comparison(our: Our, db: Store, now: Now, slug: Slug) -> ComparisonShown
     summary="Put a comparison in, or change it",
     dependencies=[allowed("comparisons:write")],
     responses=responses(400, 415, more={201: {"model": Imported, "description": "It is new."}}),
-    openapi_extra=body("PutComparison", {
-        "left": {
-            "name": "Ada",
-            "category": "Code assistants",
-            "entry": "freemium",
-            "reviews": [{"reviewer": "Builder", "verdict": "ship", "quote": "It works on the first day."}],
+    openapi_extra=body(
+        "PutComparison",
+        {
+            "left": {
+                "name": "Ada",
+                "category": "Code assistants",
+                "entry": "freemium",
+                "reviews": [{"reviewer": "Builder", "verdict": "ship", "quote": "It works on the first day."}],
+            },
+            "right": "bea",
+            "published_at": "2026-11-26T09:00Z",
         },
-        "right": "bea",
-        "published_at": "2026-11-26T09:00Z",
-    }),
+    ),
 )
 def put_comparison_(our: Our, db: Store, now: Now, slug: Slug, sent: Json, response: Response) -> Imported:
     """Put a comparison in under its slug, whole or not at all.
@@ -242,13 +245,16 @@ def put_comparison_(our: Our, db: Store, now: Now, slug: Slug, sent: Json, respo
     operation_id="importCatalogue",
     summary="Put many things in",
     dependencies=[allowed("comparisons:write")],
-    responses=responses(400, 409, 415, **REPEATED),
+    responses=responses(400, 415, repeated=True),
     response_model=Imported,
-    openapi_extra=body("Catalogue", {
-        "tools": [{"name": "Ada", "entry": "free"}, {"name": "Bea"}],
-        "reviews": [{"tool": "Ada", "reviewer": "Builder", "verdict": "ship", "quote": "It works."}],
-        "comparisons": [{"left": "Ada", "right": "Bea"}],
-    }),
+    openapi_extra=body(
+        "Catalogue",
+        {
+            "tools": [{"name": "Ada", "entry": "free"}, {"name": "Bea"}],
+            "reviews": [{"tool": "Ada", "reviewer": "Builder", "verdict": "ship", "quote": "It works."}],
+            "comparisons": [{"left": "Ada", "right": "Bea"}],
+        },
+    ),
 )
 def import_catalogue(
     our: Our,
@@ -258,7 +264,7 @@ def import_catalogue(
     once: Repeatable,
     dry_run: Annotated[bool, Query(description="Find out what would happen, and change nothing.")] = False,
 ) -> Response:
-    """Put in tools, reviewers, reviews, comparisons and votes, as `digest import` reads them: all of them or nothing."""
+    """Put in tools, reviewers, reviews, comparisons and votes, as `digest import` reads them: all or nothing."""
 
     def work() -> Answer:
         report = put_document(db, sent, now=now, zone=our.settings.zone, dry_run=dry_run)
@@ -319,5 +325,3 @@ def _shown(our: State, comparison: Comparison, now: str) -> ComparisonShown:
         left=ToolShown.of(comparison.left),
         right=ToolShown.of(comparison.right),
     )
-
-

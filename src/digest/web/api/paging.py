@@ -16,7 +16,7 @@ from digest.web.api.problems import invalid
 
 MOST = 100
 T = TypeVar("T")
-_CURSOR = r"^[A-Za-z0-9_-]{2,400}$"
+_CURSOR = r"^[A-Za-z0-9_-]{2,2000}$"
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at the most.")]
 Cursor = Annotated[
@@ -36,7 +36,7 @@ class Page(BaseModel, Generic[T]):
 
 def cursor_of(*place: str | int) -> str:
     """Write down where a page ended."""
-    return urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
+    return urlsafe_b64encode(json.dumps(place, ensure_ascii=False, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def place_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
@@ -57,7 +57,8 @@ def place_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
         or len(place) != len(kinds)
         or not all(type(part) is kind for part, kind in zip(place, kinds, strict=True))
         or any(isinstance(part, int) and not 0 <= part < 2**62 for part in place)
-        or any(isinstance(part, str) and not part.isascii() for part in place)
+        # No half surrogate pair and no NUL, which no text of the store has.
+        or any(isinstance(part, str) and not part.isprintable() for part in place)
     ):
         raise invalid("cursor", "it is not the `next` of a page of this list")
     return tuple(place)

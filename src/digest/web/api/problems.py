@@ -1,4 +1,4 @@
-"""What can go wrong with a call, as problem details (RFC 9457): one small list of kinds, documented where they lead to."""
+"""What can go wrong with a call, as problem details (RFC 9457): a small list of kinds, told of where they lead to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
+from digest.audience.brake import BrakeError
 from digest.errors import DigestError, InputError, NotFoundError, StateError
 from digest.programs.answers import KeyBusyError, KeyReusedError
 from digest.programs.api_tokens import RefusedTokenError
@@ -44,14 +46,19 @@ KINDS = {
         Kind("scope-missing", 403, "The token may not do this", "Make a token with the scope that `detail` names."),
         Kind("not-found", 404, "There is no such thing", "Look at the address, or at the list it should be in."),
         Kind("method-not-allowed", 405, "Not with this method", "Use one of those that `Allow` names."),
-        Kind("conflict", 409, "It does not fit how things stand", "Read `detail`; the same call will be refused again."),
+        Kind(
+            "conflict", 409, "It does not fit how things stand", "Read `detail`; the same call will be refused again."
+        ),
         Kind("key-busy", 409, "A call with this key is being worked on", "Ask again after `Retry-After` seconds."),
         Kind("too-large", 413, "The body is too large", "Send it in parts."),
+        Kind("address-too-long", 414, "The address is too long", "Ask for less in one call."),
         Kind("wrong-media-type", 415, "The body is of another type", "Send `Content-Type: application/json`."),
         Kind("invalid", 422, "Something is not as it should be", "Every one of `errors` has a field and a message."),
         Kind("key-reused", 422, "The key came before with another call", "A new call takes a new Idempotency-Key."),
         Kind("too-many-calls", 429, "Too many calls", "Ask again after `Retry-After` seconds."),
-        Kind("internal", 500, "Something is wrong with us", "Ask again; if it stays so, look at what the server printed."),
+        Kind(
+            "internal", 500, "Something is wrong with us", "Ask again; if it stays so, look at what the server printed."
+        ),
         Kind("busy", 503, "The store is busy", "Ask again after `Retry-After` seconds; nothing was changed."),
     )
 }
@@ -129,6 +136,8 @@ def _problem_of(error: Exception) -> ProblemError:
             return ProblemError("invalid", f"{found[0][0]}: {found[0][1]}", errors=found)
         case NotFoundError():
             return ProblemError("not-found", str(error))
+        case BrakeError():
+            return ProblemError("too-many-calls", str(error), headers={"Retry-After": "3600"})
         case StateError():
             return ProblemError("conflict", str(error))
         case sqlite3.OperationalError():
@@ -151,12 +160,14 @@ def _field_of(error: InputError) -> str:
 
 def _methods_at(request: Request) -> set[str]:
     """Give every method of an address: Starlette's own `Allow` has those of the first route only."""
-    return {
-        method
-        for route in request.app.routes
-        if hasattr(route, "path_regex") and route.path_regex.match(_path(request))
-        for method in route.methods or ()
+    found = request.app.openapi()["paths"].items()
+    methods = {
+        method.upper()
+        for path, operations in found
+        if compile_path(path)[0].match(_path(request))
+        for method in operations
     }
+    return methods or {"GET"}
 
 
 def _path(request: Request) -> str:

@@ -14,8 +14,8 @@ from digest.web.reading import SEEN
 from digest.web.state import Now, Our, Store
 
 router = APIRouter()
-SHOWN = 12
-"""Comparisons on the front page: four rows of three, six of two."""
+SHOWN = 7
+"""Comparisons on the front page: the lead, then two rows of three, or three of two."""
 
 
 @router.api_route("/", methods=SEEN)

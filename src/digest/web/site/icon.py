@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import RedirectResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from digest.mail.theme import Palette
+from digest.web.pictures import icon_file
 from digest.web.state import Our
 
 router = APIRouter()
@@ -25,6 +26,13 @@ def icon(our: Our) -> Response:
 
 
 @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
-def favicon() -> Response:
-    """Where browsers look that read no page."""
-    return RedirectResponse("/icon.svg", 301)
+def favicon(request: Request, our: Our) -> Response:
+    """Where browsers and readers of feeds look that read no page: 16, 32 and 48 pixels."""
+    return our.kept.answer(
+        request,
+        "/favicon.ico",
+        lambda: icon_file(our.settings),
+        version=0,
+        media_type="image/vnd.microsoft.icon",
+        seconds=86_400,
+    )

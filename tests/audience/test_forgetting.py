@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from sqlite_utils import Database
+
+from conftest import NOW
+from digest import times
+from digest.audience import changing_address, consents, letterbox, subscribers
+from digest.audience.addresses import read_address
+from digest.audience.forgetting import forget, forgotten_among, is_forgotten, mark_of, unmark
+from digest.audience.leaving import give_reason, leave
+from digest.audience.subscribers import count_audience
+from digest.catalogue import voting
+from digest.errors import StateError
+from digest.settings import Settings
+from digest.store import file_of, writing
+
+EMAIL = "Ada.Lovelace@example.com"
+KEY = "ada.lovelace@example.com"
+
+
+@pytest.fixture
+def ada(sample: Database, settings: Settings) -> int:
+    """A reader who left traces in every table."""
+    id_ = subscribers.add(sample, EMAIL, now=NOW, name="Ada Lovelace", timezone="Europe/London")[0].id
+    other = subscribers.add(sample, "bob@example.com", now=NOW)[0].id
+    stamp = times.to_text(NOW)
+    with writing(sample) as connection:
+        connection.execute(
+            "INSERT INTO issues (number, state, subject, preheader, intro, cutoff, created_at, updated_at)"
+            " VALUES (7, 'draft', '', '', '', '', '', '')"
+        )
+        connection.execute("INSERT INTO deliveries (issue, subscriber) VALUES (7, ?)", (id_,))
+        connection.execute(
+            "INSERT INTO events (issue, subscriber, kind, detail, happened_at) VALUES (7, ?, 'clicked', ?, ?)",
+            (id_, f"from 192.0.2.7 by {EMAIL}", stamp),
+        )
+        connection.execute(
+            "INSERT INTO api_tokens (id, name, hash, scopes, created_at) VALUES (1, 'shop', x'00', '[]', '')"
+        )
+        connection.execute(
+            "INSERT INTO answers (token, key, fingerprint, status, body, made_at) VALUES (1, 'k', x'00', 201, ?, '')",
+            (f'{{"email": "{EMAIL}"}}'.encode(),),
+        )
+    keeping = settings.model_copy(update={"consent_details": "kept"})
+    witness = consents.Witness("the page of Ada Lovelace", "192.0.2.7", "Ada's browser")
+    consents.record(sample, keeping, id_, "asked", witness, now=NOW, words="Ada agreed")
+    letterbox.post(sample, "welcome", read_address(EMAIL), subscriber=id_, now=NOW)
+    changing_address.ask(sample, id_, "ada.new@example.com", letters_a_day=3, now=NOW)
+    # Another reader asked to move to this address.
+    changing_address.ask(sample, other, EMAIL, letters_a_day=3, now=NOW)
+    for tool in ("claude-code", "cursor"):
+        voting.vote(sample, tool, f"copy:{id_}", "ship", now=NOW)
+    leave(sample, id_, way="page", issue=7, now=NOW)
+    give_reason(sample, id_, reason="other", words="Ada is going away")
+    return id_
+
+
+def all_of(db: Database) -> str:
+    return "\n".join(db.conn.iterdump())
+
+
+def test_nothing_that_says_who_it_was_is_left(sample: Database, ada: int) -> None:
+    before = all_of(sample)
+    assert all(word in before for word in ("Lovelace", "lovelace", "ada.new@", "192.0.2.7", "Ada agreed"))
+    assert forget(sample, ada, now=NOW)
+    after = all_of(sample)
+    assert re.findall(r"[^\n]*(?:lovelace|\bada\b|192\.0\.2\.7|Europe/London)[^\n]*", after, re.IGNORECASE) == []
+
+
+def test_nothing_of_it_is_left_in_the_file_either(sample: Database, ada: int) -> None:
+    forget(sample, ada, now=NOW)
+    sample.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    with open(file_of(sample), "rb") as file:
+        assert b"lovelace" not in file.read().lower()
+
+
+def test_numbers_stay(sample: Database, ada: int) -> None:
+    forget(sample, ada, now=NOW)
+    assert sample.execute("SELECT issue, subscriber FROM deliveries").fetchall() == [(7, ada)]
+    assert sample.execute("SELECT kind, detail FROM events ORDER BY id").fetchall() == [
+        ("clicked", None), ("unsubscribed", None),
+    ]  # fmt: skip
+    votes = sample.execute("SELECT voter, verdict FROM votes").fetchall()
+    assert [verdict for _, verdict in votes] == ["ship", "ship"]
+    assert len({voter for voter, _ in votes}) == 2
+    assert not any(str(ada) == voter.rpartition(":")[2] for voter, _ in votes)
+    assert sample.execute("SELECT way, reason, words FROM departures").fetchall() == [("page", "other", None)]
+
+
+def test_the_row_says_nothing_and_counts_once(sample: Database, ada: int) -> None:
+    forget(sample, ada, now=NOW)
+    mark = mark_of(sample, KEY, now=NOW)
+    row = sample.execute(
+        "SELECT email, email_key, name, timezone, topic_set, paused_until, confirmed_at, source, state"
+        " FROM subscribers WHERE id = ?",
+        [ada],
+    ).fetchone()
+    assert row == ("", mark, None, None, None, None, None, "forgotten", "unsubscribed")
+    assert re.fullmatch("forgotten:[0-9a-f]{64}", mark)
+    assert sample.execute("SELECT email_key, reason FROM suppressions").fetchall() == [(mark, "forgotten")]
+    assert count_audience(sample)["unsubscribed"] == 1
+    assert count_audience(sample)["suppressed"] == 0
+
+
+def test_the_mark_knows_the_address_and_no_other(sample: Database, ada: int) -> None:
+    assert not is_forgotten(sample, KEY)
+    forget(sample, ada, now=NOW)
+    assert is_forgotten(sample, KEY)
+    assert not is_forgotten(sample, "bob@example.com")
+    assert forgotten_among(sample, [KEY, "bob@example.com", "c@example.com"]) == {KEY}
+
+
+def test_asking_whether_somebody_is_forgotten_writes_nothing(db: Database) -> None:
+    db.execute("DELETE FROM keys WHERE name = 'marks'")
+    before = all_of(db)
+    assert not is_forgotten(db, KEY)
+    assert all_of(db) == before
+
+
+def test_forgetting_twice_is_forgetting_once(sample: Database, ada: int) -> None:
+    forget(sample, ada, now=NOW)
+    before = all_of(sample)
+    assert not forget(sample, ada, now=NOW + timedelta(days=1))
+    assert not forget(sample, 999, now=NOW)
+    assert all_of(sample) == before
+
+
+def test_the_same_person_may_come_anew_and_be_forgotten_again(sample: Database, ada: int) -> None:
+    forget(sample, ada, now=NOW)
+    assert unmark(sample, KEY)
+    assert not is_forgotten(sample, KEY)
+    assert not unmark(sample, KEY)
+    again = subscribers.add(sample, EMAIL, now=NOW)[0].id
+    assert again != ada
+    assert forget(sample, again, now=NOW)
+    assert is_forgotten(sample, KEY)
+    keys = [key for (key,) in sample.execute("SELECT email_key FROM subscribers WHERE source = 'forgotten'")]
+    assert len(set(keys)) == 2
+
+
+def test_who_comes_anew_without_the_mark_being_taken_away_can_be_forgotten_too(sample: Database, ada: int) -> None:
+    forget(sample, ada, now=NOW)
+    with writing(sample) as connection:
+        new = connection.execute(
+            "INSERT INTO subscribers (email, email_key, state, source, created_at, updated_at)"
+            " VALUES (?, ?, 'pending', 'the form', '', '') RETURNING id",
+            (EMAIL, KEY),
+        ).fetchone()[0]
+    assert forget(sample, new, now=NOW)
+
+
+def test_nobody_who_is_forgotten_is_added_by_hand(sample: Database, ada: int) -> None:
+    forget(sample, ada, now=NOW)
+    with pytest.raises(StateError, match="forgotten"):
+        subscribers.add(sample, EMAIL, now=NOW)
+
+
+def test_a_block_that_fails_forgets_nothing(sample: Database, ada: int) -> None:
+    before = all_of(sample)
+    with pytest.raises(RuntimeError), writing(sample):
+        forget(sample, ada, now=NOW)
+        raise RuntimeError
+    assert all_of(sample) == before
