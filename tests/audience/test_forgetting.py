@@ -23,17 +23,21 @@ KEY = "ada.lovelace@example.com"
 
 
 @pytest.fixture
-def ada(sample: Database, settings: Settings) -> int:
+def ada(db: Database, settings: Settings) -> int:
     """A reader who left traces in every table."""
-    id_ = subscribers.add(sample, EMAIL, now=NOW, name="Ada Lovelace", timezone="Europe/London")[0].id
-    other = subscribers.add(sample, "bob@example.com", now=NOW)[0].id
+    id_ = subscribers.add(db, EMAIL, now=NOW, name="Ada Lovelace", timezone="Europe/London")[0].id
+    other = subscribers.add(db, "bob@example.com", now=NOW)[0].id
     stamp = times.to_text(NOW)
-    with writing(sample) as connection:
+    with writing(db) as connection:
         connection.execute(
             "INSERT INTO issues (number, state, subject, preheader, intro, cutoff, created_at, updated_at)"
             " VALUES (7, 'draft', '', '', '', '', '', '')"
         )
         connection.execute("INSERT INTO deliveries (issue, subscriber) VALUES (7, ?)", (id_,))
+        connection.executemany(
+            "INSERT INTO tools (slug, name, name_key, created_at, updated_at) VALUES (?1, ?1, ?1, '', '')",
+            [("claude-code",), ("cursor",)],
+        )
         connection.execute(
             "INSERT INTO events (issue, subscriber, kind, detail, happened_at) VALUES (7, ?, 'clicked', ?, ?)",
             (id_, f"from 192.0.2.7 by {EMAIL}", stamp),
@@ -47,15 +51,15 @@ def ada(sample: Database, settings: Settings) -> int:
         )
     keeping = settings.model_copy(update={"consent_details": "kept"})
     witness = consents.Witness("the page of Ada Lovelace", "192.0.2.7", "Ada's browser")
-    consents.record(sample, keeping, id_, "asked", witness, now=NOW, words="Ada agreed")
-    letterbox.post(sample, "welcome", read_address(EMAIL), subscriber=id_, now=NOW)
-    changing_address.ask(sample, id_, "ada.new@example.com", letters_a_day=3, now=NOW)
+    consents.record(db, keeping, id_, "asked", witness, now=NOW, words="Ada agreed")
+    letterbox.post(db, "welcome", read_address(EMAIL), subscriber=id_, now=NOW)
+    changing_address.ask(db, id_, "ada.new@example.com", letters_a_day=3, now=NOW)
     # Another reader asked to move to this address.
-    changing_address.ask(sample, other, EMAIL, letters_a_day=3, now=NOW)
+    changing_address.ask(db, other, EMAIL, letters_a_day=3, now=NOW)
     for tool in ("claude-code", "cursor"):
-        voting.vote(sample, tool, f"copy:{id_}", "ship", now=NOW)
-    leave(sample, id_, way="page", issue=7, now=NOW)
-    give_reason(sample, id_, reason="other", words="Ada is going away")
+        voting.vote(db, tool, f"copy:{id_}", "ship", now=NOW)
+    leave(db, id_, way="page", issue=7, now=NOW)
+    give_reason(db, id_, reason="other", words="Ada is going away")
     return id_
 
 
@@ -63,55 +67,55 @@ def all_of(db: Database) -> str:
     return "\n".join(db.conn.iterdump())
 
 
-def test_nothing_that_says_who_it_was_is_left(sample: Database, ada: int) -> None:
-    before = all_of(sample)
+def test_nothing_that_says_who_it_was_is_left(db: Database, ada: int) -> None:
+    before = all_of(db)
     assert all(word in before for word in ("Lovelace", "lovelace", "ada.new@", "192.0.2.7", "Ada agreed"))
-    assert forget(sample, ada, now=NOW)
-    after = all_of(sample)
+    assert forget(db, ada, now=NOW)
+    after = all_of(db)
     assert re.findall(r"[^\n]*(?:lovelace|\bada\b|192\.0\.2\.7|Europe/London)[^\n]*", after, re.IGNORECASE) == []
 
 
-def test_nothing_of_it_is_left_in_the_file_either(sample: Database, ada: int) -> None:
-    forget(sample, ada, now=NOW)
-    sample.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    with open(file_of(sample), "rb") as file:
+def test_nothing_of_it_is_left_in_the_file_either(db: Database, ada: int) -> None:
+    forget(db, ada, now=NOW)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    with open(file_of(db), "rb") as file:
         assert b"lovelace" not in file.read().lower()
 
 
-def test_numbers_stay(sample: Database, ada: int) -> None:
-    forget(sample, ada, now=NOW)
-    assert sample.execute("SELECT issue, subscriber FROM deliveries").fetchall() == [(7, ada)]
-    assert sample.execute("SELECT kind, detail FROM events ORDER BY id").fetchall() == [
+def test_numbers_stay(db: Database, ada: int) -> None:
+    forget(db, ada, now=NOW)
+    assert db.execute("SELECT issue, subscriber FROM deliveries").fetchall() == [(7, ada)]
+    assert db.execute("SELECT kind, detail FROM events ORDER BY id").fetchall() == [
         ("clicked", None), ("unsubscribed", None),
     ]  # fmt: skip
-    votes = sample.execute("SELECT voter, verdict FROM votes").fetchall()
+    votes = db.execute("SELECT voter, verdict FROM votes").fetchall()
     assert [verdict for _, verdict in votes] == ["ship", "ship"]
     assert len({voter for voter, _ in votes}) == 2
     assert not any(str(ada) == voter.rpartition(":")[2] for voter, _ in votes)
-    assert sample.execute("SELECT way, reason, words FROM departures").fetchall() == [("page", "other", None)]
+    assert db.execute("SELECT way, reason, words FROM departures").fetchall() == [("page", "other", None)]
 
 
-def test_the_row_says_nothing_and_counts_once(sample: Database, ada: int) -> None:
-    forget(sample, ada, now=NOW)
-    mark = mark_of(sample, KEY, now=NOW)
-    row = sample.execute(
+def test_the_row_says_nothing_and_counts_once(db: Database, ada: int) -> None:
+    forget(db, ada, now=NOW)
+    mark = mark_of(db, KEY, now=NOW)
+    row = db.execute(
         "SELECT email, email_key, name, timezone, topic_set, paused_until, confirmed_at, source, state"
         " FROM subscribers WHERE id = ?",
         [ada],
     ).fetchone()
     assert row == ("", mark, None, None, None, None, None, "forgotten", "unsubscribed")
     assert re.fullmatch("forgotten:[0-9a-f]{64}", mark)
-    assert sample.execute("SELECT email_key, reason FROM suppressions").fetchall() == [(mark, "forgotten")]
-    assert count_audience(sample)["unsubscribed"] == 1
-    assert count_audience(sample)["suppressed"] == 0
+    assert db.execute("SELECT email_key, reason FROM suppressions").fetchall() == [(mark, "forgotten")]
+    assert count_audience(db)["unsubscribed"] == 1
+    assert count_audience(db)["suppressed"] == 0
 
 
-def test_the_mark_knows_the_address_and_no_other(sample: Database, ada: int) -> None:
-    assert not is_forgotten(sample, KEY)
-    forget(sample, ada, now=NOW)
-    assert is_forgotten(sample, KEY)
-    assert not is_forgotten(sample, "bob@example.com")
-    assert forgotten_among(sample, [KEY, "bob@example.com", "c@example.com"]) == {KEY}
+def test_the_mark_knows_the_address_and_no_other(db: Database, ada: int) -> None:
+    assert not is_forgotten(db, KEY)
+    forget(db, ada, now=NOW)
+    assert is_forgotten(db, KEY)
+    assert not is_forgotten(db, "bob@example.com")
+    assert forgotten_among(db, [KEY, "bob@example.com", "c@example.com"]) == {KEY}
 
 
 def test_asking_whether_somebody_is_forgotten_writes_nothing(db: Database) -> None:
@@ -121,47 +125,47 @@ def test_asking_whether_somebody_is_forgotten_writes_nothing(db: Database) -> No
     assert all_of(db) == before
 
 
-def test_forgetting_twice_is_forgetting_once(sample: Database, ada: int) -> None:
-    forget(sample, ada, now=NOW)
-    before = all_of(sample)
-    assert not forget(sample, ada, now=NOW + timedelta(days=1))
-    assert not forget(sample, 999, now=NOW)
-    assert all_of(sample) == before
+def test_forgetting_twice_is_forgetting_once(db: Database, ada: int) -> None:
+    forget(db, ada, now=NOW)
+    before = all_of(db)
+    assert not forget(db, ada, now=NOW + timedelta(days=1))
+    assert not forget(db, 999, now=NOW)
+    assert all_of(db) == before
 
 
-def test_the_same_person_may_come_anew_and_be_forgotten_again(sample: Database, ada: int) -> None:
-    forget(sample, ada, now=NOW)
-    assert unmark(sample, KEY)
-    assert not is_forgotten(sample, KEY)
-    assert not unmark(sample, KEY)
-    again = subscribers.add(sample, EMAIL, now=NOW)[0].id
+def test_the_same_person_may_come_anew_and_be_forgotten_again(db: Database, ada: int) -> None:
+    forget(db, ada, now=NOW)
+    assert unmark(db, KEY)
+    assert not is_forgotten(db, KEY)
+    assert not unmark(db, KEY)
+    again = subscribers.add(db, EMAIL, now=NOW)[0].id
     assert again != ada
-    assert forget(sample, again, now=NOW)
-    assert is_forgotten(sample, KEY)
-    keys = [key for (key,) in sample.execute("SELECT email_key FROM subscribers WHERE source = 'forgotten'")]
+    assert forget(db, again, now=NOW)
+    assert is_forgotten(db, KEY)
+    keys = [key for (key,) in db.execute("SELECT email_key FROM subscribers WHERE source = 'forgotten'")]
     assert len(set(keys)) == 2
 
 
-def test_who_comes_anew_without_the_mark_being_taken_away_can_be_forgotten_too(sample: Database, ada: int) -> None:
-    forget(sample, ada, now=NOW)
-    with writing(sample) as connection:
+def test_who_comes_anew_without_the_mark_being_taken_away_can_be_forgotten_too(db: Database, ada: int) -> None:
+    forget(db, ada, now=NOW)
+    with writing(db) as connection:
         new = connection.execute(
             "INSERT INTO subscribers (email, email_key, state, source, created_at, updated_at)"
             " VALUES (?, ?, 'pending', 'the form', '', '') RETURNING id",
             (EMAIL, KEY),
         ).fetchone()[0]
-    assert forget(sample, new, now=NOW)
+    assert forget(db, new, now=NOW)
 
 
-def test_nobody_who_is_forgotten_is_added_by_hand(sample: Database, ada: int) -> None:
-    forget(sample, ada, now=NOW)
+def test_nobody_who_is_forgotten_is_added_by_hand(db: Database, ada: int) -> None:
+    forget(db, ada, now=NOW)
     with pytest.raises(StateError, match="forgotten"):
-        subscribers.add(sample, EMAIL, now=NOW)
+        subscribers.add(db, EMAIL, now=NOW)
 
 
-def test_a_block_that_fails_forgets_nothing(sample: Database, ada: int) -> None:
-    before = all_of(sample)
-    with pytest.raises(RuntimeError), writing(sample):
-        forget(sample, ada, now=NOW)
+def test_a_block_that_fails_forgets_nothing(db: Database, ada: int) -> None:
+    before = all_of(db)
+    with pytest.raises(RuntimeError), writing(db):
+        forget(db, ada, now=NOW)
         raise RuntimeError
-    assert all_of(sample) == before
+    assert all_of(db) == before

@@ -632,7 +632,7 @@ def test_killed_in_the_middle_of_a_hand_over_each_has_one_letter(name: str, tmp_
                 before = sent(look)
                 with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
                     while process.poll() is None and not (sent(look) >= before + 3 and in_hand(look)):
-                        pass
+                        time.sleep(0.002)
                     os.kill(process.pid, signal.SIGKILL)
                 kills += 1
                 left_open += in_hand(look)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from programs import Program, program
 
 from digest.audience import forgetting, suppression
 from digest.audience.subscribers import add, find_subscribers
@@ -19,7 +20,6 @@ from digest.programs import api_tokens
 from digest.sending.ledger import freeze_audience
 from digest.settings import Settings
 from digest.store import Database
-from programs import Program, program
 from serving import Clock, Reader, dump, served
 
 CONSENT = {"source": "https://shop.example.org", "words": "Yes, send it.", "at": "2026-11-20T09:00:00Z"}

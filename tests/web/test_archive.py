@@ -8,6 +8,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from publishing import CANCELLED_MAILED, DRAFT, HIDDEN, OLD, SENDING, SENT, SHOWN, SITE, Published, published
 
 from conftest import NOW
 from digest.audience import subscribers
@@ -18,7 +19,6 @@ from digest.settings import Settings
 from digest.store import open_store
 from digest.tokens import TokenError
 from digest.web.impersonal import impersonal
-from publishing import CANCELLED_MAILED, DRAFT, HIDDEN, OLD, SENDING, SENT, SHOWN, SITE, Published, published
 from serving import Clock, Reader, dump, served
 
 
@@ -102,7 +102,7 @@ def test_an_issue_is_a_page_with_its_words_and_comparisons_in_their_order(out: P
     assert f'<h1 dir="auto">{draft.subject}</h1>' in text
     assert draft.intro in text
     slugs = [item.comparison.slug for item in draft.placed if item.form != "out"]
-    assert [slug for slug in dict.fromkeys(re.findall(r'<a href="/compare/([a-z0-9-]+)"', page.text))] == slugs
+    assert [*dict.fromkeys(re.findall(r'<a href="/compare/([a-z0-9-]+)"', page.text))] == slugs
 
 
 def test_an_issue_shows_what_was_approved_whatever_the_catalogue_says_now(out: Published) -> None:

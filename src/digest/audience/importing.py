@@ -20,7 +20,7 @@ from itertools import chain, islice
 
 from digest import times
 from digest.audience.forgetting import marker
-from digest.audience.reading import TOLD, Export, Told, Troubles
+from digest.audience.reading import TOLD, Export, Row, Told, Troubles
 from digest.audience.services import OWN, Service
 from digest.audience.subscribers import State
 from digest.errors import InputError
@@ -42,7 +42,7 @@ _CACHE_KB = 32_000
 _FILE = 1 << 32
 """A row's place is its line, and so many more for each file before its own."""
 
-_PLAIN = ("place", "email", "key", "name", "state", "bar")
+_PLAIN = ("place", "key", "email", "name", "state", "bar")
 _MORE = (*_PLAIN, "zone", "came", "topics", "paused")
 
 
@@ -89,15 +89,19 @@ def import_subscribers(
 @contextmanager
 def staging(db: Database) -> Iterator[Staging]:
     """Give a place beside the store where files are read into before anything is written."""
-    kept = db.conn.execute("PRAGMA cache_size").fetchone()[0]
-    db.conn.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
-    _drop(db)
-    db.conn.execute(f"CREATE TEMP TABLE staged (place INTEGER PRIMARY KEY, {' TEXT, '.join(_MORE[1:])} TEXT)")
+    connection = db.conn
+    kept = connection.execute("PRAGMA main.cache_size").fetchone()[0]
+    # A database without a name is a file that goes away with it (https://sqlite.org/inmemorydb.html#temp_db).
+    connection.execute("ATTACH '' AS aside")
     try:
+        connection.execute("PRAGMA aside.journal_mode = OFF").fetchall()
+        for schema in ("main", "aside"):
+            connection.execute(f"PRAGMA {schema}.cache_size = -{_CACHE_KB}")
+        connection.execute(f"CREATE TABLE aside.staged (place INTEGER PRIMARY KEY, {' TEXT, '.join(_MORE[1:])} TEXT)")
         yield Staging(db)
     finally:
-        _drop(db)
-        db.conn.execute(f"PRAGMA cache_size = {kept}")
+        connection.execute(f"PRAGMA main.cache_size = {kept}")
+        connection.execute("DETACH aside")
 
 
 class Staging:
@@ -133,15 +137,10 @@ class Staging:
         """
         assert self._in_order is None, "all files are read before the first is judged"  # noqa: S101
         export = Export(file, lines, self._troubles, service)
-        base = len(self._exports) * _FILE
+        rows = export.rows(now, first_place=len(self._exports) * _FILE)
         self._exports.append(export)
-        rows = export.rows(now)
-        if export.has_more:
-            columns, flat = _MORE, ((base + line, *row, *(more or ())) for line, row, more in rows)
-        else:
-            columns, flat = _PLAIN, ((base + line, *row) for line, row, _ in rows)
-        while part := list(islice(flat, ROWS_A_PART)):
-            self._put(part, columns)
+        while part := list(islice(rows, ROWS_A_PART)):
+            self._put(part, _MORE if export.has_more else _PLAIN)
             progress(len(part))
         return export
 
@@ -153,7 +152,7 @@ class Staging:
         try:
             return self._judge()
         finally:
-            self._db.conn.execute("ROLLBACK")
+            self._db.conn.execute("COMMIT")
 
     def write(self, *, now: datetime) -> ImportReport:
         """Write the rows into the store, and tell what became of them."""
@@ -163,7 +162,7 @@ class Staging:
             self._write(report, times.to_text(now))
         return report
 
-    def _put(self, rows: list[tuple[object, ...]], columns: tuple[str, ...]) -> None:
+    def _put(self, rows: list[Row], columns: tuple[str, ...]) -> None:
         connection = self._db.conn
         places = f"({', '.join('?' * len(columns))})"
         begin = f"INSERT INTO staged ({', '.join(columns)}) VALUES "  # noqa: S608 (our own names)
@@ -183,14 +182,14 @@ class Staging:
             return
         connection = self._db.conn
         self._in_order = connection.execute("SELECT count(*) FROM staged").fetchone()[0] <= IN_FILE_ORDER
-        connection.execute(f"CREATE INDEX temp.staged_keys ON staged (key, place, {', '.join(_MORE[3:])}, email)")
+        connection.execute(f"CREATE INDEX aside.staged_keys ON staged (key, place, {', '.join(_MORE[2:])})")
         connection.execute(
-            "CREATE TEMP TABLE repeated AS SELECT key, min(place) AS first FROM staged GROUP BY key HAVING count(*) > 1"
+            "CREATE TABLE aside.repeated AS SELECT key, min(place) AS first FROM staged GROUP BY key HAVING count(*) > 1"
         )
         later = "FROM repeated r JOIN staged s ON s.key = r.key AND s.place > r.first"
         self._duplicates.count = connection.execute(f"SELECT count(*) {later}").fetchone()[0]  # noqa: S608
         for place, email, first, left in connection.execute(
-            f"SELECT s.place, s.email, r.first, s.bar NOTNULL {later} ORDER BY s.place LIMIT {TOLD}"  # noqa: S608
+            f"SELECT s.place, coalesce(s.email, s.key), r.first, s.bar NOTNULL {later} ORDER BY s.place LIMIT {TOLD}"  # noqa: S608
         ):
             there = f"line {first % _FILE}" if place // _FILE == first // _FILE else self._where(first)
             self._duplicates.append(
@@ -214,7 +213,7 @@ class Staging:
         mark = marker(self._db)
         if mark is not None:
             connection.create_function("mark_of", 1, mark, deterministic=True)
-        connection.execute("DROP TABLE IF EXISTS temp.met")
+        connection.execute("DROP TABLE IF EXISTS aside.met")
         connection.execute(_MET.format("OR f.reason NOTNULL" if mark else "", _FORGOTTEN if mark else _NOBODY))
         connection.execute(_FATES)
         first = self._exports[0]
@@ -238,7 +237,7 @@ class Staging:
         report.added = sum(report.added_in.values())
         report.suppressed = connection.execute(f"SELECT count(*) {_BARRED}").fetchone()[0]  # noqa: S608
         kept = f"FROM met JOIN staged s USING (place) WHERE fate = 'kept out' ORDER BY place LIMIT {TOLD}"
-        for place, email, reason in connection.execute(f"SELECT place, s.email, reason {kept}"):  # noqa: S608
+        for place, email, reason in connection.execute(f"SELECT place, coalesce(s.email, s.key), reason {kept}"):  # noqa: S608
             if len(report.kept_out) < TOLD:
                 report.kept_out.append(f"{self._where(place)}: {email} stays out ({reason})")
         report.kept_out.count += fates.get("kept out", 0)
@@ -266,7 +265,7 @@ class Staging:
 
 # Of the addresses that the store knows, what it knows. `{1}` looks whether an address is one of the forgotten.
 _MET = """
-CREATE TEMP TABLE met AS
+CREATE TABLE aside.met AS
 SELECT s.place, x.id, x.state AS was,
   coalesce(u.reason, f.reason, iif(x.state = 'unsubscribed', 'unsubscribed', NULL)) AS reason,
   (s.name NOTNULL AND s.name IS NOT x.name) OR (s.zone NOTNULL AND s.zone IS NOT x.timezone) AS differs,
@@ -304,7 +303,7 @@ WHERE s.bar NOTNULL AND (m.place IS NULL OR m.fate IN ('new', 'leaves'))
 _ADD = f"""
 INSERT INTO subscribers
   (email, email_key, name, timezone, state, topic_set, paused_until, source, created_at, updated_at)
-SELECT s.email, s.key, s.name, s.zone, s.state,
+SELECT coalesce(s.email, s.key), s.key, s.name, s.zone, s.state,
   iif(s.topics IS NULL, NULL, (SELECT id FROM topic_sets t WHERE t.topics = topics_as_kept(s.topics))),
   s.paused, :source, iif(s.state = 'pending', :now, coalesce(s.came, :now)), :now
 {_NEW}
@@ -335,8 +334,3 @@ def _copy(told: Told[str]) -> Told[str]:
     copied = Told(told)
     copied.count = told.count
     return copied
-
-
-def _drop(db: Database) -> None:
-    for table in ("staged", "repeated", "met"):
-        db.conn.execute(f"DROP TABLE IF EXISTS temp.{table}")

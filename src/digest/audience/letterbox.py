@@ -270,8 +270,12 @@ def hold(db: Database, letter: Posted, why: str) -> bool:
 
 
 def _put(connection: sqlite3.Connection, letter: Posted, columns: str, values: tuple[object, ...]) -> bool:
-    sql = f"UPDATE letters SET {columns} WHERE id = ? AND worker = ? AND state IN ('claimed', 'uncertain')"  # noqa: S608
-    return connection.execute(sql, (*values, letter.id, letter.worker)).rowcount > 0
+    # By its key too: of a letter that was erased meanwhile, another may have the number.
+    sql = (
+        f"UPDATE letters SET {columns} WHERE id = ? AND idempotency_key = ? AND worker = ?"  # noqa: S608
+        " AND state IN ('claimed', 'uncertain')"
+    )
+    return connection.execute(sql, (*values, letter.id, letter.idempotency_key, letter.worker)).rowcount > 0
 
 
 # What dead processes, and other settings, left behind ----------------------------------------------------------------

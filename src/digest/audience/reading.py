@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -15,7 +15,7 @@ from typing import TypeVar
 from digest import times
 from digest.audience.addresses import plain_key, read_address, read_name, read_timezone
 from digest.audience.services import BOUNCED, COMPLAINED, LEFT, OWN, Field, Service, Standing, complained, service_of
-from digest.audience.subscribers import REASONS, STATES, Reason
+from digest.audience.subscribers import REASONS, STATES
 from digest.errors import InputError, nearest
 from digest.tables import Table, not_a_table, read_table
 
@@ -58,11 +58,11 @@ class Troubles:
     unused_values: Told[str] = field(default_factory=Told)
 
 
-Row = tuple[str, str, str | None, str, Reason | None]
-"""Address, key, name, state, and why the address must not be mailed. What more a file has, `More` has."""
+Row = tuple[int | str | None, ...]
+"""Place, key, address where it is spelled otherwise, name, state, and why the address must not be mailed. Of a file that
+`has_more`: time zone, when they came, topics with spaces between them, and until when they want no mail."""
 
-More = tuple[str | None, str | None, str | None, str | None]
-"""Time zone, when they came, topics with spaces between them, and until when they want no mail."""
+_SIGNS: tuple[Field, ...] = ("state", "suppressed", "why_left", "left_at", "bounced_at")
 
 
 class Export:
@@ -95,48 +95,48 @@ class Export:
             raise InputError(f"the first line must name the columns, one of them {wanted}{hint}", file=file, line=1)
         self._status = self.service.status_of_file(file, header)
         self.has_more = any(name in self._at for name in ("timezone", "created_at", "topics", "paused_until"))
-        self._standings: dict[tuple[str, ...], Standing] = {}
+        self._standings: dict[str | tuple[str, ...], Standing] = {}
 
-    def rows(self, now: datetime) -> Iterator[tuple[int, Row, More | None]]:
-        """Give the good rows, each with its line; tell of the others."""
-        reader = self._table
+    def rows(self, now: datetime, *, first_place: int = 0) -> Iterator[Row]:
+        """Give the good rows, `first_place` lines further on than they are; tell of the others."""
+        reader, width = self._table, self.width
+        email_at, name_at, status_at = self._at["email"][0], self._whole_name_at(), self._status_at()
+        standings, has_more = self._standings, self.has_more
         line = reader.line_num + 1
-        more = self._more if self.has_more else _nothing
-        email_at, name_at = self._at["email"][0], self._whole_name_at()
-        standing_of = self._standing_reader()
-        width = self.width
         while True:
             try:
                 for cells in reader:
-                    if len(cells) != width and not self._fit(cells, line):
-                        line = reader.line_num + 1
-                        continue
-                    if not "".join(cells).isascii() and any(_NOT_UTF8.search(cell) for cell in cells):
-                        self._reject(InputError("is not UTF-8; save the file as UTF-8"), line)
-                        line = reader.line_num + 1
-                        continue
                     try:
-                        email = cells[email_at]
-                        key = plain_key(email)
-                        if key is None:
-                            if not any(cell.strip() for cell in cells):
-                                line = reader.line_num + 1
-                                continue
-                            address = read_address(_unguarded(email))
-                            email, key = address.email, address.key
-                        standing = standing_of(cells)
+                        if len(cells) != width:
+                            self._fit(cells)
+                        whole = "".join(cells)
+                        if not whole.isascii() and _NOT_UTF8.search(whole):
+                            raise InputError("is not UTF-8; save the file as UTF-8")
+                        if whole and not whole.isspace():
+                            email = cells[email_at]
+                            key = plain_key(email)
+                            if key is None:
+                                address = read_address(_unguarded(email))
+                                email, key = address.email, address.key
+                            # There are few different statuses in a file, so each is worked out once.
+                            status = cells[status_at] if status_at is not None else self._signs(cells)
+                            standing = standings.get(status)
+                            if standing is None:
+                                standing = self._standing(cells)
+                                if len(standings) < TOLD:
+                                    standings[status] = standing
+                            if standing.state is None:
+                                self._left_out(email, cells, line)
+                            else:
+                                written = cells[name_at] if name_at is not None else "'"
+                                name = read_name(written) if written and written[0] != "'" else None
+                                if written and name is None:
+                                    name = self._name(cells, line)
+                                spelling = None if email == key else email
+                                row = (first_place + line, key, spelling, name, standing.state, standing.bar)
+                                yield (*row, *self._more(cells, line, now)) if has_more else row
                     except InputError as error:
                         self._reject(error, line)
-                    else:
-                        if standing.state is None:
-                            self._left_out(email, cells, line)
-                        else:
-                            written = cells[name_at] if name_at is not None else "'"
-                            name = read_name(written) if written and written[0] != "'" else None
-                            if written and name is None:
-                                name = self._name(cells, line)
-                            row = (email, key, name, standing.state, standing.bar)
-                            yield line, row, more(cells, line, now)
                     line = reader.line_num + 1
                 return
             except csv.Error as error:
@@ -153,18 +153,17 @@ class Export:
     def _reject(self, error: InputError, line: int) -> None:
         self._troubles.rejected.tell(InputError(error.message, file=self.file, line=line, field=error.field))
 
-    def _fit(self, cells: list[str], line: int) -> bool:
-        """Give a row as many cells as the header has; tell whether it is one."""
-        if not any(cells):
-            return False
+    def _fit(self, cells: list[str]) -> None:
+        """Give a row as many cells as the header has.
+
+        Raises:
+            InputError: it has more, with something in them.
+        """
         if any(cells[self.width :]):
-            problem = (
+            raise InputError(
                 f"has {len(cells)} cells where the header has {self.width}; text with a separator in it goes in quotes"
             )
-            self._reject(InputError(problem), line)
-            return False
         cells += [""] * (self.width - len(cells))
-        return True
 
     def _cell(self, cells: list[str], name: Field) -> str:
         """Give the first of the columns of a name that has something in it."""
@@ -193,7 +192,7 @@ class Export:
         status = self._cell(cells, "state") or self._status
         self._troubles.kept_out.tell(f"{self.file}:{line}: {email} stays out ({status} at {self.service.name})")
 
-    def _more(self, cells: list[str], line: int, now: datetime) -> More:
+    def _more(self, cells: list[str], line: int, now: datetime) -> tuple[str | None, str | None, str | None, str | None]:
         zone, written = None, self._cell(cells, "timezone")
         if written and (zone := read_timezone(written)) is None:
             self._unused(line, f"{written!r} is no time zone")
@@ -214,22 +213,15 @@ class Export:
         topics = " ".join(sorted(set(re.split(r"[\s,;]+", self._cell(cells, "topics"))) - {""})) or None
         return zone, came, topics, paused
 
-    def _standing_reader(self) -> Callable[[list[str]], Standing]:
-        """Give what tells a row's standing. There are few different ones in a file, so each is worked out once."""
-        words = [index for name in ("state", "suppressed", "why_left") for index in self._at.get(name, ())]
-        flags = [index for name in ("left_at", "bounced_at") for index in self._at.get(name, ())]
-        known = self._standings
+    def _status_at(self) -> int | None:
+        """Give where the status stands, where one column has all of it."""
+        at = [index for name in _SIGNS for index in self._at.get(name, ())]
+        return at[0] if len(at) == 1 and "state" in self._at else None
 
-        def standing_of(cells: list[str]) -> Standing:
-            key = (*[cells[index] for index in words], *["x" if cells[index].strip() else "" for index in flags])
-            found = known.get(key)
-            if found is None:
-                found = self._standing(cells)
-                if len(known) < TOLD:
-                    known[key] = found
-            return found
-
-        return standing_of
+    def _signs(self, cells: list[str]) -> tuple[str, ...]:
+        """Give what a row says of its reader's standing; of dates only that there is one."""
+        words = [self._cell(cells, name) for name in ("state", "suppressed", "why_left")]
+        return (*words, *("x" if self._cell(cells, name) else "" for name in ("left_at", "bounced_at")))
 
     def _standing(self, cells: list[str]) -> Standing:
         """Work out what a row's reader is here; what speaks against mailing them counts.
@@ -258,10 +250,6 @@ class Export:
                 raise _not_one_of(reason, REASONS, "suppressed")
             found = Standing(found.state, bar)
         return found
-
-
-def _nothing(cells: list[str], line: int, now: datetime) -> None:
-    return None
 
 
 def _columns(service: Service, header: list[str]) -> tuple[dict[int, Field], dict[Field, tuple[int, ...]]]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from digest import times
 from digest.audience.addresses import Address, read_address, read_name, read_timezone
+from digest.audience.forgetting import is_forgotten
 from digest.errors import InputError, NotFoundError, StateError
 from digest.store import Database, writing
 
@@ -78,6 +79,10 @@ def add(
     with writing(db) as connection:
         known = _by_key(db, address)
         suppressed = _suppression(db, address)
+        if is_forgotten(db, address.key):
+            raise StateError(
+                f"{email} asked to be forgotten; only its owner can sign up anew, with the form of the site"
+            )
         if suppressed and not (resubscribe and suppressed == "unsubscribed"):
             advice = " add --resubscribe if they asked to come back" if suppressed == "unsubscribed" else ""
             raise StateError(f"{email} must not be mailed ({suppressed});{advice or ' nothing was changed'}")

@@ -112,7 +112,7 @@ def _between(db: Database, tools: Mapping[int, str], now: datetime) -> tuple[Com
     found = of_tools(db, [*tools], now=now).comparisons
     slugs = set(tools.values())
     # Python's sort keeps the order, newest first, among equals.
-    return tuple(sorted(found, key=lambda one: not {one.left.slug, one.right.slug} <= slugs)[:6])
+    return tuple(sorted(found, key=lambda one: not {one.left.slug, one.right.slug} <= slugs)[:3])
 
 
 def _parts(excerpt: str, tool: Tool) -> tuple[tuple[str, bool], ...]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import click
-import uvicorn
 
 from digest.cli.app import App, Command, with_app
-from digest.web.app import create_app
 
 
 @click.command(cls=Command)
@@ -18,6 +16,11 @@ from digest.web.app import create_app
 @with_app
 def serve(app: App, host: str, port: int, work: bool) -> None:
     """Serve the readers' site, the sign-up form and the API; mail letters as they come due."""
+    # Here, because no other command should wait for half a second until they are loaded.
+    import uvicorn
+
+    from digest.web.app import create_app
+
     settings = app.settings
     made = create_app(settings, work=work)
     app.note(f"serving {settings.base_url} on http://{host}:{port}; Ctrl-C stops it")

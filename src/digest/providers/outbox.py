@@ -101,9 +101,11 @@ class Outbox:
         return Answer()
 
     def _encode(self, message: Message) -> MimeMessage:
-        if self._encoded is None or self._encoded[0] is not message:
-            self._encoded = (message, MimeMessage(message))
-        return self._encoded[1]
+        # Batches of other variants are written in other threads: what is looked at is what is given.
+        encoded = self._encoded
+        if encoded is None or encoded[0] is not message:
+            encoded = self._encoded = (message, MimeMessage(message))
+        return encoded[1]
 
     def _find(self, batch: Batch) -> Mapping[int, str | None]:
         there = set(self._delivered())

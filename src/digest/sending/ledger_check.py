@@ -20,11 +20,20 @@ def check_ledger(db: Database) -> list[str]:
             "SELECT i.number, i.state FROM issues i WHERE i.sending_at IS NULL"
             " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.issue = i.number)"
         ),
+        # By the batch of each delivery: between the first and the last of a variant's batch stand those of others.
         "batch {0} is {1}, but {2} of its deliveries are in a state that does not fit": (
-            "SELECT b.number, b.state, count(*) FROM batches b JOIN deliveries d"
-            " ON d.issue = b.issue AND d.subscriber BETWEEN b.first AND b.last AND d.batch = b.number"
-            " WHERE (b.state = 'settled' AND d.state IN (1, 4)) OR (b.state = 'claimed' AND d.state <> 1)"
-            " OR (b.state IN ('uncertain', 'held') AND d.state = 1) GROUP BY b.number"
+            "SELECT b.number, b.state, count(*) FROM deliveries d JOIN batches b ON b.number = d.batch"
+            " WHERE b.issue = d.issue AND d.subscriber BETWEEN b.first AND b.last"
+            " AND ((b.state = 'settled' AND d.state IN (1, 4)) OR (b.state = 'claimed' AND d.state <> 1)"
+            " OR (b.state IN ('uncertain', 'held') AND d.state = 1)) GROUP BY b.number"
+        ),
+        "{1} deliveries of issue {0} are of another variant than their batch": (
+            "SELECT d.issue, count(*) FROM deliveries d JOIN batches b ON b.number = d.batch"
+            " WHERE d.variant <> b.variant GROUP BY d.issue"
+        ),
+        "{1} deliveries of issue {0} are of a variant that there is not": (
+            "SELECT d.issue, count(*) FROM deliveries d LEFT JOIN variants v ON v.issue = d.issue AND v.variant = d.variant"
+            " WHERE d.variant <> 0 AND v.variant IS NULL GROUP BY d.issue"
         ),
         "batch {0} is {1}, but none of its deliveries is uncertain": (
             "SELECT b.number, b.state FROM batches b WHERE b.state IN ('uncertain', 'held') AND NOT EXISTS (SELECT 1"

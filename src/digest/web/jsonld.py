@@ -1,8 +1,8 @@
 """What machines read in a page: JSON-LD in the words of https://schema.org.
 
-Each function gives a whole ``<script type="application/ld+json">``: data, which no browser runs and the site's policy for
-scripts does not touch. Jinja's own `htmlsafe_json_dumps` writes ``<``, ``>`` and ``&`` as escapes of JSON, so that no text
-can end the element.
+Each function gives a whole ``<script type="application/ld+json">``: data, which no browser runs, so that the site's policy
+does not touch it. Jinja's own `htmlsafe_json_dumps` writes ``<``, ``>`` and ``&`` as escapes of JSON, so that no text can
+end the element.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class JsonLd:
         if whole:
             thing["review"] = [self._review(review) for review in tool.reviews]
             if tool.is_judged:
-                # Counted from the verdicts on the page. A figure that a source states says not of how many, and is none.
+                # Counted from the verdicts on the page: of a figure that a source states nobody knows of how many.
                 thing["aggregateRating"] = {
                     "@type": "AggregateRating",
                     "name": "Panel ship",

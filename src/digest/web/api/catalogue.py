@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from digest import times
-from digest.catalogue import listing
+from digest.catalogue import browsing
 from digest.catalogue.file_import import FileReport
 from digest.catalogue.model import Comparison, Entry, Tool, Verdict
 from digest.catalogue.records import Kind
@@ -180,7 +180,7 @@ def list_comparisons(
 ) -> Page[ComparisonListed]:
     """Give comparisons, the newest first; also those whose day has not come."""
     place = place_of(cursor, str, int)
-    found = listing.comparisons(db, limit=limit + 1, after=place, public=public, now=now)  # type: ignore[arg-type]
+    found = browsing.comparisons(db, limit=limit + 1, after=place, public=public, now=now)  # type: ignore[arg-type]
     shown = [
         ComparisonListed(
             slug=each.slug,
@@ -205,7 +205,7 @@ def list_comparisons(
 )
 def get_comparison(our: Our, db: Store, now: Now, slug: Slug) -> ComparisonShown:
     """Give a comparison with both tools, their reviews and votes."""
-    return _shown(our, listing.comparison(db, slug), times.to_text(now))
+    return _shown(our, browsing.comparison(db, slug), times.to_text(now))
 
 
 @router.put(
@@ -290,7 +290,7 @@ def list_tools(
 ) -> Page[ToolListed]:
     """Give tools in the order they came in."""
     place = place_of(cursor, int)
-    found = listing.tools(db, limit=limit + 1, after=place[0] if place else 0, category=category)
+    found = browsing.tools(db, limit=limit + 1, after=place[0] if place else 0, category=category)
     shown = [
         ToolListed(slug=each.slug, name=each.name, tagline=each.tagline, category=each.category, entry=each.entry)  # type: ignore[arg-type]
         for each in found
@@ -307,7 +307,7 @@ def list_tools(
 )
 def get_tool(db: Store, slug: Slug) -> ToolShown:
     """Give a tool with its reviews and votes."""
-    return ToolShown.of(listing.tool(db, slug))
+    return ToolShown.of(browsing.tool(db, slug))
 
 
 def _page(our: State, slug: str) -> str:

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from digest.errors import NotFoundError
-from digest.issue import listing
+from digest.issue import browsing
+from digest.issue.browsing import Listed
 from digest.issue.issues import find_issue
-from digest.issue.listing import Listed
 from digest.issue.model import Form, State
 from digest.sending import deliveries
 from digest.sending.deliveries import State as DeliveryState
@@ -109,7 +109,7 @@ def list_issues(
 ) -> Page[IssueListed]:
     """Give issues, the newest first."""
     place = place_of(cursor, int)
-    found = listing.issues(db, limit=limit + 1, before=place[0] if place else None, state=state)
+    found = browsing.issues(db, limit=limit + 1, before=place[0] if place else None, state=state)
     shown = [IssueListed.model_validate(vars(each)) for each in found]
     return page_of(request, response, shown, limit, [(each.number,) for each in found])
 
@@ -132,7 +132,7 @@ def get_issue(our: Our, db: Store, number: Number) -> IssueShown:
         intro=issue.intro,
         content_hash=issue.content_hash,
         page=page,
-        contents=[PlacedShown.model_validate(vars(each)) for each in listing.placed(db, number)],
+        contents=[PlacedShown.model_validate(vars(each)) for each in browsing.placed(db, number)],
         tally=Tally.model_validate(tally(db, number)),
     )
 
@@ -162,7 +162,7 @@ def list_deliveries(
 
 
 def _listed(db: Database, number: int) -> Listed:
-    found = listing.issues(db, limit=1, before=number + 1)
+    found = browsing.issues(db, limit=1, before=number + 1)
     if not found or found[0].number != number:
         raise NotFoundError(f"there is no issue {number}")
     return found[0]

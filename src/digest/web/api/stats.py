@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from digest.audience import figures
 from digest.audience.subscribers import count_audience
 from digest.catalogue.queries import count_catalogue
-from digest.issue import listing
+from digest.issue import browsing
 from digest.issue.model import State
 from digest.sending.ledger import tally
 from digest.web.api.callers import allowed
@@ -98,6 +98,6 @@ def get_stats(
                 subject=issue.subject,
                 tally=Tally.model_validate(tally(db, issue.number)),
             )
-            for issue in listing.issues(db, limit=ISSUES)
+            for issue in browsing.issues(db, limit=ISSUES)
         ],
     )

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from digest.audience import adding, forgetting, listing
+from digest.audience import adding, browsing, forgetting
 from digest.audience.addresses import NAME_LENGTH, read_address, read_name, read_timezone
+from digest.audience.browsing import Listed
 from digest.audience.leaving import leave
-from digest.audience.listing import Listed
 from digest.audience.signing_up import Wish
 from digest.audience.subscribers import Reason, State
 from digest.audience.topics import MOST, read_topics
@@ -135,7 +135,7 @@ def list_subscribers(
 ) -> Page[SubscriberShown]:
     """Give subscribers in the order they came; those who are forgotten are not among them."""
     place = place_of(cursor, int)
-    found = listing.subscribers(db, limit=limit + 1, after=place[0] if place else 0, state=state, email=email)
+    found = browsing.subscribers(db, limit=limit + 1, after=place[0] if place else 0, state=state, email=email)
     return page_of(request, response, [SubscriberShown.of(each) for each in found], limit, [(e.id,) for e in found])
 
 
@@ -197,7 +197,7 @@ def add_subscriber(
         wish = Wish(address, _name(sent.name), _zone(sent.timezone), topics)
         with writing(db):
             became = adding.add(db, our.settings, wish, consent, source=f"api: {request.state.caller.name}", now=now)
-            found = listing.subscriber(db, address.key)
+            found = browsing.subscriber(db, address.key)
         status = {"added": 201, "asked": 202, "waiting": 202, "known": 200}[became]
         where = f"{request.url.path}/{found.id}" if status == 201 else None
         return answer(status, Added(outcome=became, subscriber=SubscriberShown.of(found)), location=where)
@@ -214,7 +214,7 @@ def add_subscriber(
 )
 def get_subscriber(db: Store, subscriber: Which) -> SubscriberShown:
     """Give one subscriber."""
-    return SubscriberShown.of(listing.subscriber(db, subscriber))
+    return SubscriberShown.of(browsing.subscriber(db, subscriber))
 
 
 @router.patch(
@@ -233,9 +233,9 @@ def change_subscriber(
 ) -> SubscriberShown:
     """Change name, time zone, topics or pause. An address is changed by its reader, who confirms the new one."""
     with writing(db):
-        known = listing.subscriber(db, subscriber)
+        known = browsing.subscriber(db, subscriber)
         adding.change(db, known.id, {name: getattr(sent, name) for name in sent.model_fields_set}, now=now)
-        return SubscriberShown.of(listing.subscriber(db, str(known.id)))
+        return SubscriberShown.of(browsing.subscriber(db, str(known.id)))
 
 
 @router.delete(
@@ -248,9 +248,9 @@ def change_subscriber(
 def unsubscribe(db: Store, now: Now, subscriber: Which) -> SubscriberShown:
     """Unsubscribe somebody, who is out of the very next batch; no import brings them back. Again changes nothing."""
     with writing(db):
-        known = listing.subscriber(db, subscriber)
+        known = browsing.subscriber(db, subscriber)
         leave(db, known.id, way="api", now=now)
-        return SubscriberShown.of(listing.subscriber(db, str(known.id)))
+        return SubscriberShown.of(browsing.subscriber(db, str(known.id)))
 
 
 @router.post(
@@ -267,7 +267,7 @@ def forget_subscriber(db: Store, now: Now, subscriber: Which, once: Repeatable) 
 
     def work() -> Answer:
         with writing(db):
-            forgetting.forget(db, listing.subscriber(db, subscriber).id, now=now)
+            forgetting.forget(db, browsing.subscriber(db, subscriber).id, now=now)
         return answer(204, None)
 
     return once(work)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from digest.audience import listing
+from digest.audience import browsing
 from digest.audience.addresses import read_address
 from digest.audience.forgetting import is_forgotten
 from digest.audience.suppression import Suppression, add_suppression
@@ -69,7 +69,7 @@ def list_suppressions(
 ) -> Page[SuppressionShown]:
     """Give the list by address. Marks of those who are forgotten are no addresses, and not in it."""
     place = place_of(cursor, str)
-    found = listing.suppressions(db, limit=limit + 1, after=place[0] if place else "", reason=reason, email=email)
+    found = browsing.suppressions(db, limit=limit + 1, after=place[0] if place else "", reason=reason, email=email)
     shown = [SuppressionShown.of(each) for each in found]
     return page_of(request, response, shown, limit, [(each.email,) for each in found])
 
@@ -102,7 +102,7 @@ def suppress(
                 raise StateError("this address was forgotten: it is not mailed, and nothing is kept about it")
             source = sent.source or f"api: {request.state.caller.name}"
             changed = add_suppression(db, address.email, sent.reason, source=source, now=now)
-            [found] = listing.suppressions(db, limit=1, email=address.email)
+            [found] = browsing.suppressions(db, limit=1, email=address.email)
         where = f"{request.url.path}?email={found.email}" if changed else None
         return answer(201 if changed else 200, SuppressionShown.of(found), location=where)
 

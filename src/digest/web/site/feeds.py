@@ -1,7 +1,7 @@
 """Feeds of comparisons and of issues, as Atom (RFC 4287) and as JSON Feed 1.1 (https://www.jsonfeed.org/version/1.1/).
 
-An entry's id is drawn from the store's own key, not from its address: the site may move, and what is known to a reader's
-programme stays known.
+An entry's id is drawn from the store's own key, not from its address: the site may move, and what a reader's programme
+knows stays known.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What search engines ask for: which pages there are (https://www.sitemaps.org/protocol.html), which to leave (RFC 9309)."""
+"""What search engines ask for: which pages there are (https://www.sitemaps.org/protocol.html), and which are not theirs.
+
+The latter is told in robots.txt (RFC 9309).
+"""
 
 from __future__ import annotations
 
