@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from digest import times
-from digest.audience import files
+from digest.audience import importing
 from digest.audience.addresses import read_address
 from digest.audience.subscribers import Reason, suppress
 from digest.catalogue.importing import gather, import_files
@@ -100,7 +100,7 @@ class Demo:
 
     def _audience(self, db: Database, now: datetime, say: Callable[[str], None]) -> None:
         rows = ["email,name,state", *(",".join(person) for person in people(SUBSCRIBERS))]
-        files.import_subscribers(db, "made-up.csv", (row + "\n" for row in rows), now=now)
+        importing.import_subscribers(db, "made-up.csv", (row + "\n" for row in rows), now=now)
         reasons: tuple[Reason, ...] = ("hard bounce", "complaint", "hard bounce")
         for index in range(12):
             email = rows[1 + 70 * index].partition(",")[0]

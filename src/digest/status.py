@@ -1,9 +1,11 @@
-"""Where everything stands: the catalogue, the audience, the issues."""
+"""Where everything stands: the catalogue, the audience, the letters, the issues."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from digest.audience import letterbox
 from digest.audience.subscribers import count_audience
 from digest.catalogue.queries import count_catalogue
 from digest.issue.issues import load_draft
@@ -14,13 +16,14 @@ from digest.store import Database
 def status(db: Database) -> dict[str, Any]:
     """Give counts as `digest status --json` prints them; issues in the order of their numbers."""
     issues = db.conn.execute(
-        "SELECT i.number, i.state, i.subject, i.scheduled_at, i.trouble,"
+        "SELECT i.number, i.state, i.subject, i.scheduled_at, i.trouble, i.topics_report,"
         " count(c.comparison) FILTER (WHERE c.form <> 'out')"
         " FROM issues i LEFT JOIN issue_comparisons c ON c.issue = i.number GROUP BY i.number ORDER BY i.number"
     ).fetchall()
     return {
         "catalogue": count_catalogue(db),
         "audience": count_audience(db),
+        "letters": letterbox.tally(db),
         "issues": [
             {
                 "number": number,
@@ -31,7 +34,8 @@ def status(db: Database) -> dict[str, Any]:
                 "trouble": trouble,
                 "comparisons": comparisons,
                 **tally(db, number),
+                "topics": json.loads(report) if report else None,
             }
-            for number, state, subject, scheduled_at, trouble, comparisons in issues
+            for number, state, subject, scheduled_at, trouble, report, comparisons in issues
         ],
     }

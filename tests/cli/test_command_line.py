@@ -469,6 +469,7 @@ def test_the_status_in_json_has_one_shape(drafted: Run) -> None:
     assert drafted("status", "--json").data == {
         "catalogue": {"tools": 3, "reviewers": 1, "reviews": 1, "comparisons": 2},
         "audience": {"active": 3, "pending": 0, "unsubscribed": 0, "suppressed": 0},
+        "letters": {"queued": 0, "uncertain": 0, "failed": 0, "trouble": None},
         "issues": [
             {
                 "number": 1,
@@ -542,7 +543,7 @@ def test_a_sending_says_who_was_skipped(drafted: Run, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Outbox, "hand_over", hand_over_and_leave)
     assert drafted("send", "1", "--set", "batch_size=1", "--set", f"secret_key={SECRET}").out.splitlines() == [
         "Issue 1 is sent: 2 of 3 copies accepted.",
-        "  1 skipped, because they left or were suppressed meanwhile, or the issue was cancelled",
+        "  1 skipped: they left, paused or were suppressed, had nothing on their topics, or it was cancelled",
     ]
 
 

@@ -18,6 +18,7 @@ from sqlite_utils import Database
 from conftest import NOW, import_sample, memory_store
 from digest import times
 from digest.audience import subscribers
+from digest.audience.topics import topic_set_of
 from digest.issue import issues
 from digest.providers.interface import Answer, BadCallError, Batch, Pace, Proof, Provider, UncertainError
 from digest.sending import ledger
@@ -72,6 +73,17 @@ def subscribe(db: Database, readers: int) -> None:
     with writing(db):
         for number in range(1, readers + 1):
             subscribers.add(db, address(number), now=NOW, name=f"Reader {number}" if number % 2 else None)
+
+
+def choose(db: Database, topics: Mapping[int, Iterable[str]]) -> None:
+    """Let readers choose topics, by their numbers."""
+    with writing(db):
+        for number, chosen in topics.items():
+            db.execute("UPDATE subscribers SET topic_set = ? WHERE id = ?", [topic_set_of(db, chosen), number])
+
+
+def pause_reader(db: Database, number: int, until: datetime) -> None:
+    db.execute("UPDATE subscribers SET paused_until = ? WHERE id = ?", [times.to_text(until), number])
 
 
 def address(reader: int) -> str:

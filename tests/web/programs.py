@@ -13,6 +13,12 @@ from digest.programs import api_tokens
 from digest.programs.api_tokens import SCOPES
 from digest.store import Database
 
+CONSENT = {"source": "https://shop.example.org", "words": "Yes, send it.", "at": "2026-11-20T09:00:00Z"}
+"""What a reader agreed to elsewhere."""
+
+LOGS = ("api_tokens", "answers")
+"""The tables that a call writes to beside its effect."""
+
 
 class Program(httpx.Client):
     """Calls the API with a token, and holds every refusal to be a problem (RFC 9457)."""
@@ -27,6 +33,10 @@ class Program(httpx.Client):
             assert answer.json()["errors"]
         return answer
 
+    def at(self, address: str) -> httpx.Response:
+        """Get an address as the server gave it."""
+        return self.get(self.base_url.join(address))
+
 
 @contextmanager
 def program(db: Database, server: httpx.URL, now: datetime, *scopes: str, name: str = "site") -> Iterator[Program]:
@@ -34,3 +44,23 @@ def program(db: Database, server: httpx.URL, now: datetime, *scopes: str, name: 
     token, _ = api_tokens.create(db, name, scopes or SCOPES, now=now)
     with Program(base_url=server.join("/api/v1/"), headers={"Authorization": f"Bearer {token}"}, timeout=30) as found:
         yield found
+
+
+def fields(answer: httpx.Response) -> list[str]:
+    """The fields that a refusal names."""
+    return [error["field"] for error in answer.json()["errors"]]
+
+
+def walk(site: Program, address: str, limit: int, **filters: str) -> list[dict[str, Any]]:
+    """Follow the Link headers from the first page to the last."""
+    found: list[dict[str, Any]] = []
+    answer = site.get(address, params={"limit": limit, **filters})
+    while True:
+        page = answer.json()
+        found += page["items"]
+        assert len(page["items"]) <= limit
+        if page["next"] is None:
+            assert "link" not in answer.headers
+            return found
+        assert answer.links["next"]["url"].startswith("/api/v1/")
+        answer = site.at(answer.links["next"]["url"])

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from conftest import NOW
 from digest.audience.subscribers import add, suppress
 from digest.audience.topics import topics_of
@@ -63,19 +61,25 @@ def test_a_double_press_is_one_letter(reader: Reader, clock: Clock, sample: Data
     assert counted(sample) == {"asked": 1, "repeated": 2}
 
 
-@pytest.mark.parametrize(
-    ("fields", "field", "words"),
-    [
-        ({"email": "ada@example"}, "email", "is not an email address"),
-        ({"email": ""}, "email", "Please type your address"),
-        ({"email": "a" * 5000 + "@example.org"}, "email", "more than the 1000"),
-        ({"email": "ada@example.org", "name": "Win at www.example.com"}, "name", "no links"),
-        ({"email": "ada@example.org", "name": "{{7*7}}"}, "name", "brackets"),
-        ({"email": "ada@example.org", "name": "x" * 101}, "name", "at most 100"),
-        ({"email": "ada@example.org", "topics": "' OR 1=1 --"}, "topics", "no topic is called"),
-    ],
-)
+WRONG: list[tuple[dict[str, str], str, str]] = [
+    ({"email": "ada@example"}, "email", "is not an email address"),
+    ({"email": ""}, "email", "Please type your address"),
+    ({"email": "a" * 5000 + "@example.org"}, "email", "more than the 1000"),
+    ({"email": "ada@example.org", "name": "Win at www.example.com"}, "name", "no links"),
+    ({"email": "ada@example.org", "name": "{{7*7}}"}, "name", "brackets"),
+    ({"email": "ada@example.org", "name": "x" * 101}, "name", "at most 100"),
+    ({"email": "ada@example.org", "topics": "' OR 1=1 --"}, "topics", "No topic is called"),
+]
+
+
 def test_what_is_wrong_stands_beside_its_field_and_nothing_is_stored(
+    reader: Reader, clock: Clock, sample: Database
+) -> None:
+    for fields, field, words in WRONG:
+        _shows_what_is_wrong(reader, clock, sample, fields, field, words)
+
+
+def _shows_what_is_wrong(
     reader: Reader, clock: Clock, sample: Database, fields: dict[str, str], field: str, words: str
 ) -> None:
     before = dump(sample, but=("sign_up_counts",))
@@ -101,14 +105,12 @@ def test_what_was_typed_comes_back_as_text_and_not_as_a_page(reader: Reader, clo
     assert "49" not in re.findall(r'name="name" value="([^"]*)"', answer.text)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"email=%ff%fe", b"email=ada%40example.org&name=%00", b"email=\xff", b"&".join([b"topics=x"] * 300), b"x" * 2**20],
-)
-def test_a_form_that_cannot_be_read_is_refused(reader: Reader, sample: Database, body: bytes) -> None:
+def test_a_form_that_cannot_be_read_is_refused(reader: Reader, sample: Database) -> None:
     before = dump(sample, but=("sign_up_counts",))
-    answer = reader.post("/sign-up", content=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
-    assert answer.status_code in (400, 413)
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body in (b"email=%ff%fe", b"email=a%40b.org&name=%00", b"email=\xff", b"&".join([b"topics=x"] * 300)):
+        assert reader.post("/sign-up", content=body, headers=kind).status_code == 400
+    assert reader.post("/sign-up", content=b"x" * 2**20, headers=kind).status_code == 413
     assert dump(sample, but=("sign_up_counts",)) == before
 
 
@@ -144,27 +146,27 @@ def test_json_without_a_moment_is_told_to_come_again_with_one(reader: Reader, cl
     assert reader.post("/sign-up", json=again, headers=JSON).status_code == 202
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"", 400),
-        (b"[]", 400),
-        (b"{", 400),
-        (b"[" * 60_000, 400),
-        (b'{"email": "\xff"}', 400),
-        (b'{"email": "\\u0000"}', 400),
-        (b'{"email": "\\ud800@example.org"}', 400),
-        (b'{"email": 7}', 400),
-        (b'{"email": {"a": "b"}}', 400),
-        (b'{"email": "nobody"}', 422),
-        (b'{"email": "' + b"x" * 2**17 + b'"}', 413),
-    ],
-)
-def test_json_that_is_wrong_is_a_problem(reader: Reader, sample: Database, body: bytes, status: int) -> None:
+WRONG_JSON = [
+    (b"", 400),
+    (b"[]", 400),
+    (b"{", 400),
+    (b"[" * 60_000, 400),
+    (b'{"email": "\xff"}', 400),
+    (b'{"email": "\\u0000"}', 400),
+    (b'{"email": "\\ud800@example.org"}', 400),
+    (b'{"email": 7}', 400),
+    (b'{"email": {"a": "b"}}', 400),
+    (b'{"email": "nobody"}', 422),
+    (b'{"email": "' + b"x" * 2**17 + b'"}', 413),
+]
+
+
+def test_json_that_is_wrong_is_a_problem(reader: Reader, sample: Database) -> None:
     before = dump(sample, but=("sign_up_counts",))
-    answer = reader.post("/sign-up", content=body, headers={**JSON, "Content-Type": "application/json"})
-    assert answer.status_code == status
-    if status != 413:
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["status"] == status
+    for body, status in WRONG_JSON:
+        answer = reader.post("/sign-up", content=body, headers={**JSON, "Content-Type": "application/json"})
+        assert answer.status_code == status, body[:40]
+        if status != 413:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["status"] == status
     assert dump(sample, but=("sign_up_counts",)) == before

@@ -102,10 +102,10 @@ def change(db: Database, subscriber: int, fields: Mapping[str, Any], *, now: dat
         InputError: one of them will not do; nothing is changed.
     """
     with writing(db):
-        if "name" in fields:
-            preferences.rename(db, subscriber, fields["name"] or "", now=now)
-        if "timezone" in fields:
-            preferences.set_timezone(db, subscriber, fields["timezone"] or "", now=now)
+        if fields.keys() & {"name", "timezone"}:
+            known = preferences.find_preferences(db, subscriber, now=now)
+            name, zone = fields.get("name", known.name), fields.get("timezone", known.timezone)
+            preferences.introduce(db, subscriber, name=name or "", timezone=zone or "", now=now)
         if "topics" in fields:
             preferences.choose_topics(db, subscriber, fields["topics"] or (), now=now)
         if "paused_until" in fields:

@@ -29,15 +29,15 @@ from digest.store import Database, writing
 ROWS_A_STATEMENT = 100
 """Rows put into the temporary table by one statement: 40 % quicker than one by one, and not than more."""
 
-ROWS_A_PART = 2_000
+ROWS_A_PART = 1_000
 """Rows after which the progress is told."""
 
 IN_FILE_ORDER = 100_000
 """Up to so many rows get their numbers in the order of the file. Those of a larger file get them in the order of their
 addresses, which writes the index of addresses from front to back: 1,000,000 rows take 2.5 s less."""
 
-_CACHE_KB = 32_000
-"""Pages kept in memory while the index of a large table is sorted."""
+_CACHE_KB = 16_000
+"""Pages of the temporary table kept in memory: as many as of the store."""
 
 _FILE = 1 << 32
 """A row's place is its line, and so many more for each file before its own."""
@@ -90,17 +90,14 @@ def import_subscribers(
 def staging(db: Database) -> Iterator[Staging]:
     """Give a place beside the store where files are read into before anything is written."""
     connection = db.conn
-    kept = connection.execute("PRAGMA main.cache_size").fetchone()[0]
     # A database without a name is a file that goes away with it (https://sqlite.org/inmemorydb.html#temp_db).
     connection.execute("ATTACH '' AS aside")
     try:
         connection.execute("PRAGMA aside.journal_mode = OFF").fetchall()
-        for schema in ("main", "aside"):
-            connection.execute(f"PRAGMA {schema}.cache_size = -{_CACHE_KB}")
+        connection.execute(f"PRAGMA aside.cache_size = -{_CACHE_KB}")
         connection.execute(f"CREATE TABLE aside.staged (place INTEGER PRIMARY KEY, {' TEXT, '.join(_MORE[1:])} TEXT)")
         yield Staging(db)
     finally:
-        connection.execute(f"PRAGMA main.cache_size = {kept}")
         connection.execute("DETACH aside")
 
 
@@ -231,9 +228,9 @@ class Staging:
         fates = dict(connection.execute("SELECT fate, count(*) FROM met GROUP BY fate"))
         report.updated = fates.get("leaves", 0) + fates.get("changed", 0)
         report.unchanged = fates.get("unchanged", 0)
-        report.added_in = dict(
-            connection.execute(f"SELECT s.state, count(*) {_NEW} GROUP BY s.state")  # noqa: S608
-        )
+        known = dict(connection.execute("SELECT state, count(*) FROM met WHERE fate <> 'new' GROUP BY state"))
+        for state, count in connection.execute("SELECT state, count(*) FROM staged GROUP BY state"):
+            report.added_in[state] = count - known.get(state, 0)
         report.added = sum(report.added_in.values())
         report.suppressed = connection.execute(f"SELECT count(*) {_BARRED}").fetchone()[0]  # noqa: S608
         kept = f"FROM met JOIN staged s USING (place) WHERE fate = 'kept out' ORDER BY place LIMIT {TOLD}"
@@ -246,15 +243,19 @@ class Staging:
     def _write(self, report: ImportReport, stamp: str) -> None:
         connection = self._db.conn
         service = "" if report.service is OWN else f": {report.service.key}"
-        for (topics,) in connection.execute("SELECT DISTINCT topics FROM staged WHERE topics NOTNULL").fetchall():
+        some = any(export.has_more for export in self._exports)
+        topics_of = "SELECT DISTINCT topics FROM staged WHERE topics NOTNULL"
+        for (topics,) in connection.execute(topics_of).fetchall() if some else ():
             connection.execute(
                 "INSERT INTO topic_sets (topics) VALUES (?) ON CONFLICT DO NOTHING", (_topics_as_kept(topics),)
             )
         last = connection.execute("SELECT coalesce(max(id), 0) FROM subscribers").fetchone()[0]
         connection.create_function("topics_as_kept", 1, _topics_as_kept, deterministic=True)
-        values = {"now": stamp, "source": f"import{service}", "file": f"import{service} of {report.file}"[:500], "last": last}
+        source = f"import{service}"
+        values = {"now": stamp, "source": source, "file": f"{source}, {report.file}"[:500], "last": last}
         connection.execute(_ADD + ("s.place" if self._in_order else "s.key, s.place"), values)
-        connection.execute(_CONSENT, values)
+        if any(export.service is not OWN for export in self._exports):
+            connection.execute(_CONSENT, values)
         connection.execute(f"{_SUPPRESS} {_BARRED}", values)  # noqa: S608
         connection.execute(_LEAVE, values)
         connection.execute(_CHANGE, values)
@@ -309,7 +310,7 @@ SELECT coalesce(s.email, s.key), s.key, s.name, s.zone, s.state,
 {_NEW}
 ORDER BY """  # noqa: S608
 
-# They agreed there; what is known of it is that this file says so.
+# They agreed there; what is known of it is that this file says so. A list of one's own says nothing of the kind.
 _CONSENT = (
     "INSERT INTO consents (subscriber, kind, source, given_at)"
     " SELECT id, 'imported', :file, :now FROM subscribers WHERE id > :last AND state = 'active'"

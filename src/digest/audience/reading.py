@@ -109,14 +109,11 @@ class Export:
                     try:
                         if len(cells) != width:
                             self._fit(cells)
-                        whole = "".join(cells)
-                        if not whole.isascii() and _NOT_UTF8.search(whole):
-                            raise InputError("is not UTF-8; save the file as UTF-8")
-                        if whole and not whole.isspace():
-                            email = cells[email_at]
-                            key = plain_key(email)
+                        email = cells[email_at]
+                        key = plain_key(email)
+                        if key or any(cell.strip() for cell in cells):
                             if key is None:
-                                address = read_address(_unguarded(email))
+                                address = read_address(self._text(email))
                                 email, key = address.email, address.key
                             # There are few different statuses in a file, so each is worked out once.
                             status = cells[status_at] if status_at is not None else self._signs(cells)
@@ -169,8 +166,19 @@ class Export:
         """Give the first of the columns of a name that has something in it."""
         for index in self._at.get(name, ()):
             if value := cells[index].strip():
-                return _unguarded(value)
+                return self._text(value)
         return ""
+
+    def _text(self, value: str) -> str:
+        """Give what a cell says, without the ' that keeps a spreadsheet from running it.
+
+        Raises:
+            InputError: it is not UTF-8.
+        """
+        if not value.isascii() and _NOT_UTF8.search(value):
+            raise InputError("is not UTF-8; save the file as UTF-8")
+        value = value.strip()
+        return value[1:] if value.startswith("'") and FORMULA.match(value) else value
 
     def _whole_name_at(self) -> int | None:
         """Give where names stand, where one column has them whole and no other has parts of them."""
@@ -192,7 +200,9 @@ class Export:
         status = self._cell(cells, "state") or self._status
         self._troubles.kept_out.tell(f"{self.file}:{line}: {email} stays out ({status} at {self.service.name})")
 
-    def _more(self, cells: list[str], line: int, now: datetime) -> tuple[str | None, str | None, str | None, str | None]:
+    def _more(
+        self, cells: list[str], line: int, now: datetime
+    ) -> tuple[str | None, str | None, str | None, str | None]:
         zone, written = None, self._cell(cells, "timezone")
         if written and (zone := read_timezone(written)) is None:
             self._unused(line, f"{written!r} is no time zone")
@@ -260,12 +270,6 @@ def _columns(service: Service, header: list[str]) -> tuple[dict[int, Field], dic
         if found:
             at[name] = found if name in ("created_at", "left_at", "bounced_at") else found[:1]
     return {index: name for name, places in at.items() for index in places}, at
-
-
-def _unguarded(value: str) -> str:
-    """Take the ' off again that keeps a spreadsheet from running a cell."""
-    value = value.strip()
-    return value[1:] if value.startswith("'") and FORMULA.match(value) else value
 
 
 def _not_one_of(word: str, choices: tuple[str, ...], name: str) -> InputError:

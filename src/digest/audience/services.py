@@ -121,7 +121,8 @@ MAILCHIMP = Service(
     "mailchimp",
     "Mailchimp",
     tuple(
-        frozenset({"email_address", mark}) for mark in ("member_rating", "optin_time", "leid", "unsub_time", "clean_time")
+        frozenset({"email_address", mark})
+        for mark in ("member_rating", "optin_time", "leid", "unsub_time", "clean_time")
     ),
     {
         **_NAMES,

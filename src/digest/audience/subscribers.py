@@ -80,9 +80,7 @@ def add(
         known = _by_key(db, address)
         suppressed = _suppression(db, address)
         if is_forgotten(db, address.key):
-            raise StateError(
-                f"{email} asked to be forgotten; only its owner can sign up anew, with the form of the site"
-            )
+            raise StateError(f"{email} asked to be forgotten; only its owner can sign up anew, by the form of the site")
         if suppressed and not (resubscribe and suppressed == "unsubscribed"):
             advice = " add --resubscribe if they asked to come back" if suppressed == "unsubscribed" else ""
             raise StateError(f"{email} must not be mailed ({suppressed});{advice or ' nothing was changed'}")
@@ -151,6 +149,19 @@ def find_subscribers(
         {"state": state, "search": search, "pattern": pattern, "limit": -1 if limit is None else limit},
     )
     return (Subscriber(*row) for row in cursor)
+
+
+def find_subscriber(db: Database, email: str) -> Subscriber:
+    """Give the subscriber who has an address.
+
+    Raises:
+        InputError: it is no address.
+        NotFoundError: nobody has it.
+    """
+    found = _by_key(db, read_address(email))
+    if found is None:
+        raise NotFoundError(f"no subscriber has the address {email}")
+    return found
 
 
 def count_audience(db: Database) -> dict[str, int]:

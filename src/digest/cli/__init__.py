@@ -20,6 +20,7 @@ from digest.cli.demo import demo
 from digest.cli.issue import approve, cancel, draft, edit, pause, render, resume, show
 from digest.cli.letters import letters
 from digest.cli.providers import providers
+from digest.cli.read_mail import read_mail
 from digest.cli.sending import resolve, retry_rejected, send, status, uncertain
 from digest.cli.serve import serve
 from digest.cli.settings import settings
@@ -71,6 +72,7 @@ for command in (
     serve, tokens, settings, providers, simulate, db, demo,
 ):  # fmt: skip
     cli.add_command(command)
+subscribers.add_command(read_mail)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -12,16 +13,27 @@ from typing import Any, Protocol
 import click
 
 from digest import times
+from digest.audience.topics import read_topics
 from digest.cli.app import App, Command, with_app
+from digest.cli.topics import as_dict, told
 from digest.issue import approval, editing, issues
+from digest.issue.by_topics import laid_out_for
 from digest.issue.fit import LIMIT, Fitted, weight
 from digest.issue.model import Draft, Issue
 from digest.issue.preview import READER, preview
 from digest.issue.render import render as render_issue
-from digest.sending import steering
+from digest.issue.variant_records import cuts_of
+from digest.sending import ledger, steering, topics
 from digest.store import Database
 
 number_argument = click.argument("number", type=click.IntRange(min=1, max=2**31 - 1))
+
+topics_option = click.option(
+    "--topics",
+    "chosen",
+    metavar="A,B",
+    help="As readers of these topics get it; topics are named like the categories in addresses.",
+)
 
 
 def _reasons(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -119,17 +131,28 @@ def edit(
 @click.command(cls=Command)
 @number_argument
 @click.option("--text", is_flag=True, help="Print the plain-text mail.")
+@topics_option
 @with_app
-def show(app: App, number: int, text: bool) -> None:
-    """Print what is in an issue."""
+def show(app: App, number: int, text: bool, chosen: str | None) -> None:
+    """Print what is in an issue, and how many readers got it composed for their topics."""
     with app.store() as db:
-        fitted = issues.laid_out(db, app.settings, number)
+        fitted = _for_topics(app, db, number, chosen)
+        if fitted is None:
+            return
         if text:
             mail = preview(fitted.draft, fitted.content)["issue.txt"].decode()
             app.say(mail.rstrip("\n"))
             app.give({"number": number, "subject": fitted.content.subject, "text": mail})
-        else:
-            _show(app, issues.find_issue(db, number), fitted)
+            return
+        variants = [] if chosen else _variants(db, number)
+        report = None if chosen else topics.report_of(db, number)
+        more = {"for_topics": chosen.split(",")} if chosen else {"topics": as_dict(report), "variants": variants}
+        _show(app, issues.find_issue(db, number), fitted, more)
+    for line in told(report):
+        app.say(f"  {line}")
+    for variant in variants if app.verbose else ():
+        on = ", ".join(variant["topics"]) or "nothing on their topics"
+        app.say(f"    variant {variant['number']}: {variant['readers']} readers, {on}")
 
 
 @click.command(cls=Command)
@@ -141,11 +164,14 @@ def show(app: App, number: int, text: bool) -> None:
     help="The folder; made where there is none.",
 )
 @click.option("--test-for", metavar="EMAIL", default="", help="Write a test of it, with a banner that says for whom.")
+@topics_option
 @with_app
-def render(app: App, number: int, out: Path, test_for: str) -> None:
+def render(app: App, number: int, out: Path, test_for: str, chosen: str | None) -> None:
     """Write an issue as issue.html, issue.txt, issue.mjml and issue.eml, one reader's copy, to look at."""
     with app.store() as db:
-        fitted = issues.laid_out(db, app.settings, number)
+        fitted = _for_topics(app, db, number, chosen)
+    if fitted is None:
+        return
     content = render_issue(fitted.draft, app.settings, test_for=test_for) if test_for else fitted.content
     out.mkdir(parents=True, exist_ok=True)
     files = preview(fitted.draft, content, reader=test_for or READER)
@@ -198,6 +224,7 @@ def approve(app: App, number: int, at: str | None, local: bool, content: str | N
             )
         )
         issue, source = approved.issue, issues.load_draft(db, number)
+        foreseen = topics.foreseen(db, app.settings, number, now=now)
     for finding in approved.findings:
         if finding.level == "warn":
             app.note(f"{finding.check}: {finding.what}")
@@ -209,10 +236,13 @@ def approve(app: App, number: int, at: str | None, local: bool, content: str | N
     if issue.local_time:
         when = f" for {issue.local_time:%a %d %b %Y, %H:%M} where each reader is"
     app.say(f"Issue {number} is approved{when}: {issue.subject}")
+    for line in told(foreseen, coming=True):
+        app.say(f"  {line}")
     app.say(f"  content {(issue.content_hash or '')[:12]}; next: digest send {number}")
     app.give(
         _as_dict(issue, source)
         | {
+            "topics": as_dict(foreseen),
             "findings": [asdict(finding) for finding in approved.findings],
             "overrides": [asdict(over) for over in approved.overrides],
         }
@@ -260,7 +290,30 @@ def _move(app: App, number: int, step: _Step, said: str) -> None:
     app.give(_as_dict(issue, source))
 
 
-def _show(app: App, issue: Issue, fitted: Fitted) -> None:
+def _for_topics(app: App, db: Database, number: int, chosen: str | None) -> Fitted | None:
+    """Give an issue as it is mailed, to readers of some topics where those are given; None where they get no mail."""
+    if chosen is None:
+        return issues.laid_out(db, app.settings, number)
+    cut, fitted = laid_out_for(db, app.settings, number, read_topics(db, chosen.split(",")))
+    if fitted is None:
+        app.say(f"Nothing in issue {number} is on these topics, and readers of them get no mail (`off_topic`).")
+        app.give({"number": number, "for_topics": chosen.split(","), "comparisons": []})
+    elif cut is None:
+        app.note("these topics are all that is in it: their readers get the issue itself")
+    elif not cut.topics:
+        app.note("nothing in it is on these topics: their readers get the lead alone (`off_topic`)")
+    return fitted
+
+
+def _variants(db: Database, number: int) -> list[dict[str, Any]]:
+    readers = ledger.readers_of_variants(db, number)
+    return [
+        {"number": variant, "topics": cut.topics, "comparisons": cut.comparisons, "readers": readers.get(variant, 0)}
+        for variant, cut in cuts_of(db, number).items()
+    ]
+
+
+def _show(app: App, issue: Issue, fitted: Fitted, more: Mapping[str, Any] | None = None) -> None:
     source = fitted.draft
 
     def when(moment: datetime) -> str:
@@ -287,7 +340,7 @@ def _show(app: App, issue: Issue, fitted: Fitted) -> None:
             again = ", updated" if item.updated else ""
             app.say(f"    {item.form:<5} {item.comparison.title} ({item.comparison.slug}{again})")
     _tell_moved(app, fitted)
-    app.give(_as_dict(issue, source) | {"content_hash": issues.content_hash(fitted.content)})
+    app.give(_as_dict(issue, source) | {"content_hash": issues.content_hash(fitted.content)} | dict(more or {}))
 
 
 def _tell_moved(app: App, fitted: Fitted) -> None:

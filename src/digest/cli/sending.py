@@ -15,12 +15,13 @@ from rich.table import Table
 from digest import times
 from digest.cli.app import IN_PART, INTERRUPTED, App, Command, counted, with_app
 from digest.cli.issue import number_argument
+from digest.cli.topics import as_dict, told
 from digest.cli.watching import Watch
 from digest.errors import SettingsError
 from digest.issue.issues import find_issue
 from digest.providers import connect
 from digest.providers.interface import Provider
-from digest.sending import ledger, steering
+from digest.sending import ledger, steering, topics
 from digest.sending.copies import Signers
 from digest.sending.engine import PATIENCE_S, Engine
 from digest.sending.steering import As
@@ -57,7 +58,7 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
     settings = app.settings
     with app.store() as db, Worker(settings.db) as worker:
         if find_issue(db, number).state == "sent":
-            return _done(app, number, "sent", ledger.tally(db, number))
+            return _done(app, number, "sent", ledger.tally(db, number), topics.report_of(db, number))
         names = [name for name in (settings.provider, settings.failover) if name]
         engine = Engine(
             db,
@@ -73,34 +74,36 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
             # What is loaded stays: looking through it for garbage again and again costs a fifth of the time.
             gc.freeze()
             tally = asyncio.run(engine.send(number, early=early))
-        state = find_issue(db, number).state
+        state, report = find_issue(db, number).state, topics.report_of(db, number)
     for lane in engine.lanes:
         if lane.closed and len(engine.lanes) > 1:
             app.note(f"{lane.closed}; {lane.copies} copies went by it")
     if stopped and state == "sending":
         unsure = f" and {tally['uncertain']} uncertain" if tally["uncertain"] else ""
         app.note(f"stopped with {tally['queued']} to go{unsure}; `digest send {number}` goes on from here")
-        _done(app, number, state, tally)
+        _done(app, number, state, tally, report)
         return INTERRUPTED
     if engine.later and state == "sending":
         app.note(
             f"{tally['queued'] + tally['uncertain']} are for later, the next at"
             f" {times.for_people(engine.later, settings.zone)}; `digest send {number}` then, or --wait now"
         )
-    return _done(app, number, state, tally)
+    return _done(app, number, state, tally, report)
 
 
-def _done(app: App, number: int, state: str, tally: dict[str, int]) -> int:
+def _done(app: App, number: int, state: str, tally: dict[str, int], report: topics.Report | None) -> int:
     app.say(f"Issue {number} is {state}: {tally['accepted']} of {tally['audience']} copies accepted.")
     for name, meaning in (
         ("rejected", f"rejected by the provider; `digest retry-rejected {number}` queues them again"),
-        ("skipped", "skipped, because they left or were suppressed meanwhile, or the issue was cancelled"),
+        ("skipped", "skipped: they left, paused or were suppressed, had nothing on their topics, or it was cancelled"),
         ("claimed", "in the hands of another `digest send`"),
         ("uncertain", f"uncertain: nobody knows yet whether they were accepted; see `digest uncertain {number}`"),
     ):
         if tally[name]:
             app.say(f"  {tally[name]} {meaning}")
-    app.give({"number": number, "state": state, **tally})
+    for line in told(report):
+        app.say(f"  {line}")
+    app.give({"number": number, "state": state, **tally, "topics": as_dict(report)})
     return IN_PART if tally["uncertain"] or (state in ("sending", "paused") and tally["queued"]) else 0
 
 
@@ -189,7 +192,7 @@ def retry_rejected(app: App, number: int) -> None:
 @click.command(cls=Command)
 @with_app
 def status(app: App) -> None:
-    """Show where everything stands: the catalogue, the audience and every issue."""
+    """Show where everything stands: the catalogue, the audience, letters that wait and every issue."""
     with app.store() as db:
         found = status_of(db)
     if app.json:
@@ -197,11 +200,18 @@ def status(app: App) -> None:
         return
     app.say(f"Catalogue: {counted(found['catalogue'])}")
     app.say(f"Audience: {counted(found['audience'])}")
+    letters = found["letters"]
+    if letters["queued"] or letters["uncertain"] or letters["failed"]:
+        app.say("Letters: {queued} queued, {uncertain} uncertain, {failed} failed".format_map(letters))
+    if letters["trouble"]:
+        app.say(f"Letters wait: {letters['trouble']}")
     if not found["issues"]:
         app.say("No issue yet; `digest draft` makes one of what is new.")
         return
     app.out.print(_table(found["issues"]))
     for issue in found["issues"]:
+        for line in told(topics.Report(**issue["topics"]) if issue["topics"] else None):
+            app.say(f"Issue {issue['number']}: {line}")
         if issue["trouble"]:
             app.say(f"Issue {issue['number']} is paused: {issue['trouble']}")
         if issue["scheduled_at"] and issue["state"] == "approved":

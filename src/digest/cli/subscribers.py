@@ -2,92 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import sys
-from pathlib import Path
 
 import click
 from rich.table import Table
 
 from digest import times
-from digest.audience import files
+from digest.audience import forgetting
 from digest.audience import subscribers as audience
-from digest.cli.app import IN_PART, App, Group, with_app
-from digest.errors import InputError
-from digest.tables import encoding_of
-
-state_option = click.option("--state", type=click.Choice(audience.STATES), help="Only those in this state.")
+from digest.audience.leaving import leave
+from digest.audience.preferences import kept_about
+from digest.cli.app import App, Group, with_app
+from digest.cli.moving import export, import_, state_option
 
 
 @click.group(cls=Group)
 def subscribers() -> None:
-    """Import, export, add, remove and list subscribers."""
+    """Import, export, add, remove, forget, show and list subscribers."""
 
 
-@subscribers.command("import")
-@click.argument("file", metavar="FILE|-")
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
-@with_app
-def import_(app: App, file: str, dry_run: bool) -> int:
-    """Import subscribers from CSV with the columns email, name, state (active where it is empty), suppressed
-    and timezone.
-
-    The good rows go in; bad rows and duplicates are reported with their lines. Nobody who unsubscribed or is
-    suppressed is brought back.
-    """
-    try:
-        source = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=file) from None
-    binary = io.BufferedReader(source)  # type: ignore[type-var,arg-type,unused-ignore]
-    # A byte that is not UTF-8 costs its row, not the file.
-    text = io.TextIOWrapper(binary, encoding=encoding_of(binary.peek(2)), errors="surrogateescape", newline="")
-    with text, app.store(create=True, dry_run=dry_run) as db, app.progress("Importing rows") as advance:
-        report = files.import_subscribers(db, file, text, now=times.now(), dry_run=dry_run, progress=advance)
-    for name in report.unused_columns:
-        app.note(f"the column {name!r} is not used")
-    for rejected in report.rejected:
-        app.note(f"{rejected}; this row stays out")
-    for line in report.duplicates + report.kept_out + report.unused_names:
-        app.note(line)
-    done = "would be " if dry_run else ""
-    app.say(
-        f"{report.added} {done}added, {report.updated} {done}updated, {report.unchanged} unchanged, "
-        f"{len(report.rejected)} bad, {len(report.duplicates)} duplicates, {len(report.kept_out)} kept out"
-    )
-    app.give(
-        {
-            "file": file,
-            "dry_run": dry_run,
-            "added": report.added,
-            "updated": report.updated,
-            "unchanged": report.unchanged,
-            "rejected": [{"line": e.line, "field": e.field, "message": e.message} for e in report.rejected],
-            "duplicates": report.duplicates,
-            "kept_out": report.kept_out,
-            "unused_columns": report.unused_columns,
-            "unused_names": report.unused_names,
-        }
-    )
-    return IN_PART if report.rejected else 0
-
-
-@subscribers.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file; standard output without it.")
-@state_option
-@with_app
-def export(app: App, out: Path | None, state: audience.State | None) -> None:
-    """Write subscribers as CSV; with --json and without --out, as JSON."""
-    with app.store() as db:
-        if out is not None:
-            with out.open("w", encoding="utf-8", newline="") as file:
-                count = files.export_subscribers(db, file, state=state)
-            app.say(f"Wrote {count} subscribers to {out}.")
-            app.give({"file": str(out), "subscribers": count})
-        elif app.json:
-            app.give([subscriber.as_dict() for subscriber in audience.find_subscribers(db, state=state)])
-        else:
-            files.export_subscribers(db, sys.stdout, state=state)
+subscribers.add_command(import_)
+subscribers.add_command(export)
 
 
 @subscribers.command()
@@ -112,9 +47,58 @@ def add(app: App, email: str, name: str | None, timezone: str | None, resubscrib
 def remove(app: App, email: str) -> None:
     """Unsubscribe one address; no import will bring it back."""
     with app.store() as db:
-        subscriber, changed = audience.remove(db, email, now=times.now())
+        changed = leave(db, audience.find_subscriber(db, email).id, way="editor", now=times.now())
+        subscriber = audience.find_subscriber(db, email)
     app.say(f"{subscriber.email} is {'unsubscribed' if changed else 'unsubscribed already'}.")
     app.give({"changed": changed, **subscriber.as_dict()})
+
+
+@subscribers.command()
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_app
+def forget(app: App, email: str, yes: bool) -> None:
+    """Erase what is kept about a reader. It cannot be undone.
+
+    Numbers stay, and a mark that tells nobody the address but keeps imports from bringing it back. Only its owner can
+    sign up again, by the form of the site.
+    """
+    with app.store() as db:
+        subscriber = audience.find_subscriber(db, email)
+        if not yes and not app.json and sys.stdin.isatty():
+            click.confirm(f"Erase all that is kept about {subscriber.email}, for good?", abort=True, err=True)
+        changed = forgetting.forget(db, subscriber.id, now=times.now())
+    app.say(f"{email} is forgotten. Backups keep what they have until you throw them away.")
+    app.give({"email": email, "changed": changed})
+
+
+@subscribers.command()
+@click.argument("email")
+@with_app
+def show(app: App, email: str) -> None:
+    """Show one subscriber: state, topics, pause, and each consent; with --json all that is kept."""
+    with app.store() as db:
+        kept = kept_about(db, audience.find_subscriber(db, email).id)
+    app.give(kept)
+    one = kept["subscription"]
+    suppressed = f"{one['suppressed']} (by {one['suppressed_by']})" if one["suppressed_by"] else one["suppressed"]
+    topics = one["topics"] if isinstance(one["topics"], str) else ", ".join(one["topics"])
+    said = {
+        "email": one["email"],
+        "name": one["name"],
+        "state": one["state"],
+        "must not be mailed": suppressed,
+        "topics": topics,
+        "paused until": one["paused_until"],
+        "time zone": one["timezone"],
+        "came": f"{one['created_at'][:10]}, {one['source']}",
+        "confirmed": one["confirmed_at"],
+    }
+    for name, value in said.items():
+        if value:
+            app.say(f"{name + ':':<20}{value}")
+    for consent in kept["consents"]:
+        app.say(f"{'consent:':<20}{consent['given_at'][:16]} {consent['kind']}, {consent['source']}")
 
 
 @subscribers.command("list")

@@ -134,7 +134,8 @@ def freeze_audience(db: Database, issue: int, *, now: datetime, plan: Plan = NO_
         ).rowcount
         if not begun:
             state = connection.execute("SELECT state FROM issues WHERE number = ?", (issue,)).fetchone()
-            if state != ("sending",):
+            # Of a small issue, the other may have sent it all meanwhile.
+            if state not in (("sending",), ("sent",)):
                 raise StateError(f"issue {issue} is not approved any more; `digest status` shows its state")
             return tally(db, issue)["audience"]
         found = connection.execute("SELECT content_hash FROM issues WHERE number = ?", (issue,)).fetchone()
@@ -631,3 +632,11 @@ def tally(db: Database, issue: int) -> dict[str, int]:
         db.conn.execute("SELECT state, count(*) FROM deliveries WHERE issue = ? GROUP BY state", (issue,)).fetchall()
     )
     return {"audience": sum(counts.values())} | {state.name.lower(): counts.get(state, 0) for state in Delivery}
+
+
+def readers_of_variants(db: Database, issue: int) -> dict[int, int]:
+    """Count the deliveries of each variant of an issue, but for the issue itself."""
+    rows = db.conn.execute(
+        "SELECT variant, count(*) FROM deliveries WHERE issue = ? AND variant <> 0 GROUP BY variant", (issue,)
+    )
+    return dict(rows.fetchall())

@@ -32,8 +32,8 @@ def check_ledger(db: Database) -> list[str]:
             " WHERE d.variant <> b.variant GROUP BY d.issue"
         ),
         "{1} deliveries of issue {0} are of a variant that there is not": (
-            "SELECT d.issue, count(*) FROM deliveries d LEFT JOIN variants v ON v.issue = d.issue AND v.variant = d.variant"
-            " WHERE d.variant <> 0 AND v.variant IS NULL GROUP BY d.issue"
+            "SELECT d.issue, count(*) FROM deliveries d LEFT JOIN variants v USING (issue, variant)"
+            " WHERE d.variant <> 0 AND v.html IS NULL GROUP BY d.issue"
         ),
         "batch {0} is {1}, but none of its deliveries is uncertain": (
             "SELECT b.number, b.state FROM batches b WHERE b.state IN ('uncertain', 'held') AND NOT EXISTS (SELECT 1"

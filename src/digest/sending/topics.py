@@ -105,14 +105,7 @@ def plan(
     snapshot, whole = issues.find_snapshot(db, number), issues.frozen(db, number)
     if snapshot is None or whole is None:
         return Plan(content_hash, everybody, trouble="it was approved by an older digest, which kept no draft of it")
-    known = topic_sets(db)
-    allotment = allot(
-        snapshot.draft,
-        {topic_set: known[topic_set] for topic_set in readers},
-        readers,
-        off_topic=settings.off_topic,
-        most=settings.topic_variants,
-    )
+    allotment = _allotment(db, settings, snapshot, readers)
     try:
         if allotment.cuts and not _is_still(snapshot, whole, settings):
             trouble = "the templates or the settings changed since it was approved"
@@ -123,6 +116,26 @@ def plan(
     except (TemplateError, personalise.PlaceError) as error:
         return Plan(content_hash, everybody, trouble=f"a variant cannot be rendered: {error}")
     return Plan(content_hash, allotment, tuple(rendered[content_hash, cut] for cut in allotment.cuts))
+
+
+def foreseen(db: Database, settings: Settings, number: int, *, now: datetime) -> Report | None:
+    """Give what would become of readers' topics if an approved issue were sent now; None where nobody chose any."""
+    readers, snapshot = sets_in_use(db, now=now), issues.find_snapshot(db, number)
+    if not readers or snapshot is None:
+        return None
+    allotment = _allotment(db, settings, snapshot, readers)
+    return replace(report_on(Plan(None, allotment), readers), variants=len(allotment.cuts))
+
+
+def _allotment(db: Database, settings: Settings, snapshot: Snapshot, readers: Mapping[int, int]) -> Allotment:
+    known = topic_sets(db)
+    return allot(
+        snapshot.draft,
+        {topic_set: known[topic_set] for topic_set in readers},
+        readers,
+        off_topic=settings.off_topic,
+        most=settings.topic_variants,
+    )
 
 
 def _is_still(snapshot: Snapshot, whole: Rendered, settings: Settings) -> bool:

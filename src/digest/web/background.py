@@ -1,14 +1,157 @@
-"""What `digest serve` does beside answering: mail letters, end sign-ups nobody confirmed."""
+"""What `digest serve` does beside answering: mail letters, end sign-ups nobody confirmed, read unsubscriptions by mail.
+
+Each is done over and over in a thread of its own, with a connection of its own: a wait for the store's write lock, for
+a provider or for a mail server holds up neither the readers nor the others. The store is asked for due letters every
+second, which is a look at an index, and needs no word from whoever puts one in; another process may have.
+
+Several `digest serve` on one store do no harm: a letter is claimed by one of them, and the rest comes to the same
+however often it is done.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+from digest.audience import letterbox, signing_up
+from digest.sending.postman import Postman
+from digest.sending.workers import Worker
+from digest.store import Database
 from digest.web.state import State
+
+LETTERS_EVERY_S = 1.0
+MAILBOX_EVERY_S = 180.0
+TIDY_EVERY_S = 3600.0
+AFTER_ERROR_S = 10.0
+"""So long something that failed rests at least."""
+FINISH_S, LEAVE_S = 6.0, 8.5
+"""When the server stops, so long the letters in hand may be finished, and so long it waits for all: below the ten
+seconds after which most supervisors kill."""
+
+log = logging.getLogger("digest")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to do every so many seconds; `work` is given a connection that stays its own."""
+
+    name: str
+    every_s: float
+    work: Callable[[Database], None]
 
 
 @asynccontextmanager
 async def background(state: State) -> AsyncIterator[None]:
     """Do what is due, over and over, while the block runs."""
-    yield
+    stopping = threading.Event()
+    worker = Worker(state.settings.db)
+    worker.__enter__()
+    threads = [
+        threading.Thread(target=_over_and_over, args=(task, state, stopping), name=task.name, daemon=True)
+        for task in _tasks(state, worker, stopping)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        await asyncio.to_thread(_join, threads)
+        # While a letter is in hand, others must see that its worker lives. The kernel lets go when the process ends.
+        if not any(thread.is_alive() for thread in threads):
+            worker.__exit__(None, None, None)
+
+
+def _tasks(state: State, worker: Worker, stopping: threading.Event) -> list[Task]:
+    tasks = [
+        Task("letters", LETTERS_EVERY_S, _letters(state, worker, stopping)),
+        Task("tidying", TIDY_EVERY_S, lambda db: tidy(db, state)),
+    ]
+    if state.settings.unsubscribe_imap:
+        tasks.append(Task("unsubscriptions by mail", MAILBOX_EVERY_S, lambda db: _read_mailbox(db, state)))
+    return tasks
+
+
+def tidy(db: Database, state: State) -> None:
+    """End what is over: sign-ups nobody confirmed, letters of long ago."""
+    now = state.clock()
+    signing_up.expire(db, state.settings, now=now)
+    letterbox.delete_old(db, now=now)
+
+
+def _read_mailbox(db: Database, state: State) -> None:
+    # Here, because most have no such mailbox.
+    from digest.audience.leaving_by_mail import read_mailbox
+
+    found = read_mailbox(db, state.settings, state.signers.links, now=state.clock())
+    if found.strangers:
+        log.warning("unsubscriptions by mail: %d mails are for a person to read", len(found.strangers))
+
+
+def _letters(state: State, worker: Worker, stopping: threading.Event) -> Callable[[Database], None]:
+    postman: Postman | None = None
+
+    def work(db: Database) -> None:
+        nonlocal postman
+        # One for all rounds: it knows which provider takes nothing at the moment.
+        postman = postman or Postman.of(
+            db,
+            state.settings,
+            state.signers,
+            worker,
+            clock=state.clock,
+            say=lambda words: log.warning("%s", words),
+            stopping=stopping.is_set,
+        )
+        asyncio.run(_finish(postman, stopping))
+
+    return work
+
+
+async def _finish(postman: Postman, stopping: threading.Event) -> None:
+    """Go a round; when the server stops and a call does not end, break it off: its letter is uncertain then."""
+    work = asyncio.ensure_future(postman.deliver())
+    left = FINISH_S
+    while not work.done():
+        await asyncio.wait({work}, timeout=0.2)
+        if stopping.is_set():
+            left -= 0.2
+        if left <= 0:
+            work.cancel()
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.warning("letters: the one in hand was broken off, and is uncertain")
+
+
+def _over_and_over(task: Task, state: State, stopping: threading.Event) -> None:
+    """Do a task until the server stops; what goes wrong is logged in a line, once until it went well again."""
+    said = ""
+    db = state.stores.take()
+    try:
+        while not stopping.is_set():
+            rest = task.every_s
+            try:
+                task.work(db)
+                said = ""
+            except Exception as error:  # nothing here may stop the others, or the server
+                if db.conn.in_transaction:
+                    db.conn.execute("ROLLBACK")
+                words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+                if words != said:
+                    log.error("%s: %s", task.name, words)
+                said, rest = words, max(rest, AFTER_ERROR_S)
+            stopping.wait(rest)
+    finally:
+        state.stores.give_back(db)
+
+
+def _join(threads: list[threading.Thread]) -> None:
+    until = time.monotonic() + LEAVE_S
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))

@@ -1,8 +1,8 @@
 """What machines read in a page: JSON-LD in the words of https://schema.org.
 
-Each function gives a whole ``<script type="application/ld+json">``: data, which no browser runs, so that the site's policy
-does not touch it. Jinja's own `htmlsafe_json_dumps` writes ``<``, ``>`` and ``&`` as escapes of JSON, so that no text can
-end the element.
+Each function gives a whole ``<script type="application/ld+json">``: data, which no browser runs, and which no policy
+for scripts touches. Jinja's own `htmlsafe_json_dumps` writes ``<``, ``>`` and ``&`` as escapes of JSON, so that no text
+can end the element.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def script(things: Sequence[Thing]) -> Markup:
 def _stated(thing: Any) -> Any:
     """Leave out what is not known."""
     if isinstance(thing, dict):
-        return {name: _stated(value) for name, value in thing.items() if value is not None and value != []}
+        return {name: _stated(value) for name, value in thing.items() if value is not None}
     return [_stated(value) for value in thing] if isinstance(thing, list) else thing
 
 
@@ -168,7 +168,7 @@ class JsonLd:
             "isAccessibleForFree": tool.entry != "paid" if tool.entry else None,
         }
         if whole:
-            thing["review"] = [self._review(review) for review in tool.reviews]
+            thing["review"] = [self._review(review) for review in tool.reviews] or None
             if tool.is_judged:
                 # Counted from the verdicts on the page: of a figure that a source states nobody knows of how many.
                 thing["aggregateRating"] = {
@@ -214,7 +214,7 @@ class JsonLd:
             "name": self._settings.newsletter_name,
             "url": f"{self._site}/",
             "logo": self._settings.logo_url or f"{self._site}/icon.png",
-            "sameAs": [*self._settings.social_links.values()],
+            "sameAs": [*self._settings.social_links.values()] or None,
         }
 
     def _crumbs(self, crumbs: Sequence[tuple[str, str]]) -> Thing:

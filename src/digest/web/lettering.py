@@ -64,6 +64,8 @@ def fitted(text: str, *, width: int, lines: int, largest: int, smallest: int, he
     Gives no line where there is no letter to write.
     """
     words = list(_words(_writable(text)))
+    if not any(_is_shown(character) for word in words for character in word):
+        return []
     for size in range(largest, smallest - 1, -2):
         found = [_line(line, size) for line in _wrapped(words, size, width)]
         fits = len(found) <= lines and sum(line.height for line in found) <= height

@@ -1,6 +1,6 @@
-"""What search engines ask for: which pages there are (https://www.sitemaps.org/protocol.html), and which are not theirs.
+"""What search engines ask for: which pages there are (https://www.sitemaps.org/protocol.html).
 
-The latter is told in robots.txt (RFC 9309).
+Which are not theirs is told in robots.txt (RFC 9309).
 """
 
 from __future__ import annotations
