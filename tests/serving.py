@@ -48,7 +48,7 @@ class Reader(httpx.Client):
 
 
 @contextmanager
-def served(settings: Settings, clock: Callable[[], datetime], *, work: bool = False) -> Iterator[Reader]:
+def served(settings: Settings, clock: Callable[[], datetime], *, work: bool = False, port: int = 0) -> Iterator[Reader]:
     """Serve a store for a block, without background work unless `work` says so; give a reader of it.
 
     Any address of 127.0.0.0/8 can ask, and is believed when it forwards for another (X-Forwarded-For).
@@ -56,7 +56,8 @@ def served(settings: Settings, clock: Callable[[], datetime], *, work: bool = Fa
     app = create_app(settings, clock=clock, work=work)
     # Of this protocol by name: asyncio turns Nagle's algorithm off for no other, and each answer would take 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.bind(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
     listening.listen(128)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="error", loop="asyncio", proxy_headers=True, forwarded_allow_ips="127.0.0.1")
@@ -73,6 +74,12 @@ def served(settings: Settings, clock: Callable[[], datetime], *, work: bool = Fa
         server.should_exit = True
         thread.join(10)
         listening.close()
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
 
 
 def dump(db: Database, *, but: tuple[str, ...] = ()) -> dict[str, list[tuple[object, ...]]]:

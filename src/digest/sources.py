@@ -67,7 +67,8 @@ class Loaded:
             Setting(name, shown(getattr(self.settings, name)), self.sources.get(name, "default"), of.description or "")
             for name, of in SETTINGS.items()
         ]
-        used = [name for name in (self.settings.provider, self.settings.failover) if name]
+        chosen = (self.settings.provider, self.settings.failover, self.settings.letters_provider)
+        used = [name for name in chosen if name]
         for name in dict.fromkeys((*used, *self.settings.providers)):
             found += (
                 one

@@ -150,6 +150,6 @@ def test_every_table_that_knows_a_reader_is_told_of(db: Database, ada: int) -> N
     tables = {
         name
         for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-        if any(column.name == "subscriber" for column in db[name].columns)  # type: ignore[union-attr]
+        if any(column.name == "subscriber" for column in db[name].columns)
     }
     assert tables == known

@@ -163,7 +163,7 @@ def test_one_who_was_forgotten_may_sign_up_again(db: Database, settings: Setting
 
 @pytest.mark.parametrize(("details", "kept"), [("kept", ("203.0.113.7", "Firefox")), ("none", (None, None))])
 def test_what_is_kept_of_network_and_browser_is_chosen(db: Database, details: str, kept: tuple[object, object]) -> None:
-    ask(db, Settings(consent_details=details))  # type: ignore[arg-type]
+    ask(db, Settings(consent_details=details))
     assert db.conn.execute("SELECT ip, agent FROM consents").fetchone() == kept
 
 

@@ -48,7 +48,7 @@ def test_an_address_is_put_on_the_list_by_any_spelling_and_once(db: Database) ->
 
 def test_what_says_more_stays(db: Database) -> None:
     for reason in ("unsubscribed", "complaint", "unsubscribed", "hard bounce"):
-        add_suppression(db, "ada@example.com", reason, source="by hand", now=NOW)  # type: ignore[arg-type]
+        add_suppression(db, "ada@example.com", reason, source="by hand", now=NOW)
     assert entries(db) == {"ada@example.com": "complaint"}
 
 

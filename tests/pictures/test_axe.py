@@ -7,11 +7,9 @@ from itertools import product
 
 import cases
 import pytest
-from browser import LOGO, Browser, Scheme, Violation, opened
 
 import machine
-
-GRAVE = ("serious", "critical")
+from browser import LOGO, Browser, Scheme, grave, opened
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +17,6 @@ def browser() -> Iterator[Browser]:
     machine.needed(machine.find_node)
     with opened() as found:
         yield found
-
-
-def grave(violations: list[Violation]) -> list[Violation]:
-    return [violation for violation in violations if violation.impact in GRAVE]
 
 
 @pytest.mark.parametrize(("name", "width", "scheme"), list(product(cases.names(), (375, 1280), ("light", "dark"))))

@@ -10,22 +10,41 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sendings import DAY_S, HOUR_S, SETTINGS, SIGNERS, Clock, Hand, address, event, state, store_with
+from sendings import (
+    DAY_S,
+    HOUR_S,
+    SETTINGS,
+    SIGNERS,
+    Clock,
+    Hand,
+    address,
+    choose,
+    event,
+    pause_reader,
+    state,
+    store_with,
+)
 from sqlite_utils import Database
 
 from digest.audience import subscribers
 from digest.audience.addresses import read_address
 from digest.errors import StateError
 from digest.issue import issues
+from digest.issue.fit import Fitted
+from digest.issue.snapshot import Snapshot
+from digest.issue.variant_records import content_of, cuts_of
+from digest.issue.variants import Cut, render_cut
 from digest.providers.interface import (
     AccountError,
     Answer,
@@ -37,9 +56,10 @@ from digest.providers.interface import (
     TryAgainError,
     UncertainError,
 )
-from digest.sending import ledger, steering
+from digest.sending import ledger, steering, topics
 from digest.sending.engine import Engine, SendingError
 from digest.sending.ledger_check import check_ledger
+from digest.settings import Settings
 
 WRONG_S = 40.0
 """So wrong the clock may be, either way."""
@@ -59,9 +79,25 @@ KINDS = {
 }
 
 
+TOPICS = ((), ("developer-tools",), ("voice-and-audio", "gardening"), ("gardening",))
+RENDERED: dict[Cut, Fitted] = {}
+"""Each variant is rendered once: all stores have the same issue."""
 PLACES = st.sampled_from([(0,), (0,), (0, 2), (2, 0), (1,)])
 WHO = st.sampled_from([0, 0, 0, 1, 2])
 TURNS = st.sampled_from([0.0, 0.5, 2.0, 20.0, 200.0])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def render_once() -> Iterator[None]:
+    def rendered(snapshot: Snapshot, cut: Cut, settings: Settings) -> Fitted:
+        if cut not in RENDERED:
+            RENDERED[cut] = render_cut(snapshot, cut, settings)
+        return RENDERED[cut]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(topics, "render_cut", rendered)
+        patch.setattr(topics, "_is_still", lambda *given: True)
+        yield
 
 
 class Killed(BaseException):
@@ -127,6 +163,7 @@ class Judge:
     clock: Clock
     pace: Pace
     sending: Callable[[], bool]
+    subject_for: Callable[[int], str]
     limit: int = 3
     unused: frozenset[str] = frozenset()
     mishaps: list[Mishap] = field(default_factory=list)
@@ -152,6 +189,9 @@ class Judge:
         self.under_way += 1
         if not self.sending():
             self.wrong.append(f"batch {batch.number} is handed over, though its issue is not being sent")
+        for recipient in batch.recipients:
+            if batch.message.subject != self.subject_for(recipient.subscriber):
+                self.wrong.append(f"batch {batch.number} brings reader {recipient.subscriber} what others chose")
         slow = self.mishaps.pop(0) if self.mishaps and self.mishaps[0].kind == "slow" else None
         try:
             await asyncio.sleep(SLOW_S if slow and not slow.share else 0.4)
@@ -166,7 +206,7 @@ class Judge:
     def _work(self, batch: Batch) -> Answer | Exception:
         known = self.first_calls.get(batch.idempotency_key)
         if self.proof.replay_s and known and self.clock.time() - known[0] < DAY_S:
-            if known[1] != batch.recipients:
+            if known[1] != (batch.message, batch.recipients):
                 return UncertainError("the same key with another content")
             return known[2]
         if self.locked:
@@ -216,7 +256,7 @@ class Judge:
             self.shows_at[reader] = now + SHOWS_S
         answer = Answer([f"{batch.number}-{reader}" for reader in taken])
         if len(taken) == len(batch.recipients):
-            self.first_calls[batch.idempotency_key] = (now, batch.recipients, answer)
+            self.first_calls[batch.idempotency_key] = (now, (batch.message, batch.recipients), answer)
         return answer
 
     async def ask(self, batch: Batch) -> Mapping[int, str | None]:
@@ -262,6 +302,7 @@ class Sending(RuleBasedStateMachine):
         mishaps=st.lists(MISHAPS, max_size=4),
         places=PLACES,
         two=st.booleans(),
+        chosen=st.just([()]) | st.lists(st.sampled_from(TOPICS), min_size=1, max_size=8),
         at_the_end=st.sampled_from(["at once", "much later", "word comes"]),
     )
     def begin(
@@ -276,15 +317,19 @@ class Sending(RuleBasedStateMachine):
         mishaps: list[Mishap],
         places: tuple[int, ...],
         two: bool,
+        chosen: list[tuple[str, ...]],
         at_the_end: str,
     ) -> None:
         self.db = store_with(readers)
+        choose(self.db, {reader: chosen[reader % len(chosen)] for reader in range(1, readers + 1)})
+        self.subjects: dict[int, str] = {}
         # What is claimed, in whatever way, of those who are gone or of an issue that is not being sent.
         self.db.conn.executescript(
             "CREATE TEMP TABLE wrong (subscriber, batch);"
             "CREATE TEMP TRIGGER claims AFTER UPDATE ON deliveries WHEN new.state = 1 AND new.batch IS NOT old.batch"
             " AND (EXISTS (SELECT 1 FROM subscribers s LEFT JOIN suppressions x USING (email_key)"
-            " WHERE s.id = new.subscriber AND (s.state <> 'active' OR x.reason IS NOT NULL))"
+            " WHERE s.id = new.subscriber AND (s.state <> 'active' OR x.reason IS NOT NULL"
+            " OR s.paused_until > (SELECT claimed_at FROM batches WHERE number = new.batch)))"
             " OR (SELECT state FROM issues WHERE number = new.issue) <> 'sending')"
             " BEGIN INSERT INTO wrong VALUES (new.subscriber, new.batch); END;"
         )
@@ -292,8 +337,7 @@ class Sending(RuleBasedStateMachine):
         self.judges = [
             Judge(
                 name, account, KINDS[kind], self.accepted, self.clock, Pace(calls_a_second, connections=connections),
-                lambda: state(self.db) == "sending",
-                bad=set(bad), names_the_bad=names_the_bad,
+                lambda: state(self.db) == "sending", self._subject_for, bad=set(bad), names_the_bad=names_the_bad,
             )
             for name, account, kind in (("one", "here", first), ("one", "elsewhere", first), ("two", "here", second))
         ]  # fmt: skip
@@ -400,6 +444,15 @@ class Sending(RuleBasedStateMachine):
         found = self._unknown()
         event(self.db, found[which % len(found)], kind, at=self.clock.now())
 
+    def _subject_for(self, reader: int) -> str:
+        """The subject of the variant that was frozen for a reader: no two have the same."""
+        if not self.subjects:
+            found = {variant: content_of(self.db, 1, variant).subject for variant in (0, *cuts_of(self.db, 1))}
+            assert len(set(found.values())) == len(found)
+            rows = self.db.execute("SELECT subscriber, variant FROM deliveries").fetchall()
+            self.subjects = {subscriber: found[variant] for subscriber, variant in rows}
+        return self.subjects[reader]
+
     def _unknown(self) -> list[int]:
         return [reader for reader in self._readers(1, 4) if self.accepted[reader]]
 
@@ -419,13 +472,18 @@ class Sending(RuleBasedStateMachine):
         else:
             issues.resume(self.db, 1, now=self.clock.now())
 
-    @rule(which=st.integers(0, 15), how=st.sampled_from(["unsubscribe", "bounce", "rename"]))
+    @rule(which=st.integers(0, 15), how=st.sampled_from(["unsubscribe", "bounce", "rename", "pause", "choose"]))
     def leave_or_change(self, which: int, how: str) -> None:
         """A reader does, rather one who has no copy yet."""
         now, some = self.clock.now(), self._readers(0, 1, 4) or list(range(1, self.readers + 1))
         reader = some[which % len(some)]
         if how == "rename":
             self.db.execute("UPDATE subscribers SET name = coalesce(name, '') || 'x' WHERE id = ?", [reader])
+        elif how == "pause":
+            pause_reader(self.db, reader, now + timedelta(seconds=90) * (which + 1))
+        elif how == "choose":
+            # What was frozen for them stays.
+            choose(self.db, {reader: TOPICS[which % len(TOPICS)]})
         elif how == "bounce":
             subscribers.suppress(self.db, read_address(address(reader)).key, "hard bounce", now=now)
         else:
@@ -474,6 +532,7 @@ class Sending(RuleBasedStateMachine):
         tally = ledger.tally(self.db, 1)
         parts = ("queued", "claimed", "accepted", "rejected", "skipped", "uncertain")
         assert tally["audience"] == sum(tally[name] for name in parts)
+        assert state(self.db) != "approved" or not cuts_of(self.db, 1)
         assert tally["audience"] in ((0,) if state(self.db) == "approved" else range(1, self.readers + 1))
         if state(self.db) == "sent":
             assert tally["queued"] == tally["claimed"] == tally["uncertain"] == 0

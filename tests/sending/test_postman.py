@@ -176,10 +176,12 @@ def test_the_button_of_a_confirmation_opens_what_was_signed_up_until_its_days_ar
 def test_who_is_no_reader_yet_is_sent_no_token_that_opens(post: Round) -> None:
     """Mailgun, for one, writes the token of a copy into a header of its own."""
     post.post()
-    change = post.db["address_changes"].insert(
-        {"subscriber": post.reader, "email": "new@example.org", "email_key": "new@example.org", "asked_at": "x"}
-    )
-    post.post("address", email="new@example.org", detail={"change": change.last_pk})
+    (change,) = post.db.execute(
+        "INSERT INTO address_changes (subscriber, email, email_key, asked_at)"
+        " VALUES (?, 'new@example.org', 'new@example.org', 'x') RETURNING id",
+        [post.reader],
+    ).fetchone()
+    post.post("address", email="new@example.org", detail={"change": change})
     taker = Taker()
     assert post.deliver(post.hire(taker)) == {"sent": 2}
     for batch in taker.calls:
@@ -191,7 +193,7 @@ def test_who_is_no_reader_yet_is_sent_no_token_that_opens(post: Round) -> None:
         for line in batch.message.text.fill({}).splitlines()
         if "/address/" in line
     ]
-    assert SIGNERS.links.read("address", token)[0] == change.last_pk
+    assert SIGNERS.links.read("address", token)[0] == change
 
 
 def test_a_welcome_says_how_to_leave_as_an_issue_does(post: Round) -> None:
@@ -515,12 +517,36 @@ def test_a_postman_who_is_stopped_finishes_what_he_has_in_hand(post: Round) -> N
 # The letterbox -----------------------------------------------------------------------------------------------------
 
 
+def test_what_another_took_over_is_not_settled_by_the_first(post: Round) -> None:
+    number = post.post()
+    mine = letterbox.claim(post.db, provider="outbox", account="here", worker=1, now=NOW)
+    assert mine is not None
+    assert letterbox.adopt(post.db, number, before=1, worker=2, look_at=NOW)
+    assert not letterbox.adopt(post.db, number, before=1, worker=3, look_at=NOW)
+    assert not letterbox.settle(post.db, mine, "sent", now=NOW)
+    assert not letterbox.queue_again(post.db, mine, "not accepted", not_before=NOW, counted=True)
+    assert post.row()[0] == "uncertain"
+
+
+def test_of_an_erased_letter_another_may_have_the_number(post: Round) -> None:
+    post.post()
+    mine = letterbox.claim(post.db, provider="outbox", account="here", worker=1, now=NOW)
+    assert mine is not None
+    post.db.execute("DELETE FROM letters")
+    assert post.post() == mine.id
+    letterbox.claim(post.db, provider="outbox", account="here", worker=1, now=NOW)
+    assert not letterbox.settle(post.db, mine, "sent", now=NOW)
+    assert post.row()[0] == "claimed"
+
+
 def test_old_letters_are_deleted_and_those_that_wait_are_not(post: Round) -> None:
     for state, days in (("sent", 31), ("sent", 29), ("failed", 31), ("uncertain", 31), ("queued", 31)):
         number = post.post()
         old = times.to_text(NOW - timedelta(days=days))
         settled = old if state in ("sent", "failed") else None
-        post.db["letters"].update(number, {"state": state, "created_at": old, "settled_at": settled})
+        post.db.execute(
+            "UPDATE letters SET state = ?, created_at = ?, settled_at = ? WHERE id = ?", [state, old, settled, number]
+        )
     assert letterbox.delete_old(post.db, now=NOW) == 3
     assert {row["state"] for row in post.db["letters"].rows} == {"sent", "queued"}
 

@@ -261,9 +261,10 @@ def test_readers_who_never_stop_choosing_do_not_keep_it_from_being_sent(monkeypa
 def test_a_death_while_it_begins_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     db = store_with(2)
     choose(db, {1: [CODING]})
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(ledger, "as_text", lambda report: (_ for _ in ()).throw(KeyboardInterrupt))
-        beginning.begin(db, SETTINGS, 1, now=NOW)
+        with pytest.raises(KeyboardInterrupt):
+            beginning.begin(db, SETTINGS, 1, now=NOW)
     assert (state(db), cuts_of(db, 1), counts(db)) == ("approved", {}, {})
     beginning.begin(db, SETTINGS, 1, now=NOW)
     assert variants(db) == {1: 1, 2: 0}

@@ -101,18 +101,6 @@ def test_a_moment_that_is_missing_forged_old_or_yet_to_come_is_asked_for_anew(
     assert letters(db) == []
 
 
-def test_one_showing_of_the_form_signs_up_a_family_and_not_a_town(quiet: Reader, clock: Clock, db: Database) -> None:
-    moment = quiet.moment("/sign-up")
-    clock.move_on(seconds=5)
-    for number in range(20):
-        quiet.post(
-            "/sign-up",
-            data={"moment": moment, "email": f"r{number}@example.org"},
-            headers=from_network(f"203.0.113.{number}"),
-        )
-    assert len(letters(db)) == 5
-
-
 def test_a_network_that_signs_up_too_many_waits_and_is_told_how_long(quiet: Reader, clock: Clock, db: Database) -> None:
     for number in range(21):
         answer = sign_up(quiet, clock, f"r{number}@example.org")

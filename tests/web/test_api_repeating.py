@@ -54,10 +54,10 @@ def test_a_refusal_is_not_kept_so_that_the_call_may_be_made_again(
 
 def test_a_key_that_is_none_is_refused(site: Program) -> None:
     body = {"email": "a@example.org", "reason": "complaint"}
-    for wrong in ("", "x" * 256, "a b", "é".encode("latin-1")):
-        answer = site.post("suppressions", json=body, headers={"Idempotency-Key": wrong})
+    for wrong in (b"", b"x" * 256, b"a b", "é".encode("latin-1")):
+        answer = site.post("suppressions", json=body, headers={b"Idempotency-Key": wrong})
         assert answer.status_code == 422
-        assert [field.lower() for field in fields(answer)] == ["idempotency-key"]
+        assert fields(answer) == ["Idempotency-Key"]
     assert site.get("suppressions").json()["items"] == []
 
 

@@ -162,6 +162,17 @@ def test_an_issue_that_cannot_be_shown_as_a_page_is_shown_as_its_mail(out: Publi
     assert out.reader.get(answer.headers["location"]).status_code == 200
 
 
+def test_an_issue_whose_snapshot_says_other_things_is_shown_as_its_mail(out: Published) -> None:
+    kept = out.db.conn.execute("SELECT snapshot FROM issues WHERE number = ?", (SENT,)).fetchone()[0]
+    _with_snapshot(out, '{"draft": {}}')
+    try:
+        assert out.reader.get(f"/issues/{SENT}").headers["location"] == f"/issues/{SENT}/mail"
+        assert out.reader.get("/feeds/issues.atom").status_code == 200
+        assert out.reader.get(f"/issues/{SENT}/share.png").status_code == 200
+    finally:
+        _with_snapshot(out, kept)
+
+
 def test_the_mail_on_the_web_has_nothing_of_any_reader_in_it(out: Published) -> None:
     signers = Signers.of(out.db, out.settings, now=NOW)
     for number in (OLD, *SHOWN):

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from own_links import HOSTILE, NOW, Ada, ada, begin_to_send, claim
+from own_links import HOSTILE, Ada, ada, begin_to_send, claim
 from sqlite_utils import Database
 
+from conftest import NOW
 from digest.audience import forgetting, subscribers
 from digest.audience.leaving import leave
 from digest.settings import Settings

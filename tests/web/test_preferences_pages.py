@@ -3,11 +3,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from own_links import HOSTILE, NOW, Ada, ada
+from own_links import HOSTILE, Ada, ada
 from sqlite_utils import Database
 
+from conftest import NOW
 from digest.audience import changing_address, forgetting, subscribers
 from digest.audience.leaving import leave
 from digest.settings import Settings
@@ -34,12 +36,13 @@ def her(reader: Reader, db: Database, settings: Settings) -> Ada:
     return ada(db, settings)
 
 
-def saved(reader: Reader, her: Ada, form: str, fields: dict[str, str | list[str]] | None = None) -> str:
+def saved(reader: Reader, her: Ada, form: str, fields: dict[str, Any] | None = None) -> str:
     """Send a form of the page, and give the page that follows."""
-    answer = reader.submit(f"/p/{her.token}/{form}", fields)  # type: ignore[arg-type]
+    answer = reader.submit(f"/p/{her.token}/{form}", fields)
     assert answer.status_code == 303, answer.text
     assert answer.headers["cache-control"] == "no-store"
-    return reader.get(answer.headers["location"]).text
+    page: str = reader.get(answer.headers["location"]).text
+    return page
 
 
 def test_topics_are_saved_and_shown(reader: Reader, her: Ada) -> None:

@@ -1,8 +1,8 @@
 """Writing readers as CSV: in our own shape, which can be imported again, and in the shapes of other services.
 
-In our own shape everybody is there, with what must not be mailed and why. For another service only those are who would be
-mailed now: most importers take everybody in their file for a subscriber, whatever its columns say. `everyone` adds the
-others, marked as that service marks them.
+In our own shape everybody is there, with what must not be mailed and why. For another service only those are who would
+be mailed now: most importers take everybody in their file for a subscriber, whatever its columns say. `everyone` adds
+the others, marked as that service marks them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Reader:
 
 def readers(db: Database, *, state: State | None = None) -> Iterator[Reader]:
     """Give all readers in the order they came; not those we were asked to forget."""
-    for *row, topics, paused in db.conn.execute(
+    for email, name, kept_state, reason, source, came, zone, topics, paused in db.conn.execute(
         "SELECT s.email, s.name, s.state, x.reason, s.source, s.created_at, s.timezone, t.topics, s.paused_until"
         " FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key"
         " LEFT JOIN topic_sets t ON t.id = s.topic_set"
@@ -70,7 +70,8 @@ def readers(db: Database, *, state: State | None = None) -> Iterator[Reader]:
         " ORDER BY s.id",
         {"state": state, "marks": PREFIX, "after": PREFIX[:-1] + ";"},
     ):
-        yield Reader(*row, topics=" ".join(json.loads(topics)) if topics else None, paused_until=paused)
+        spaced = " ".join(json.loads(topics)) if topics else None
+        yield Reader(email, name, kept_state, reason, source, came, zone, spaced, paused)
 
 
 def export_subscribers(db: Database, to: IO[str], *, state: State | None = None) -> int:
@@ -118,7 +119,7 @@ def _write(to: IO[str], columns: tuple[str, ...], rows: Iterator[dict[str, objec
 
 
 def _unarmed(value: object) -> object:
-    """Keep a spreadsheet from running a name as a formula: see OWASP, “CSV Injection”. Importing takes the ' off again."""
+    """Keep a spreadsheet from running a name as a formula (OWASP, “CSV Injection”). Importing takes the ' off again."""
     return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 

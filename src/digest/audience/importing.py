@@ -1,9 +1,9 @@
 """Importing readers from CSV, ours or another service's: first all is read and judged, then written at once.
 
-The rows go into a temporary table, which is a file of its own: while a large file is read nobody waits for the store, and
-what is kept in memory does not grow with it. Then a few statements over the whole table judge and write, in one
-transaction: an import is there whole or not at all, and nobody whose last row says that they left is mailed because of
-their first. A million rows hold the store's write lock for some five seconds, and other writers wait for 30.
+The rows go into a temporary table, which is a file of its own: while a large file is read nobody waits for the store,
+and what is kept in memory does not grow with it. Then a few statements over the whole table judge and write, in one
+transaction: an import is there whole or not at all, and nobody whose last row says that they left is mailed because
+of their first. A million rows hold the store's write lock for some five seconds, and other writers wait for 30.
 
 Nobody who unsubscribed, is suppressed or was forgotten is brought back, and it can be run again: what is in already
 changes nothing.
@@ -21,7 +21,7 @@ from itertools import chain, islice
 from digest import times
 from digest.audience.forgetting import marker
 from digest.audience.reading import TOLD, Export, Row, Told, Troubles
-from digest.audience.services import OWN, Service
+from digest.audience.services import OWN, Field, Service
 from digest.audience.subscribers import State
 from digest.errors import InputError
 from digest.store import Database, writing
@@ -51,8 +51,8 @@ class ImportReport:
     """What became of the rows of one file or of several, or would become of them.
 
     `kept_out` are those that unsubscribed or are suppressed, and those that their service does not mail either.
-    `unused_names` are those that are no names to greet with, no time zones, no dates; their addresses went in. Of each kind
-    the first 1,000 are there, and `count` says how many there were.
+    `unused_names` are those that are no names to greet with, no time zones, no dates; their addresses went in. Of each
+    kind the first 1,000 are there, and `total` says how many there were.
     """
 
     file: str
@@ -65,7 +65,7 @@ class ImportReport:
     kept_out: Told[str] = field(default_factory=Told)
     duplicates: Told[str] = field(default_factory=Told)
     rejected: Told[InputError] = field(default_factory=Told)
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, Field] = field(default_factory=dict)
     unused_columns: list[str] = field(default_factory=list)
     unused_names: Told[str] = field(default_factory=Told)
 
@@ -181,19 +181,20 @@ class Staging:
         self._in_order = connection.execute("SELECT count(*) FROM staged").fetchone()[0] <= IN_FILE_ORDER
         connection.execute(f"CREATE INDEX aside.staged_keys ON staged (key, place, {', '.join(_MORE[2:])})")
         connection.execute(
-            "CREATE TABLE aside.repeated AS SELECT key, min(place) AS first FROM staged GROUP BY key HAVING count(*) > 1"
+            "CREATE TABLE aside.repeated AS"
+            " SELECT key, min(place) AS first FROM staged GROUP BY key HAVING count(*) > 1"
         )
         later = "FROM repeated r JOIN staged s ON s.key = r.key AND s.place > r.first"
-        self._duplicates.count = connection.execute(f"SELECT count(*) {later}").fetchone()[0]  # noqa: S608
+        self._duplicates.total = connection.execute(f"SELECT count(*) {later}").fetchone()[0]
         for place, email, first, left in connection.execute(
-            f"SELECT s.place, coalesce(s.email, s.key), r.first, s.bar NOTNULL {later} ORDER BY s.place LIMIT {TOLD}"  # noqa: S608
+            f"SELECT s.place, coalesce(s.email, s.key), r.first, s.bar NOTNULL {later} ORDER BY s.place LIMIT {TOLD}"
         ):
             there = f"line {first % _FILE}" if place // _FILE == first // _FILE else self._where(first)
             self._duplicates.append(
                 f"{self._where(place)}: {email} stands in {there} already"
                 + ("; this line says that the reader left, and counts" if left else "")
             )
-        if not self._duplicates.count:
+        if not self._duplicates.total:
             return
         with writing(self._db):
             connection.execute(
@@ -223,21 +224,22 @@ class Staging:
             unused_names=self._troubles.unused_values,
         )
         for export in self._exports:
-            report.columns |= export.used
+            report.columns |= export.columns
             report.unused_columns += [name for name in export.unused_columns if name not in report.unused_columns]
         fates = dict(connection.execute("SELECT fate, count(*) FROM met GROUP BY fate"))
         report.updated = fates.get("leaves", 0) + fates.get("changed", 0)
         report.unchanged = fates.get("unchanged", 0)
         known = dict(connection.execute("SELECT state, count(*) FROM met WHERE fate <> 'new' GROUP BY state"))
         for state, count in connection.execute("SELECT state, count(*) FROM staged GROUP BY state"):
-            report.added_in[state] = count - known.get(state, 0)
+            if new := count - known.get(state, 0):
+                report.added_in[state] = new
         report.added = sum(report.added_in.values())
-        report.suppressed = connection.execute(f"SELECT count(*) {_BARRED}").fetchone()[0]  # noqa: S608
+        report.suppressed = connection.execute(f"SELECT count(*) {_BARRED}").fetchone()[0]
         kept = f"FROM met JOIN staged s USING (place) WHERE fate = 'kept out' ORDER BY place LIMIT {TOLD}"
-        for place, email, reason in connection.execute(f"SELECT place, coalesce(s.email, s.key), reason {kept}"):  # noqa: S608
+        for place, email, reason in connection.execute(f"SELECT place, coalesce(s.email, s.key), reason {kept}"):
             if len(report.kept_out) < TOLD:
                 report.kept_out.append(f"{self._where(place)}: {email} stays out ({reason})")
-        report.kept_out.count += fates.get("kept out", 0)
+        report.kept_out.total += fates.get("kept out", 0)
         return report
 
     def _write(self, report: ImportReport, stamp: str) -> None:
@@ -256,7 +258,7 @@ class Staging:
         connection.execute(_ADD + ("s.place" if self._in_order else "s.key, s.place"), values)
         if any(export.service is not OWN for export in self._exports):
             connection.execute(_CONSENT, values)
-        connection.execute(f"{_SUPPRESS} {_BARRED}", values)  # noqa: S608
+        connection.execute(f"{_SUPPRESS} {_BARRED}", values)
         connection.execute(_LEAVE, values)
         connection.execute(_CHANGE, values)
 
@@ -333,5 +335,5 @@ def _topics_as_kept(topics: str) -> str:
 
 def _copy(told: Told[str]) -> Told[str]:
     copied = Told(told)
-    copied.count = told.count
+    copied.total = told.total
     return copied

@@ -1,6 +1,6 @@
 """Reading readers out of CSV: our own shape, and what other services export.
 
-One pass, a row at a time: what a file weighs does not matter. The common row is read without a call into the validators.
+One pass, a row at a time: what a file weighs does not matter. The common row is read without the validators.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ Item = TypeVar("Item")
 
 
 class Told(list[Item]):
-    """The first of a kind of trouble; `count` is how many there were in all."""
+    """The first of a kind of trouble; `total` is how many there were in all."""
 
-    count = 0
+    total = 0
 
     def tell(self, item: Item) -> None:
         """Count one, and keep it where not too many are kept already."""
-        self.count += 1
+        self.total += 1
         if len(self) < TOLD:
             self.append(item)
 
@@ -59,8 +59,8 @@ class Troubles:
 
 
 Row = tuple[int | str | None, ...]
-"""Place, key, address where it is spelled otherwise, name, state, and why the address must not be mailed. Of a file that
-`has_more`: time zone, when they came, topics with spaces between them, and until when they want no mail."""
+"""Place, key, address where it is spelled otherwise, name, state, and why the address must not be mailed. Of a file
+that `has_more`: time zone, when they came, topics with spaces between them, and until when they want no mail."""
 
 _SIGNS: tuple[Field, ...] = ("state", "suppressed", "why_left", "left_at", "bounced_at")
 
@@ -85,8 +85,8 @@ class Export:
         header = self._header()
         self.width = len(header)
         self.service = service or service_of(file, header)
-        self.used, self._at = _columns(self.service, header)
-        self.unused_columns = [name for index, name in enumerate(header) if name and index not in self.used]
+        self.columns, self._at = _columns(self.service, header)
+        self.unused_columns = [name for name in header if name and name not in self.columns]
         if "email" not in self._at:
             if any(_NOT_UTF8.search(name) for name in header):
                 raise InputError("is not UTF-8; save it as UTF-8", file=file, line=1)
@@ -262,14 +262,14 @@ class Export:
         return found
 
 
-def _columns(service: Service, header: list[str]) -> tuple[dict[int, Field], dict[Field, tuple[int, ...]]]:
+def _columns(service: Service, header: list[str]) -> tuple[dict[str, Field], dict[Field, tuple[int, ...]]]:
     """Find a service's columns: what each used one tells, and where each thing is told, likeliest first."""
     at: dict[Field, tuple[int, ...]] = {}
     for name, columns in service.columns.items():
         found = tuple(header.index(column) for column in columns if column in header)
         if found:
             at[name] = found if name in ("created_at", "left_at", "bounced_at") else found[:1]
-    return {index: name for name, places in at.items() for index in places}, at
+    return {header[index]: name for name, places in at.items() for index in places}, at
 
 
 def _not_one_of(word: str, choices: tuple[str, ...], name: str) -> InputError:

@@ -7,17 +7,17 @@ An export is known by its header. What is written below is from:
   packages/mg-mailchimp-members. Uncertain: the words of UNSUB_REASON, and that OPTIN_TIME is in UTC.
 - Substack: the columns as in TryGhost/migrate, packages/mg-substack-members-csv. `active_subscription` says who pays;
   `email_disabled` who gets no mail.
-- beehiiv: beehiiv.com/newsletter-glossary/subscriber-status (active, inactive, pending, needs approval); the columns as in
-  TryGhost/migrate, packages/mg-beehiiv-members. Uncertain: `validating`, `invalid` and `paused`, which are its API's.
+- beehiiv: beehiiv.com/newsletter-glossary/subscriber-status (active, inactive, pending, needs approval); the columns as
+  in TryGhost/migrate, packages/mg-beehiiv-members. Uncertain: `validating`, `invalid` and `paused`, its API's words.
 - Ghost: ghost.org/help/import-members, and the header that its own tests expect of an export.
 - listmonk: the header that `cmd/subscribers.go` writes; enabled, disabled and blocklisted as in its docs ("Subscriber
   statuses"). Who left one list is in no export of it: github.com/knadh/listmonk/issues/738.
 - Buttondown: the types in github.com/buttondown/openapi, enums.json; docs.buttondown.com/subscriber-dashboard names the
   columns and docs.buttondown.com/api-subscribers-introduction their older and newer names (`email`, `email_address`;
   `subscriber_type`, `type`). Uncertain: how its CSV spells each of them, so both spellings are known.
-- Kit: help.convertkit.com/article/222-subscribers-type-defined (confirmed, unconfirmed, cancelled, complained, bounced),
-  developers.kit.com/api-reference/subscribers (`state`, `email_address`). Uncertain: which of the two spellings its CSV
-  has, so both are known; and `blocked`.
+- Kit: help.convertkit.com/article/222-subscribers-type-defined (confirmed, unconfirmed, cancelled, complained,
+  bounced), developers.kit.com/api-reference/subscribers (`state`, `email_address`). Uncertain: which of the two
+  spellings its CSV has, so both are known; and `blocked`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Field = Literal[
 
 @dataclass(frozen=True)
 class Standing:
-    """What a reader's status elsewhere is here: a state, and why the address must not be mailed; stays out without both."""
+    """What a status elsewhere is here: a state (without one they stay out), and why the address must not be mailed."""
 
     state: State | None
     bar: Reason | None = None

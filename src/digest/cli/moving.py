@@ -7,7 +7,9 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import IO, Any
 
 import click
 
@@ -19,6 +21,7 @@ from digest.audience.reading import Told
 from digest.audience.services import MAILCHIMP, OWN, SERVICES, Service
 from digest.cli.app import IN_PART, App, Command, with_app
 from digest.errors import InputError
+from digest.store import Database
 from digest.tables import encoding_of, read_table
 
 state_option = click.option("--state", type=click.Choice(audience.STATES), help="Only those in this state.")
@@ -34,12 +37,12 @@ _BY_NAME = {OWN.key: OWN, **SERVICES}
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_app
 def import_(app: App, files: tuple[str, ...], service: str | None, dry_run: bool, yes: bool) -> int:
-    """Import subscribers: from CSV with the columns email, name, state (active where it is empty), suppressed, timezone,
-    created_at and topics, or from an export of Mailchimp, Substack, beehiiv, Ghost, listmonk, Buttondown or Kit, also as
-    the ZIP they give.
+    """Import subscribers: from CSV with the columns email, name, state (active where it is empty), suppressed,
+    timezone, created_at and topics, or from an export of Mailchimp, Substack, beehiiv, Ghost, listmonk, Buttondown or
+    Kit, also as the ZIP they give.
 
-    On a terminal it says first what would happen, and asks. The good rows go in; bad rows and duplicates are reported with
-    their lines. Nobody who unsubscribed, is suppressed or was forgotten is brought back.
+    On a terminal it says first what would happen, and asks. The good rows go in; bad rows and duplicates are reported
+    with their lines. Nobody who unsubscribed, is suppressed or was forgotten is brought back.
     """
     now = times.now()
     ask = sys.stdin.isatty() and sys.stderr.isatty() and not (yes or dry_run or app.json or "-" in files)
@@ -57,7 +60,7 @@ def import_(app: App, files: tuple[str, ...], service: str | None, dry_run: bool
     elif report.added or report.updated:
         app.say(f"{report.added} added, {report.updated} updated.")
     app.give(_as_json(report, files, dry_run))
-    return IN_PART if report.rejected.count else 0
+    return IN_PART if report.rejected.total else 0
 
 
 def _read(
@@ -66,7 +69,7 @@ def _read(
     file: str,
     service: Service | None,
     *,
-    now: times.datetime,
+    now: datetime,
     progress: Callable[[int], None],
 ) -> None:
     try:
@@ -83,19 +86,17 @@ def _read(
 
 
 @contextmanager
-def _text(binary: io.BufferedReader) -> Iterator[io.TextIOWrapper]:
+def _text(binary: io.BufferedReader[Any]) -> Iterator[io.TextIOWrapper]:
     """Give a file's text; a byte that is not UTF-8 costs its row, not the file."""
     with io.TextIOWrapper(binary, encoding=encoding_of(binary.peek(2)), errors="surrogateescape", newline="") as text:
         yield text
 
 
-def _in_zip(
-    app: App, file: str, binary: io.BufferedReader, service: Service | None
-) -> Iterator[tuple[str, io.TextIOWrapper]]:
+def _in_zip(app: App, file: str, binary: IO[bytes], service: Service | None) -> Iterator[tuple[str, io.TextIOWrapper]]:
     """Give the lists of readers in a ZIP, and say which other tables were passed over.
 
-    A service's ZIP has tables of other things, some with addresses in them, such as who opened a mail: only what has the
-    shape of a list of readers is one.
+    A service's ZIP has tables of other things, some with addresses in them, such as who opened a mail: only what has
+    the shape of a list of readers is one.
     """
     try:
         with zipfile.ZipFile(binary) as archive:
@@ -139,7 +140,7 @@ def _tell(app: App, report: ImportReport, *, done: bool) -> None:
     be = "" if done else "would be "
     app.say(
         f"{report.added} {be}added, {report.updated} {be}updated, {report.unchanged} unchanged, "
-        f"{report.rejected.count} bad, {report.duplicates.count} duplicates, {report.kept_out.count} kept out"
+        f"{report.rejected.total} bad, {report.duplicates.total} duplicates, {report.kept_out.total} kept out"
     )
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.added_in.items()) if count)
     if report.added and set(report.added_in) != {"active"}:
@@ -151,8 +152,8 @@ def _tell(app: App, report: ImportReport, *, done: bool) -> None:
 def _each(app: App, told: Told[InputError] | Told[str], words: str, what: str) -> None:
     for one in told:
         app.note(words.format(one))
-    if told.count > len(told):
-        app.note(f"and {told.count - len(told)} more {what}")
+    if told.total > len(told):
+        app.note(f"and {told.total - len(told)} more {what}")
 
 
 def _as_json(report: ImportReport, files: tuple[str, ...], dry_run: bool) -> dict[str, object]:
@@ -166,10 +167,10 @@ def _as_json(report: ImportReport, files: tuple[str, ...], dry_run: bool) -> dic
         "unchanged": report.unchanged,
         "suppressed": report.suppressed,
         "counts": {
-            "rejected": report.rejected.count,
-            "duplicates": report.duplicates.count,
-            "kept_out": report.kept_out.count,
-            "unused_names": report.unused_names.count,
+            "rejected": report.rejected.total,
+            "duplicates": report.duplicates.total,
+            "kept_out": report.kept_out.total,
+            "unused_names": report.unused_names.total,
         },
         "rejected": [{"file": e.file, "line": e.line, "field": e.field, "message": e.message} for e in report.rejected],
         "duplicates": report.duplicates,
@@ -219,8 +220,8 @@ def export(app: App, out: Path | None, service: str | None, everyone: bool, stat
 
 
 def _export(
-    db: audience.Database,
-    to: io.TextIOBase,
+    db: Database,
+    to: IO[str],
     service: Service | None,
     state: audience.State | None,
     everyone: bool,

@@ -105,7 +105,8 @@ def _options(options: Sequence[Setting], defaults: dict[str, str]) -> Table:
 async def _facts(settings: Settings, names: Sequence[str]) -> list[_Facts]:
     found = []
     for name in names:
-        used = "provider" if name == settings.provider else "failover" if name == settings.failover else ""
+        roles = ("provider", "failover", "letters_provider")
+        used = next((role for role in roles if name == getattr(settings, role)), "")
         provider, trouble = _made(settings, name)
         account = "" if trouble else provider.account
         found.append(_Facts(name, used, trouble, account, provider.limit, provider.pace, provider.proof))

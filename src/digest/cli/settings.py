@@ -21,7 +21,8 @@ def settings(app: App) -> None:
     [resend] in digest.toml and DIGEST_RESEND_KEY in the environment.
     """
     found = app.loaded.explain()
-    for name in filter(None, (app.settings.provider, app.settings.failover)):
+    chosen = (app.settings.provider, app.settings.failover, app.settings.letters_provider)
+    for name in filter(None, dict.fromkeys(chosen)):
         try:
             app.settings.options_for(name)
         except SettingsError as error:

@@ -15,18 +15,14 @@ from digest.issue.collect import STANDS
 from digest.store import Database
 
 _PUBLIC = f"i.sending_at IS NOT NULL AND i.html IS NOT NULL AND {STANDS}"
-_COLUMNS = "i.number, i.subject, i.preheader, i.intro, i.cutoff, i.sending_at, i.content_hash, i.snapshot IS NOT NULL"
+_COLUMNS = "i.number, i.subject, i.preheader, i.intro, i.cutoff, i.sending_at, i.content_hash"
 MOST = 2**31 - 1
 """The largest number an issue may have in an address."""
 
 
 @dataclass(frozen=True)
 class Mailed:
-    """An issue that went out: `cutoff` is the date it carries, `sending_at` when the first copies were handed over.
-
-    `has_snapshot` says whether it can be shown as a page of the site; one from before there were snapshots is shown as
-    the mail it was.
-    """
+    """An issue that went out: `cutoff` is the date it carries, `sending_at` when the first copies were handed over."""
 
     number: int
     subject: str
@@ -35,7 +31,6 @@ class Mailed:
     cutoff: datetime
     sending_at: datetime
     content_hash: str
-    has_snapshot: bool
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,7 @@ def pages_of_tools(db: Database, number: int) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
-def _issue(row: tuple[int, str, str, str, str, str, str, int]) -> Mailed:
-    number, subject, preheader, intro, cutoff, sending_at, content_hash, has_snapshot = row
+def _issue(row: tuple[int, str, str, str, str, str, str]) -> Mailed:
+    number, subject, preheader, intro, cutoff, sending_at, content_hash = row
     moments = times.from_text(cutoff), times.from_text(sending_at)
-    return Mailed(number, subject, preheader, intro, *moments, content_hash, bool(has_snapshot))
+    return Mailed(number, subject, preheader, intro, *moments, content_hash)

@@ -139,9 +139,7 @@ def address_notice(settings: Settings, *, token: str) -> Letter:
         ),
         button="Look at my preferences",
         address=f"{settings.base_url}/p/{token}",
-        after=(
-            "If it was not you, answer this letter and tell us: somebody else has a link out of one of your issues.",
-        ),
+        after=("If it was not you, press the button: there you can keep this address.",),
         why=f"You get this because {name} comes to this address.",
     )
 

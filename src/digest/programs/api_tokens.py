@@ -11,7 +11,9 @@ import hmac
 import json
 import re
 import secrets
+import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
@@ -146,7 +148,8 @@ def read(db: Database, token: str, *, now: datetime) -> ApiToken:
         case "expired":
             raise RefusedTokenError(f"this token ran out at {found.expires_at}; `digest tokens create` makes another")
     if found.last_used_at is None or found.last_used_at <= times.to_text(now - USE_NOTED_EVERY):
-        with writing(db) as connection:
+        # A call that only reads is not refused because somebody else holds the lock for long.
+        with suppress(sqlite3.OperationalError), writing(db) as connection:
             connection.execute("UPDATE api_tokens SET last_used_at = ? WHERE id = ?", (times.to_text(now), found.id))
     return found
 

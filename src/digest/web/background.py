@@ -82,6 +82,7 @@ def tidy(db: Database, state: State) -> None:
     now = state.clock()
     signing_up.expire(db, state.settings, now=now)
     letterbox.delete_old(db, now=now)
+    state.sign_ups.write_down(db, now)
 
 
 def _read_mailbox(db: Database, state: State) -> None:

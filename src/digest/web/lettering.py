@@ -82,7 +82,7 @@ def fitted(text: str, *, width: int, lines: int, largest: int, smallest: int, he
 def _broken(word: str, size: int, width: int) -> Iterator[str]:
     """Break a word that is longer than a line, as late as can be."""
     while _line(word, size).width > width:
-        end = bisect_right(range(1, len(word)), width, key=lambda end: _line(word[:end], size).width)
+        end = bisect_right(range(1, len(word)), width, key=lambda end: math.ceil(_line(word[:end], size).width))
         yield word[: max(1, end)]
         word = word[max(1, end) :]
     yield word

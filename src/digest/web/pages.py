@@ -12,7 +12,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -21,6 +21,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+from starlette.concurrency import run_in_threadpool
 
 from digest import times
 from digest.audience.consents import sign_up_words
@@ -126,7 +127,7 @@ class Pages:
             asked: what of the query the page looks at, where that is not all of it: else anybody could have it
                 rendered and kept once more under every query they think of.
         """
-        key = f"{template} {request.url.path}?{request.url.query if asked is None else asked}"
+        key = _key(request, template, asked)
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None:
@@ -145,6 +146,18 @@ class Pages:
         if matches(request, etag):
             return Response(None, 304, headers)
         return Response(self._with_moment(html, now), 200, headers, "text/html; charset=utf-8")
+
+    async def shown(
+        self, request: Request, template: str, make: Make, *, db: Database, now: datetime, asked: str | None = None
+    ) -> Response:
+        """Answer as `public` does, from a route on the event loop: one that is kept at once, another from a thread.
+
+        A thread for every request costs about 0.3 ms of CPU more, where a kept page takes 0.7 ms.
+        """
+        version = version_of(db, now)
+        kept = self._kept.get(_key(request, template, asked))
+        answer = partial(self.public, request, template, make, version=version, now=now, asked=asked)
+        return answer() if kept is not None and kept[0] == version else await run_in_threadpool(answer)
 
     def _with_moment(self, html: str, now: datetime) -> str:
         if self._moment not in html:
@@ -165,6 +178,10 @@ class Pages:
             f":root{{color-scheme:light dark;{_variables(light)}}}"
             f"@media (prefers-color-scheme:dark){{:root{{{_variables(dark)}}}}}"
         )
+
+
+def _key(request: Request, template: str, asked: str | None) -> str:
+    return f"{template} {request.url.path}?{request.url.query if asked is None else asked}"
 
 
 def _variables(palette: Palette) -> str:

@@ -105,6 +105,7 @@
     async function send() {
       const got = await Promise.race([begin(), wait(PATIENCE)]);
       if (got) put(form, "altcha", (await Promise.race([got.proof, wait(PATIENCE)])) || "");
+      if (ours) await wait(HEAD_START - performance.now());
       if (ours || !got) return plainly();
       try {
         await inPlace(got);

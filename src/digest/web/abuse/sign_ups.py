@@ -22,7 +22,6 @@ from digest.tokens import Signer, TokenError
 from digest.web.abuse.mail_hosts import MailHosts, is_disposable
 from digest.web.abuse.networks import Networks
 from digest.web.abuse.proof import Proof
-from digest.web.abuse.windows import Window
 
 TRAP = "homepage"
 """A field that people do not see. Who fills it in is told that all went well."""
@@ -32,9 +31,6 @@ QUICKEST = timedelta(seconds=2)
 
 OLDEST = timedelta(days=7)
 """A page that stood open for longer, or was stolen from a reader, is shown anew."""
-
-SAME_PAGE = 5
-"""Sign-ups from one showing of the form in a day: of a family perhaps, and not of ten thousand."""
 
 Refused = Literal[
     "trap", "foreign", "invalid", "no moment", "too quick", "network", "disposable", "no mail host", "brake"
@@ -51,7 +47,6 @@ class SignUps:
         self._settings, self._links = settings, links
         self._proof = Proof(key)
         self._networks = Networks(settings.sign_ups_per_network)
-        self._shown = Window(SAME_PAGE, timedelta(days=1))
         self._hosts = MailHosts(resolver)
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
@@ -73,9 +68,7 @@ class SignUps:
             return "no moment"
         if not timedelta() <= now - shown <= OLDEST:
             return "no moment"
-        if now - shown < QUICKEST:
-            return "too quick"
-        return "no moment" if self._shown.take(moment, now) is not None else None
+        return "too quick" if now - shown < QUICKEST else None
 
     def wait_of(self, network: str, *, proven: bool, now: datetime) -> timedelta | None:
         """Let a network sign somebody up; where it has too often, give how long it must wait."""

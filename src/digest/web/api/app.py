@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from fastapi import Depends, FastAPI
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse
 
 from digest.programs.answers import Underway
 from digest.web.api.callers import Pace
@@ -14,7 +14,7 @@ from digest.web.api.schema import describe
 from digest.web.guard import refuse_too_large
 from digest.web.state import State
 
-SUBJECTS = ("catalogue", "subscribers", "suppressions", "issues", "stats")
+SUBJECTS = ("front", "catalogue", "subscribers", "suppressions", "issues", "stats")
 
 
 def create_api(state: State) -> FastAPI:
@@ -36,11 +36,6 @@ def create_api(state: State) -> FastAPI:
         api.include_router(import_module(f"digest.web.api.{subject}").router)
     api.openapi = describe(api)  # type: ignore[method-assign]
     answer_problems(api)
-
-    @api.get("/openapi.json", include_in_schema=False)
-    def openapi() -> Response:
-        return JSONResponse(api.openapi(), headers={"Cache-Control": "public, max-age=300"})
-
     return api
 
 

@@ -6,7 +6,7 @@ import math
 import time
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -75,9 +75,9 @@ def _caller(
     return token
 
 
-def allowed(*scopes: Scope) -> Security:
+def allowed(*scopes: Scope) -> params.Security:
     """Give what a route lists among its dependencies, first of all: a caller with these scopes."""
-    return Security(_caller, scopes=list(scopes))
+    return params.Security(_caller, scopes=list(scopes))
 
 
 def _know_its_query(request: Request) -> None:

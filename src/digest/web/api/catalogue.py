@@ -180,7 +180,7 @@ def list_comparisons(
 ) -> Page[ComparisonListed]:
     """Give comparisons, the newest first; also those whose day has not come."""
     place = place_of(cursor, str, int)
-    found = browsing.comparisons(db, limit=limit + 1, after=place, public=public, now=now)  # type: ignore[arg-type]
+    found = browsing.comparisons(db, limit=limit + 1, after=place, public=public, now=now)
     shown = [
         ComparisonListed(
             slug=each.slug,
@@ -193,7 +193,9 @@ def list_comparisons(
         )
         for each in found
     ]
-    return page_of(request, response, shown, limit, [(each.published_at, each.id) for each in found])
+    return page_of(
+        Page[ComparisonListed], request, response, shown, limit, [(each.published_at, each.id) for each in found]
+    )
 
 
 @router.get(
@@ -292,10 +294,10 @@ def list_tools(
     place = place_of(cursor, int)
     found = browsing.tools(db, limit=limit + 1, after=place[0] if place else 0, category=category)
     shown = [
-        ToolListed(slug=each.slug, name=each.name, tagline=each.tagline, category=each.category, entry=each.entry)  # type: ignore[arg-type]
+        ToolListed(slug=each.slug, name=each.name, tagline=each.tagline, category=each.category, entry=each.entry)
         for each in found
     ]
-    return page_of(request, response, shown, limit, [(each.id,) for each in found])
+    return page_of(Page[ToolListed], request, response, shown, limit, [(each.id,) for each in found])
 
 
 @router.get(

@@ -111,7 +111,7 @@ def list_issues(
     place = place_of(cursor, int)
     found = browsing.issues(db, limit=limit + 1, before=place[0] if place else None, state=state)
     shown = [IssueListed.model_validate(vars(each)) for each in found]
-    return page_of(request, response, shown, limit, [(each.number,) for each in found])
+    return page_of(Page[IssueListed], request, response, shown, limit, [(each.number,) for each in found])
 
 
 @router.get(
@@ -158,7 +158,7 @@ def list_deliveries(
     _listed(db, number)
     found = deliveries.find_deliveries(db, number, limit=limit + 1, after=place[0] if place else 0, state=state)
     shown = [DeliveryShown.model_validate(vars(each)) for each in found]
-    return page_of(request, response, shown, limit, [(each.subscriber,) for each in found])
+    return page_of(Page[DeliveryShown], request, response, shown, limit, [(each.subscriber,) for each in found])
 
 
 def _listed(db: Database, number: int) -> Listed:

@@ -34,6 +34,9 @@ class Page(BaseModel, Generic[T]):
     next: str | None = Field(description="The `cursor` of the page after this one; null where there is none.")
 
 
+P = TypeVar("P", bound=Page[Any])
+
+
 def cursor_of(*place: str | int) -> str:
     """Write down where a page ended."""
     return urlsafe_b64encode(json.dumps(place, ensure_ascii=False, separators=(",", ":")).encode()).decode().rstrip("=")
@@ -65,11 +68,17 @@ def place_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
 
 
 def page_of(
-    request: Request, response: Response, found: Sequence[T], limit: int, ends: Sequence[tuple[str | int, ...]]
-) -> dict[str, Any]:
+    kind: type[P],
+    request: Request,
+    response: Response,
+    found: Sequence[BaseModel],
+    limit: int,
+    ends: Sequence[tuple[str | int, ...]],
+) -> P:
     """Give a page of what was found, one more than `limit` being asked for to know whether there is more.
 
     Args:
+        kind: of what it is a page.
         request: whose address the next page has too.
         response: gets a Link header (RFC 8288) to the next page.
         found: up to one more than `limit`.
@@ -81,4 +90,4 @@ def page_of(
     if next_ is not None:
         query = {**request.query_params, "cursor": next_}
         response.headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'
-    return {"items": list(found[:limit]), "next": next_}
+    return kind(items=list(found[:limit]), next=next_)

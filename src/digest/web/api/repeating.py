@@ -57,6 +57,7 @@ async def _once(
     idempotency_key: Annotated[
         str | None,
         Header(
+            alias="Idempotency-Key",
             min_length=1,
             max_length=KEY_LENGTH,
             pattern=r"^[!-~]+$",

@@ -146,7 +146,7 @@ def _described(api: FastAPI) -> dict[str, Any]:
         ],
     )
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
-    models = {"Problem": Problem, **BODIES}
+    models: dict[str, type[BaseModel]] = {"Problem": Problem, **BODIES}
     for name, model in models.items():
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="validation")
         schemas.update(schema.pop("$defs", {}))
@@ -173,7 +173,8 @@ def _catalogue() -> dict[str, Any]:
 
 def _point_anew(schema: Any) -> None:
     if isinstance(schema, dict):
-        if isinstance(target := schema.get("$ref"), str):
+        # Some parts stand in two places; once is enough.
+        if isinstance(target := schema.get("$ref"), str) and target.startswith("#/$defs/"):
             schema["$ref"] = f"#/components/schemas/Catalogue{target.rpartition('/')[2].title()}"
         for part in schema.values():
             _point_anew(part)

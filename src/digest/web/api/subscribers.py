@@ -36,7 +36,9 @@ Which = Annotated[
         examples=["ada@example.org"],
     ),
 ]
-Email = Annotated[str, Field(min_length=3, max_length=320, examples=["ada@example.org"])]
+Email = Annotated[
+    str, Field(min_length=3, max_length=320, examples=["ada@example.org"], json_schema_extra={"format": "email"})
+]
 EmailFilter = Annotated[
     str | None, Query(min_length=3, max_length=320, description="Only this address, however it is spelled.")
 ]
@@ -136,7 +138,14 @@ def list_subscribers(
     """Give subscribers in the order they came; those who are forgotten are not among them."""
     place = place_of(cursor, int)
     found = browsing.subscribers(db, limit=limit + 1, after=place[0] if place else 0, state=state, email=email)
-    return page_of(request, response, [SubscriberShown.of(each) for each in found], limit, [(e.id,) for e in found])
+    return page_of(
+        Page[SubscriberShown],
+        request,
+        response,
+        [SubscriberShown.of(each) for each in found],
+        limit,
+        [(e.id,) for e in found],
+    )
 
 
 _ADDED = {"model": Added}
@@ -189,7 +198,8 @@ def add_subscriber(
         raise invalid("consent", "it goes with confirmed: true, and confirmed: true goes with it")
     if sent.consent and sent.consent.at > now:
         raise invalid("consent.at", "it is not yet that time")
-    consent = sent.consent and adding.Consent(sent.consent.source, sent.consent.words, sent.consent.at)
+    told = sent.consent
+    consent = adding.Consent(told.source, told.words, told.at) if told else None
 
     def work() -> Answer:
         address = read_address(sent.email)

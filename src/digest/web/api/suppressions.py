@@ -71,7 +71,7 @@ def list_suppressions(
     place = place_of(cursor, str)
     found = browsing.suppressions(db, limit=limit + 1, after=place[0] if place else "", reason=reason, email=email)
     shown = [SuppressionShown.of(each) for each in found]
-    return page_of(request, response, shown, limit, [(each.email,) for each in found])
+    return page_of(Page[SuppressionShown], request, response, shown, limit, [(each.email,) for each in found])
 
 
 @router.post(

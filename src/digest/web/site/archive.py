@@ -51,16 +51,22 @@ def archive(request: Request, our: Our, db: Store, now: Now, number: PageNumber 
 def issue(number: Number, request: Request, our: Our, db: Store, now: Now) -> Response:
     """An issue as a page: its comparisons as they were when it was approved."""
     found = find_mailed(db, number)
-    draft = issues.snapshot_of(db, number) if found.has_snapshot else None
-    if draft is None:
-        return RedirectResponse(f"/issues/{number}/mail", 302, {"Cache-Control": "public, max-age=300"})
 
     def make() -> dict[str, Any]:
+        if (draft := issues.snapshot_of(db, number)) is None:
+            raise _NoPageError
         before, after = beside(db, number)
         shown = compose.shown(draft.placed)
         return {"issue": found, "draft": draft, "shown": shown, "before": before, "after": after}
 
-    return our.pages.public(request, "issue.html", make, version=version_of(db, now), now=now, asked="")
+    try:
+        return our.pages.public(request, "issue.html", make, version=version_of(db, now), now=now, asked="")
+    except _NoPageError:
+        return RedirectResponse(f"/issues/{number}/mail", 302, {"Cache-Control": "public, max-age=300"})
+
+
+class _NoPageError(Exception):
+    """What a page would show was not kept, or cannot be read any more."""
 
 
 @router.api_route("/issues/{number}/", methods=SEEN)

@@ -10,7 +10,6 @@ from fastapi.responses import Response
 from digest.catalogue import finding
 from digest.catalogue.queries import load_tools
 from digest.errors import NotFoundError
-from digest.web.pages import version_of
 from digest.web.reading import SEEN, PageNumber, address, asked, bare, moved, refuse_beyond
 from digest.web.state import Now, Our, Store
 
@@ -26,18 +25,18 @@ def to_categories(request: Request) -> Response:
 
 
 @router.api_route("/category/", methods=SEEN)
-def categories(request: Request, our: Our, db: Store, now: Now) -> Response:
+async def categories(request: Request, our: Our, db: Store, now: Now) -> Response:
     """All categories."""
 
     def make() -> dict[str, Any]:
         return {"categories": finding.categories(db, now=now)}
 
-    return our.pages.public(request, "categories.html", make, version=version_of(db, now), now=now, asked="")
+    return await our.pages.shown(request, "categories.html", make, db=db, now=now, asked="")
 
 
 @router.api_route("/category/{slug}", methods=SEEN)
 @router.api_route("/category/{slug}/", methods=SEEN)
-def category(slug: str, request: Request, our: Our, db: Store, now: Now, number: PageNumber = 1) -> Response:
+async def category(slug: str, request: Request, our: Our, db: Store, now: Now, number: PageNumber = 1) -> Response:
     """One category: its comparisons, and on the first page its tools."""
 
     def make() -> dict[str, Any]:
@@ -52,8 +51,7 @@ def category(slug: str, request: Request, our: Our, db: Store, now: Now, number:
     if request.url.path.endswith("/"):
         return moved(request, address("category", slug))
     try:
-        version = version_of(db, now)
-        return our.pages.public(request, "category.html", make, version=version, now=now, asked=asked(number))
+        return await our.pages.shown(request, "category.html", make, db=db, now=now, asked=asked(number))
     except NotFoundError:
         meant = bare(slug)
         if meant == slug:

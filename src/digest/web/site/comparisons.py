@@ -10,7 +10,6 @@ from fastapi.responses import Response
 from digest.catalogue.finding import comparison_of, find_comparison, newest, related
 from digest.errors import NotFoundError
 from digest.store import Database
-from digest.web.pages import version_of
 from digest.web.reading import SEEN, PageNumber, address, asked, bare, moved, refuse_beyond
 from digest.web.state import Now, Our, Store
 
@@ -24,7 +23,7 @@ def compare(request: Request) -> Response:
 
 
 @router.api_route("/compare/", methods=SEEN)
-def comparisons(request: Request, our: Our, db: Store, now: Now, number: PageNumber = 1) -> Response:
+async def comparisons(request: Request, our: Our, db: Store, now: Now, number: PageNumber = 1) -> Response:
     """All comparisons, the newest first."""
 
     def make() -> dict[str, Any]:
@@ -32,13 +31,12 @@ def comparisons(request: Request, our: Our, db: Store, now: Now, number: PageNum
         refuse_beyond(number, found.last)
         return {"found": found}
 
-    version = version_of(db, now)
-    return our.pages.public(request, "comparisons.html", make, version=version, now=now, asked=asked(number))
+    return await our.pages.shown(request, "comparisons.html", make, db=db, now=now, asked=asked(number))
 
 
 @router.api_route("/compare/{slug}", methods=SEEN)
 @router.api_route("/compare/{slug}/", methods=SEEN)
-def comparison(slug: str, request: Request, our: Our, db: Store, now: Now) -> Response:
+async def comparison(slug: str, request: Request, our: Our, db: Store, now: Now) -> Response:
     """One comparison."""
 
     def make() -> dict[str, Any]:
@@ -53,7 +51,7 @@ def comparison(slug: str, request: Request, our: Our, db: Store, now: Now) -> Re
     if request.url.path.endswith("/"):
         return moved(request, address("compare", slug))
     try:
-        return our.pages.public(request, "compare.html", make, version=version_of(db, now), now=now, asked="")
+        return await our.pages.shown(request, "compare.html", make, db=db, now=now, asked="")
     except NotFoundError:
         if (there := _elsewhere(db, slug, now)) is None:
             raise

@@ -9,7 +9,6 @@ from fastapi.responses import Response
 
 from digest.catalogue.finding import categories, newest
 from digest.issue.archive import mailed
-from digest.web.pages import version_of
 from digest.web.reading import SEEN
 from digest.web.state import Now, Our, Store
 
@@ -19,7 +18,7 @@ SHOWN = 7
 
 
 @router.api_route("/", methods=SEEN)
-def home(request: Request, our: Our, db: Store, now: Now) -> Response:
+async def home(request: Request, our: Our, db: Store, now: Now) -> Response:
     """The front page."""
 
     def make() -> dict[str, Any]:
@@ -29,4 +28,4 @@ def home(request: Request, our: Our, db: Store, now: Now) -> Response:
             "categories": categories(db, now=now),
         }
 
-    return our.pages.public(request, "home.html", make, version=version_of(db, now), now=now, asked="")
+    return await our.pages.shown(request, "home.html", make, db=db, now=now, asked="")

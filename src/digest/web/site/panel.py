@@ -9,7 +9,6 @@ from fastapi.responses import Response
 
 from digest.catalogue import critics
 from digest.errors import NotFoundError
-from digest.web.pages import version_of
 from digest.web.reading import SEEN, PageNumber, address, asked, bare, moved, refuse_beyond
 from digest.web.state import Now, Our, Store
 
@@ -25,18 +24,18 @@ def to_panel(request: Request) -> Response:
 
 
 @router.api_route("/panel", methods=SEEN)
-def panel(request: Request, our: Our, db: Store, now: Now) -> Response:
+async def panel(request: Request, our: Our, db: Store, now: Now) -> Response:
     """All reviewers."""
 
     def make() -> dict[str, Any]:
         return {"panel": critics.panel(db, now=now)}
 
-    return our.pages.public(request, "panel.html", make, version=version_of(db, now), now=now, asked="")
+    return await our.pages.shown(request, "panel.html", make, db=db, now=now, asked="")
 
 
 @router.api_route("/panel/{slug}", methods=SEEN)
 @router.api_route("/panel/{slug}/", methods=SEEN)
-def reviewer(slug: str, request: Request, our: Our, db: Store, now: Now, number: PageNumber = 1) -> Response:
+async def reviewer(slug: str, request: Request, our: Our, db: Store, now: Now, number: PageNumber = 1) -> Response:
     """One reviewer, and what they said of what."""
 
     def make() -> dict[str, Any]:
@@ -49,8 +48,7 @@ def reviewer(slug: str, request: Request, our: Our, db: Store, now: Now, number:
     if request.url.path.endswith("/"):
         return moved(request, address("panel", slug))
     try:
-        version = version_of(db, now)
-        return our.pages.public(request, "reviewer.html", make, version=version, now=now, asked=asked(number))
+        return await our.pages.shown(request, "reviewer.html", make, db=db, now=now, asked=asked(number))
     except NotFoundError:
         meant = bare(slug)
         if meant == slug:

@@ -11,7 +11,6 @@ from fastapi.responses import Response
 
 from digest.catalogue.searching import SHOWN, Found, search
 from digest.errors import InputError
-from digest.web.pages import version_of
 from digest.web.reading import SEEN, moved
 from digest.web.state import Now, Our, Store
 
@@ -27,15 +26,15 @@ def to_search(request: Request) -> Response:
 
 
 @router.api_route("/search", methods=SEEN)
-def find(request: Request, our: Our, db: Store, now: Now, q: str = "") -> Response:
+async def find(request: Request, our: Our, db: Store, now: Now, q: str = "") -> Response:
     """What is found for what was typed; the same page without JavaScript and, a part of it, for htmx."""
     typed = _clean(q)
 
     def make() -> dict[str, Any]:
         return {"typed": typed, "found": search(db, typed, now=now) if typed else Found(), "most": SHOWN}
 
-    version, asked = version_of(db, now), urlencode({"q": typed})
-    return our.pages.public(request, "search.html", make, version=version, now=now, asked=asked)
+    asked = urlencode({"q": typed})
+    return await our.pages.shown(request, "search.html", make, db=db, now=now, asked=asked)
 
 
 def _clean(typed: str) -> str:

@@ -9,7 +9,6 @@ from fastapi.responses import Response
 
 from digest.catalogue.finding import find_tool, of_tools
 from digest.errors import NotFoundError
-from digest.web.pages import version_of
 from digest.web.reading import SEEN, PageNumber, address, asked, bare, moved, refuse_beyond
 from digest.web.state import Now, Our, Store
 
@@ -25,7 +24,7 @@ def tools(request: Request) -> Response:
 
 @router.api_route("/tools/{slug}", methods=SEEN)
 @router.api_route("/tools/{slug}/", methods=SEEN)
-def tool(slug: str, request: Request, our: Our, db: Store, now: Now, number: PageNumber = 1) -> Response:
+async def tool(slug: str, request: Request, our: Our, db: Store, now: Now, number: PageNumber = 1) -> Response:
     """One tool, and where it was compared."""
 
     def make() -> dict[str, Any]:
@@ -37,8 +36,7 @@ def tool(slug: str, request: Request, our: Our, db: Store, now: Now, number: Pag
     if request.url.path.endswith("/"):
         return moved(request, address("tools", slug))
     try:
-        version = version_of(db, now)
-        return our.pages.public(request, "tool.html", make, version=version, now=now, asked=asked(number))
+        return await our.pages.shown(request, "tool.html", make, db=db, now=now, asked=asked(number))
     except NotFoundError:
         meant = bare(slug)
         if meant == slug:

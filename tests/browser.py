@@ -1,4 +1,4 @@
-"""A real browser that shows mails: a picture of one, and what axe says of one."""
+"""A real browser: it takes pictures of mails, runs axe over what it shows, and visits the site as a reader does."""
 
 from __future__ import annotations
 
@@ -64,6 +64,34 @@ class Violation:
         return f"{self.rule} ({self.impact}) at {self.target}\n  {self.html}\n  {self.why}"
 
 
+def violations(page: Page) -> list[Violation]:
+    """Give what axe finds wrong with the page that is shown, and whatever contrast it could not work out by itself.
+
+    The contrast of a lone symbol, such as ✗, it leaves to a person: those are in the settings' colours for ship and
+    skip, which `Settings` refuses below WCAG's contrast.
+    """
+    page.evaluate((machine.NODE_PACKAGES / "axe-core" / "axe.min.js").read_text("utf-8"))
+    found: dict[str, list[dict[str, Any]]] = page.evaluate("axe.run(document)")
+    doubtful = [
+        rule | {"nodes": [node for node in rule["nodes"] if not _is_lone_symbol(node)]}
+        for rule in found["incomplete"]
+        if rule["id"] == "color-contrast"
+    ]
+    return [
+        Violation(rule["id"], node["impact"], " ".join(map(str, node["target"])), node["html"], node["failureSummary"])
+        for rule in (*found["violations"], *doubtful)
+        for node in rule["nodes"]
+    ]
+
+
+GRAVE = ("serious", "critical")
+
+
+def grave(found: list[Violation]) -> list[Violation]:
+    """Give those that keep somebody from reading."""
+    return [violation for violation in found if violation.impact in GRAVE]
+
+
 @contextmanager
 def opened() -> Iterator[Browser]:
     """Give a browser for some tests; skip them, or fail them with CI=true, where there is none."""
@@ -105,30 +133,50 @@ class Browser:
         return Shown(Image.open(io.BytesIO(png)).convert("RGB"), asked)
 
     def audit(self, html: str, *, width: int, scheme: Scheme) -> list[Violation]:
-        """Give what axe finds wrong with a mail, and whatever contrast it could not work out by itself.
+        """Give what axe finds wrong with a mail: see `violations`."""
+        found, _ = self._with_mail(html, width, scheme, True, violations)
+        return found
 
-        The contrast of a lone symbol, such as ✗, it leaves to a person: those are in the settings' colours for ship
-        and skip, which `Settings` refuses below WCAG's contrast.
+    def visit(
+        self,
+        work: Callable[[Page], Found],
+        *,
+        width: int = 1280,
+        scheme: Scheme = "light",
+        javascript: bool = True,
+        timezone: str = "Europe/Berlin",
+        quiet: tuple[str, ...] = (),
+    ) -> Found:
+        """Let `work` use a page of a new, empty profile; it runs in the browser's thread.
+
+        Errors of the console that begin with a text of `quiet` are meant.
+
+        Raises:
+            AssertionError: the page said an error on its console, such as one of the Content-Security-Policy, or broke.
         """
 
-        def run(page: Page) -> dict[str, list[dict[str, Any]]]:
-            page.evaluate((machine.NODE_PACKAGES / "axe-core" / "axe.min.js").read_text("utf-8"))
-            found: dict[str, list[dict[str, Any]]] = page.evaluate("axe.run(document)")
-            return found
-
-        found, _ = self._with_mail(html, width, scheme, True, run)
-        doubtful = [
-            rule | {"nodes": [node for node in rule["nodes"] if not _is_lone_symbol(node)]}
-            for rule in found["incomplete"]
-            if rule["id"] == "color-contrast"
-        ]
-        return [
-            Violation(
-                rule["id"], node["impact"], " ".join(map(str, node["target"])), node["html"], node["failureSummary"]
+        def do() -> Found:
+            context = self._chromium.new_context(
+                viewport={"width": width, "height": 900},
+                color_scheme=scheme,
+                java_script_enabled=javascript,
+                locale="en-GB",
+                timezone_id=timezone,
             )
-            for rule in (*found["violations"], *doubtful)
-            for node in rule["nodes"]
-        ]
+            context.set_default_timeout(15_000)
+            errors: list[str] = []
+            try:
+                page = context.new_page()
+                page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+                page.on("pageerror", lambda error: errors.append(str(error)))
+                found = work(page)
+                unmeant = [error for error in errors if not error.startswith(quiet or ("\0",))]
+                assert not unmeant, unmeant
+                return found
+            finally:
+                context.close()
+
+        return self._thread.submit(do).result(timeout=240)
 
     def _start(self) -> None:
         self._playwright = sync_playwright().start()
