@@ -2,12 +2,12 @@
 
     python bench/import_subscribers.py [--rows 1000000] [--json]
 
-Files of made-up readers are imported with `digest subscribers import --yes`, each into a new store on disk: `own` has the
-columns email, name and state; `again` is the same file once more; `mailchimp` has the 23 columns of a Mailchimp export.
-`own, a tenth` is a tenth of the rows: memory is flat where it is not far under that of all. All times are those of
-the whole process, its start included; memory is its peak. The baseline, in the same run, is sqlite-utils' `insert_all` of
-the same file into a table with the address as its key: it checks no address, no name and no state, and knows nobody who
-left.
+Files of made-up readers are imported with `digest subscribers import --yes`, each into a new store on disk: `own` has
+the columns email, name and state; `again` is the same file once more; `mailchimp` has the 23 columns of a Mailchimp
+export. Memory is flat where it is not far over that of `own, a tenth`, which has a tenth of the rows. All times are those
+of the whole process, its start included; memory is its peak. The baseline, in the same run, is sqlite-utils'
+`insert_all` of the same file into a table with the address as its key: it checks no address, no name and no state, and
+knows nobody who left.
 """
 
 from __future__ import annotations

@@ -181,6 +181,7 @@ def attacked(name: str, wanted: argparse.Namespace) -> dict[str, Any]:
             threads.append(threading.Thread(target=from_outside, args=(port, wanted.connections, requests)))
         serve = [*COMMAND, *wanted.given, "serve", "--port", str(port), "--no-work"]
         with serving(serve, folder, port):
+            _wait_for(site)
             begun = time.perf_counter()
             together(threads)
             took = time.perf_counter() - begun
@@ -197,6 +198,17 @@ def attacked(name: str, wanted: argparse.Namespace) -> dict[str, Any]:
         "outcomes": counts,
         "people": {who.partition("@")[0]: _told(answer, waits.get(who)) for who, answer in people.items()},
     }
+
+
+def _wait_for(site: str) -> None:
+    for _ in range(240):
+        try:
+            httpx.get(f"{site}/sign-up", timeout=60).raise_for_status()
+        except httpx.TransportError:
+            time.sleep(0.5)
+        else:
+            return
+    raise RuntimeError("`digest serve` does not start")
 
 
 def _seconds(created: str, slot: str) -> float:

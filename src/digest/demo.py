@@ -143,6 +143,7 @@ class Demo:
         say("")
         say(f"Look at it:  open {self.folder}/issue/issue.html in a browser")
         say(f"The mailbox: {self.folder}/outbox/ is a Maildir; `mutt -f {self.folder}/outbox` reads it")
+        say(f"The site:    {self.command} --db {self.settings.db} serve, then http://localhost:8000 in a browser")
         say(f"Where it stands:  {self.command} --db {self.settings.db} status")
         say(f"What is in it:    {self.command} --db {self.settings.db} show {number} --text")
         say(f"Start your own:   {self.command} import YOUR-FILES; `{self.command} --help` says how it goes on")

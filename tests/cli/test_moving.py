@@ -58,7 +58,7 @@ def test_it_says_whose_export_it_is_what_is_used_and_what_became_of_the_rows(dig
         "Columns that are not: tags.\n"
         "2 added, 0 updated, 0 unchanged, 1 bad, 0 duplicates, 0 kept out\n"
         "Of those added: 1 active, 1 unsubscribed.\n"
-        "1 addresses are on the list of those that must not be mailed.\n"
+        "Addresses that are now on the list of those that must not be mailed: 1.\n"
     )
     assert "kit.csv:4: email: 'cid' is not an email address" in ran.err
     assert known(digest) == {"ada@example.org": ("active", None), "bea@example.org": ("unsubscribed", "unsubscribed")}
@@ -72,7 +72,7 @@ def test_at_a_terminal_it_says_first_what_would_happen_and_asks(
     at_a_terminal(monkeypatch, answer)
     ran = digest("subscribers", "import", "kit.csv", code=3 if there else 130)
     assert "2 would be added, 0 would be updated, 0 unchanged, 1 bad" in ran.out
-    assert "1 addresses would be on the list" in ran.out
+    assert "Addresses that would be on the list of those that must not be mailed: 1." in ran.out
     assert "Import them so?" in ran.err
     assert ("2 added, 0 updated." in ran.out) == bool(there)
     assert list(known(digest)) == there
@@ -84,7 +84,7 @@ def test_it_does_not_ask_where_it_was_told_not_to(digest: Run, monkeypatch: pyte
     at_a_terminal(monkeypatch, b"")
     ran = digest("subscribers", "import", "kit.csv", option, code=3)
     assert "Import them so?" not in ran.err
-    assert len(known(digest)) == (0 if option == "--dry-run" else 2) if option != "--dry-run" else True
+    assert Path("digest.db").exists() == (option != "--dry-run")
     if option == "--json":
         assert ran.data["service"] == "kit"
         assert ran.data["counts"] == {"rejected": 1, "duplicates": 0, "kept_out": 0, "unused_names": 0}
@@ -170,10 +170,8 @@ def test_a_mailchimp_zip_comes_back_as_it_was(there: Run) -> None:
         "subscribers": 3,
     }
     there("--db", "other.db", "subscribers", "import", "x.zip")
-    assert {
-        one["email"]: (one["state"], one["suppressed"])
-        for one in there("--db", "other.db", "subscribers", "list", "--json").data
-    } == before
+    Path("other.db").replace("digest.db")
+    assert known(there) == before
     wrong = there("subscribers", "export", "--as", "mailchimp", "--everyone", code=2)
     assert "it takes --out FILE.zip" in wrong.err
     assert "--everyone goes with --as" in there("subscribers", "export", "--everyone", code=2).err

@@ -11,8 +11,9 @@ from programs import CONSENT, LOGS, Program, fields, program, walk
 from digest.audience import forgetting, suppression
 from digest.audience.subscribers import add
 from digest.audience.topics import topic_of
+from digest.settings import Settings
 from digest.store import Database
-from serving import Clock, Reader, dump
+from serving import Clock, Reader, dump, served
 
 
 @pytest.fixture
@@ -30,6 +31,15 @@ def test_somebody_is_asked_by_letter_first(sample: Database, site: Program, cloc
     assert sample.conn.execute("SELECT kind, email FROM letters").fetchall() == [("confirm", "Ada@Example.org")]
     assert site.post("subscribers", json={"email": "ada@example.org"}).json()["outcome"] == "waiting"
     assert sample.conn.execute("SELECT count(*) FROM letters").fetchone() == (1,)
+
+
+def test_when_too_many_are_asked_programs_wait_too(sample: Database, settings: Settings, clock: Clock) -> None:
+    slow = settings.model_copy(update={"sign_ups_per_hour": 1, "proof_of_work": False})
+    with served(slow, clock) as reader, program(sample, reader.base_url, clock.now) as site:
+        told = [site.post("subscribers", json={"email": f"reader{number}@example.org"}) for number in range(27)]
+    assert [answer.status_code for answer in told[:20]] == [202] * 20
+    assert (told[-1].status_code, told[-1].headers["retry-after"]) == (429, "3600")
+    assert sample.conn.execute("SELECT count(*) FROM subscribers").fetchone()[0] < 27
 
 
 def test_somebody_who_confirmed_elsewhere_is_in_with_the_consent_they_gave(sample: Database, site: Program) -> None:
@@ -141,6 +151,9 @@ def test_unsubscribing_is_done_once_and_said_as_often_as_asked(sample: Database,
 def test_who_is_forgotten_is_gone_also_from_kept_answers(sample: Database, site: Program) -> None:
     body = {"email": "Ada@example.org", "confirmed": True, "consent": CONSENT}
     site.post("subscribers", json=body, headers={"Idempotency-Key": "one"})
+    site.post(
+        "suppressions", json={"email": "ada@example.org", "reason": "complaint"}, headers={"Idempotency-Key": "x"}
+    )
     answer = site.post("subscribers/ada@example.org/forget", headers={"Idempotency-Key": "two"})
     assert (answer.status_code, answer.content) == (204, b"")
     again = site.post("subscribers/ada@example.org/forget", headers={"Idempotency-Key": "two"})

@@ -200,22 +200,22 @@ def test_forms_take_only_their_own_pages_and_tokens(reader: Reader, her: Ada, fo
 
 
 @pytest.mark.parametrize("form", FORMS[:-1])
-@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
-def test_what_strangers_type_breaks_nothing(reader: Reader, her: Ada, form: str, value: str) -> None:
-    fields = dict.fromkeys(("topics", "weeks", "name", "timezone", "email"), value)
-    answer = reader.submit(f"/p/{her.token}/{form}", fields)
-    assert answer.status_code in (303, 400)
-    page = reader.get(f"/p/{her.token}").text
-    assert "<script>alert" not in answer.text + page
-    assert her.column("email") == "ada@example.com"
-    assert "Music &amp; &lt;b&gt;Sound&lt;/b&gt;" in page
+def test_what_strangers_type_breaks_nothing(reader: Reader, her: Ada, form: str) -> None:
+    for value in HOSTILE.values():
+        fields = dict.fromkeys(("topics", "weeks", "name", "timezone", "email"), value)
+        answer = reader.submit(f"/p/{her.token}/{form}", fields)
+        assert answer.status_code in (303, 400)
+        page = reader.get(f"/p/{her.token}").text
+        assert "<script>alert" not in answer.text + page
+        assert her.column("email") == "ada@example.com"
+        assert "Music &amp; &lt;b&gt;Sound&lt;/b&gt;" in page
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("body", [b"name=%FF", b"name=a%00b", b"\xff", b"x" * 2**20, b"a=1&" * 300])
-def test_what_cannot_be_read_is_refused(reader: Reader, her: Ada, form: str, body: bytes) -> None:
+def test_what_cannot_be_read_is_refused(reader: Reader, her: Ada, form: str) -> None:
     before = dump(her.db)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = reader.post(f"/p/{her.token}/{form}", content=body, headers=headers)
-    assert 400 <= answer.status_code < 500
+    for body in (b"name=%FF", b"name=a%00b", b"\xff", b"x" * 2**20, b"a=1&" * 300):
+        answer = reader.post(f"/p/{her.token}/{form}", content=body, headers=headers)
+        assert 400 <= answer.status_code < 500
     assert dump(her.db) == before

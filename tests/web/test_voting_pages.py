@@ -244,21 +244,21 @@ def test_a_vote_that_is_none_or_on_nothing_is_refused(reader: Reader, her: Ada) 
     assert dump(her.db) == before
 
 
-@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
-def test_what_strangers_type_breaks_nothing(reader: Reader, her: Ada, value: str) -> None:
+def test_what_strangers_type_breaks_nothing(reader: Reader, her: Ada) -> None:
     before = dump(her.db)
-    for fields in ({"value": value}, {"value": value, "back": value}):
-        assert reader.submit("/vote/cursor", fields).status_code == 400
-    answer = reader.get("/vote/cursor", params={"back": value})
-    assert answer.status_code in (200, 414)
-    assert "<script>alert" not in answer.text
+    for value in HOSTILE.values():
+        for fields in ({"value": value}, {"value": value, "back": value}):
+            assert reader.submit("/vote/cursor", fields).status_code == 400
+        answer = reader.get("/vote/cursor", params={"back": value})
+        assert answer.status_code in (200, 414)
+        assert "<script>alert" not in answer.text
     assert dump(her.db) == before
 
 
-@pytest.mark.parametrize("body", [b"value=%FF", b"value=ship%00", b"\xff", b"x" * 2**20])
-def test_what_cannot_be_read_is_refused(reader: Reader, her: Ada, body: bytes) -> None:
+def test_what_cannot_be_read_is_refused(reader: Reader, her: Ada) -> None:
     before = dump(her.db)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    for address in ("/vote/cursor", f"/v/{her.token}/cursor/ship"):
-        assert 400 <= reader.post(address, content=body, headers=headers).status_code < 500
+    for body in (b"value=%FF", b"value=ship%00", b"\xff", b"x" * 2**20):
+        for address in ("/vote/cursor", f"/v/{her.token}/cursor/ship"):
+            assert 400 <= reader.post(address, content=body, headers=headers).status_code < 500
     assert dump(her.db) == before

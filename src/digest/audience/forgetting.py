@@ -93,7 +93,9 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
         # Asked for by other readers who wanted to move to this address, or kept as an answer to a program.
         connection.execute("DELETE FROM address_changes WHERE email_key = ?", (key,))
         connection.execute("DELETE FROM letters WHERE email_key = ?", (key,))
-        connection.execute("DELETE FROM answers WHERE instr(body, CAST(? AS BLOB))", (email,))
+        # A program may have been answered with either spelling.
+        for spelling in (email, key):
+            connection.execute("DELETE FROM answers WHERE instr(body, CAST(? AS BLOB))", (spelling,))
         _unname_votes(connection, subscriber)
     return True
 

@@ -33,7 +33,7 @@ def put_document(db: Database, document: Any, *, now: datetime, zone: ZoneInfo, 
         InputError: the first thing that is wrong, with its `pointer`; in `more` what else is. Nothing is changed.
     """
     source = Source(_BODY, "", has_lines=False)
-    return _put(db, valid(lambda: records_of(document, source), _BODY), now=now, zone=zone, dry_run=dry_run)
+    return _put(db, valid(lambda: _counted(records_of(document, source)), _BODY), now=now, zone=zone, dry_run=dry_run)
 
 
 def put_comparison(db: Database, slug: str, body: Mapping[str, Any], *, now: datetime, zone: ZoneInfo) -> FileReport:
@@ -50,7 +50,7 @@ def put_comparison(db: Database, slug: str, body: Mapping[str, Any], *, now: dat
     Raises:
         InputError: as `put_document`.
     """
-    return _put(db, valid(lambda: _records(slug, body), _BODY), now=now, zone=zone, dry_run=False)
+    return _put(db, valid(lambda: _counted(_records(slug, body)), _BODY), now=now, zone=zone, dry_run=False)
 
 
 def _records(slug: str, body: Mapping[str, Any]) -> Iterator[Record]:
@@ -68,11 +68,19 @@ def _records(slug: str, body: Mapping[str, Any]) -> Iterator[Record]:
     yield Record("comparison", comparison | {"slug": slug}, source, "")
 
 
+def _counted(records: Iterator[Record]) -> Iterator[Record]:
+    """Give the records on, and stop at one too many before any of them is looked at."""
+    count = 0
+    for record in records:
+        within = record.data.get("reviews")
+        count += 1 + (len(within) if isinstance(within, list) else 0)
+        if count > RECORDS:
+            raise InputError(f"it has more than the {RECORDS} records a call may have; send it in parts", file=_BODY)
+        yield record
+
+
 def _put(db: Database, records: list[Record], *, now: datetime, zone: ZoneInfo, dry_run: bool) -> FileReport:
     report = FileReport(_BODY)
-    count = sum(1 + len(record.data.get("reviews", ())) for record in records)
-    if count > RECORDS:
-        raise InputError(f"it has {count} records; send at most {RECORDS} in one call", file=_BODY)
     try:
         with writing(db) as connection:
             FileImport(connection, report, now, zone, lambda things: None).apply(records)

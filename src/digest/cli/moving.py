@@ -146,7 +146,7 @@ def _tell(app: App, report: ImportReport, *, done: bool) -> None:
     if report.added and set(report.added_in) != {"active"}:
         app.say(f"Of those {be}added: {states}.")
     if report.suppressed:
-        app.say(f"{report.suppressed} addresses {be or 'are '}on the list of those that must not be mailed.")
+        app.say(f"Addresses that {be or 'are now '}on the list of those that must not be mailed: {report.suppressed}.")
 
 
 def _each(app: App, told: Told[InputError] | Told[str], words: str, what: str) -> None:

@@ -24,7 +24,7 @@ from digest.store import file_of, open_store, store_key
 from digest.tokens import TokenError
 from digest.web import site
 from digest.web.abuse.sign_ups import SignUps
-from digest.web.guard import Guard, refuse_too_large
+from digest.web.guard import Guard, refuse_too_large, security_headers
 from digest.web.lost import lost_at
 from digest.web.pages import Pages
 from digest.web.state import State
@@ -91,6 +91,9 @@ async def _error_page(request: Request, error: Exception) -> Response:
     if status == HTTPStatus.NOT_FOUND:
         context["lost"] = await run_in_threadpool(lost_at, state, request.url.path)
     headers = dict(getattr(error, "headers", None) or {})
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        # It is answered outside of the guard.
+        headers |= security_headers(state.settings)
     return state.pages.page(request, "error.html", context, now=state.clock(), status=status, headers=headers)
 
 

@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from starlette.concurrency import run_in_threadpool
 
 from digest import times
 from digest.catalogue.records import whole_number
@@ -74,7 +75,11 @@ async def read_json(request: Request) -> dict[str, Any]:
     charset = re.fullmatch(r'\s*charset\s*=\s*"?([\w-]+)"?\s*', parameters)
     if kind.strip().lower() != "application/json" or (charset and charset[1].lower() not in ("utf-8", "utf8")):
         raise ProblemError("wrong-media-type", "the body must be application/json in UTF-8")
-    content = await request.body()
+    # Some megabytes take a moment, in which others are answered.
+    return await run_in_threadpool(_parsed, await request.body())
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(
             content.decode("utf-8"),
