@@ -4,8 +4,8 @@
 
 Files of made-up readers are imported with `digest subscribers import --yes`, each into a new store on disk: `own` has
 the columns email, name and state; `again` is the same file once more; `mailchimp` has the 23 columns of a Mailchimp
-export. Memory is flat where it is not far over that of `own, a tenth`, which has a tenth of the rows. All times are those
-of the whole process, its start included; memory is its peak. The baseline, in the same run, is sqlite-utils'
+export. Memory is flat where it is not far over that of `own, a tenth`, which has a tenth of the rows. All times are
+those of the whole process, its start included; memory is its peak. The baseline, in the same run, is sqlite-utils'
 `insert_all` of the same file into a table with the address as its key: it checks no address, no name and no state, and
 knows nobody who left.
 """
@@ -27,17 +27,32 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FIRST = "Ada Bea Cid Dee Eve Fay Gus Hal Ida Jon Kim Lea Mia Noa Ole Pia José Łukasz Zoë".split()
-LAST = "Lovelace Byron Hopper Turing Noether Curie Franklin Ride Hamilton Johnson".split()
+FIRST = (
+    *("Ada", "Bea", "Cid", "Dee", "Eve", "Fay", "Gus", "Hal", "Ida", "Jon", "Kim", "Lea", "Mia", "Noa", "Ole", "Pia"),
+    *("José", "Łukasz", "Zoë"),
+)
+LAST = ("Lovelace", "Byron", "Hopper", "Turing", "Noether", "Curie", "Franklin", "Ride", "Hamilton", "Johnson")
 MAILCHIMP = (
-    "Email Address,First Name,Last Name,Company,Position,ZIP Code,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,CONFIRM_IP,"
-    "LATITUDE,LONGITUDE,GMTOFF,DSTOFF,TIMEZONE,CC,REGION,LAST_CHANGED,LEID,EUID,NOTES,TAGS"
-).split(",")
+    *("Email Address", "First Name", "Last Name", "Company", "Position", "ZIP Code", "MEMBER_RATING", "OPTIN_TIME"),
+    *(
+        "OPTIN_IP",
+        "CONFIRM_TIME",
+        "CONFIRM_IP",
+        "LATITUDE",
+        "LONGITUDE",
+        "GMTOFF",
+        "DSTOFF",
+        "TIMEZONE",
+        "CC",
+        "REGION",
+    ),
+    *("LAST_CHANGED", "LEID", "EUID", "NOTES", "TAGS"),
+)
 
 
 @dataclass(frozen=True)
 class Took:
-    """What one import took; `waited_s` is the longest that another writer of the store had to wait, where it was asked."""
+    """What one import took; `waited_s` is the longest that another writer of the store had to wait."""
 
     name: str
     rows: int

@@ -451,6 +451,17 @@ def test_a_dead_process_left_it_in_the_middle(post: Round) -> None:
     assert len(taker.accepted) == 1
 
 
+def test_one_who_died_over_finding_out_keeps_nobody_waiting(post: Round) -> None:
+    post.post()
+    taker = Taker([lose()], proof=REPLAYED)
+    post.deliver(post.hire(taker))
+    post.later(LOOK_S)
+    letterbox.claim_doubtful(post.db, provider="outbox", account="here", worker=99, now=post.clock.now())
+    post.later(1)
+    assert post.deliver(post.hire(taker), 3)["sent"] == 1
+    assert len(taker.accepted) == 1
+
+
 def test_what_the_postman_himself_dropped_on_the_floor_he_picks_up(post: Round) -> None:
     """Such as where the store could not be written to just then."""
     post.post()

@@ -144,19 +144,18 @@ def claim(db: Database, *, provider: str, account: str, worker: int, now: dateti
     return None
 
 
-def claim_doubtful(
-    db: Database, *, provider: str, account: str, worker: int, now: datetime, until: datetime
-) -> Posted | None:
-    """Take up an uncertain letter that went to a provider, to find out about it; nobody else does `until` then."""
+def claim_doubtful(db: Database, *, provider: str, account: str, worker: int, now: datetime) -> Posted | None:
+    """Take an uncertain letter in hand that went to a provider, to find out about it; None where none is due.
+
+    It counts as claimed meanwhile, since the same moment as before: whoever dies over it leaves it to be adopted.
+    """
     with writing(db) as connection:
         while (id_ := _next(connection, "uncertain", now, provider, account)) is not None:
             if (why := _unwanted(connection, id_)) is not None:
                 # Whether it went out or not, it is not needed any more.
                 _drop(connection, id_, why, now)
                 continue
-            connection.execute(
-                "UPDATE letters SET worker = ?, not_before = ? WHERE id = ?", (worker, times.to_text(until), id_)
-            )
+            connection.execute("UPDATE letters SET state = 'claimed', worker = ? WHERE id = ?", (worker, id_))
             return _read(connection, id_)
     return None
 

@@ -51,8 +51,6 @@ PATIENCE_S = 30.0
 """What comes within so long is waited for; the rest is left to a later round."""
 LOOK_S, LOOK_AGAIN_S = 5.0, 300.0
 """So long after a line broke it is looked whether the letter went out; and after a look that failed."""
-IN_HAND_S = 600.0
-"""So long the one who looks has a letter for itself: longer than any provider takes to say."""
 ELSEWHERE_S = 3600.0
 """So often it is looked at letters that went where the settings do not lead any more."""
 
@@ -327,17 +325,16 @@ class Postman:
         for lane in self.lanes:
             if lane.provider is None or lane.is_shut(self.clock()):
                 continue
-            now = self.clock()
+            taker, worker, now = lane.provider, self.worker.number, self.clock()
             letter = letterbox.claim_doubtful(
-                self.db,
-                provider=lane.provider.name,
-                account=lane.provider.account,
-                worker=self.worker.number,
-                now=now,
-                until=now + times.seconds(IN_HAND_S),
+                self.db, provider=taker.name, account=taker.account, worker=worker, now=now
             )
             if letter is not None:
-                await self._find_out(lane, letter)
+                self._in_hand.add(letter.id)
+                try:
+                    await self._find_out(lane, letter)
+                finally:
+                    self._in_hand.discard(letter.id)
                 return True
         return False
 
