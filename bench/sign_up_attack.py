@@ -103,7 +103,7 @@ def attempts(attack: Callable[[int, str], Attempt], count: int, moment: str) -> 
         yield {"method": "POST", "path": "/sign-up", "headers": headers, "body": urlencode(fields)}
 
 
-def from_outside(port: int, connections: int, requests: Iterator[dict[str, Any]]) -> None:
+def from_outside(port: int, connections: int, requests: list[dict[str, Any]]) -> None:
     """Send requests from a process of its own."""
     command = [sys.executable, str(HERE / "load.py"), "127.0.0.1", str(port), str(connections), "600"]
     lines = "\n".join(json.dumps(request) for request in requests)
@@ -170,20 +170,27 @@ def attacked(name: str, wanted: argparse.Namespace) -> dict[str, Any]:
 
         attack = ATTACKS[name]
         quick = wanted.attempts if attack is None else wanted.attempts // 6 if attack is mixed else 0
-        threads = [
+        requests = list(attempts(attack, wanted.attempts - quick, moment)) if attack is not None else []
+
+        def part(number: int) -> list[threading.Thread]:
+            """Give the first half of the attempts, or the second."""
+            half = slice(1, len(requests) // 2) if number == 0 else slice(max(1, len(requests) // 2), None)
+            found = [threading.Thread(target=too_quick, args=(site, quick // 2, wanted.connections))] if quick else []
+            if requests:
+                given = [requests[0], *requests[half]]
+                found.append(threading.Thread(target=from_outside, args=(port, wanted.connections, given)))
+            return found
+
+        persons = [
             threading.Thread(target=person, args=("plain@example.org", "203.0.113.1"), kwargs={"javascript": False}),
             threading.Thread(target=person, args=("script@example.org", "203.0.113.2"), kwargs={"javascript": True}),
         ]
-        if quick:
-            threads.append(threading.Thread(target=too_quick, args=(site, quick, wanted.connections)))
-        if attack is not None:
-            requests = attempts(attack, wanted.attempts - quick, moment)
-            threads.append(threading.Thread(target=from_outside, args=(port, wanted.connections, requests)))
         serve = [*COMMAND, *wanted.given, "serve", "--port", str(port), "--no-work"]
         with serving(serve, folder, port):
             _wait_for(site)
             begun = time.perf_counter()
-            together(threads)
+            together(part(0))
+            together([*part(1), *persons])
             took = time.perf_counter() - begun
         with closing(open_store(folder / "digest.db")) as db:
             rows = db.conn.execute("SELECT email, created_at, slot FROM letters WHERE kind = 'confirm'").fetchall()

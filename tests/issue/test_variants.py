@@ -16,7 +16,7 @@ from digest.issue import editing, issues, snapshot
 from digest.issue.by_topics import laid_out_for
 from digest.issue.compose import LEAD_ALONE
 from digest.issue.fit import LIMIT, weight
-from digest.issue.model import Draft
+from digest.issue.model import Draft, Form
 from digest.issue.render import render
 from digest.issue.snapshot import Snapshot
 from digest.issue.variant_records import Variant, check_variants, content_of, cuts_of, in_envelope, put
@@ -171,7 +171,8 @@ def test_the_first_is_shown_in_full_and_the_next_in_brief(kept: Snapshot) -> Non
 
 
 def test_a_variant_that_would_weigh_too_much_is_made_smaller(kept: Snapshot) -> None:
-    heavy = replace(kept, wanted=("full",) * len(kept.wanted))
+    full: Form = "full"
+    heavy = replace(kept, wanted=(full,) * len(kept.wanted))
     cut = cut_for(kept.draft, [CODING, "running-models", "writing-and-research"], off_topic="lead")
     assert weight(render(compose(heavy, cut), SETTINGS)) > LIMIT
     fitted = render_cut(heavy, cut, SETTINGS)

@@ -68,6 +68,14 @@ DAMAGES = [
         "UPDATE deliveries SET batch = 99 WHERE subscriber = 1",
         "1 deliveries of issue 1 name a batch that is not theirs",
     ),
+    (
+        "UPDATE deliveries SET variant = 1 WHERE subscriber = 4",
+        "1 deliveries of issue 1 are of another variant than their batch",
+    ),
+    (
+        "UPDATE deliveries SET variant = 7 WHERE subscriber IN (1, 9)",
+        "2 deliveries of issue 1 are of a variant that there is not",
+    ),
     ("UPDATE deliveries SET batch = 1 WHERE subscriber = 9", "1 deliveries of issue 1 name a batch that is not theirs"),
 ]
 

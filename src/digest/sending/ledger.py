@@ -10,18 +10,14 @@ Every function is one short write transaction.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import sqlite3
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
 from hashlib import blake2b
-from itertools import accumulate
 from typing import Literal
-from uuid import UUID
 
 import orjson
 
@@ -30,6 +26,7 @@ from digest.errors import StateError
 from digest.issue import variant_records
 from digest.issue.variants import NO_MAIL, WHOLE
 from digest.providers.interface import Answer
+from digest.sending.message_ids import read_ids, write_ids
 from digest.sending.topics import MAILED, NO_TOPICS, OFF_TOPIC, Plan, UnplannedError, as_text, report_on, sets_in_use
 from digest.store import Database, writing
 
@@ -60,7 +57,6 @@ _OPEN = " WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ? AND state
 # Between the readers of one variant stand those of others. A thousand copies of one of 40, claimed and recorded by the
 # range of subscribers, take 14 ms, and by the index 6; where all readers are of one, 1 and 2.
 _BY_VARIANT = " INDEXED BY deliveries_variant"
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WHOLE = 0
 """The number, no subscriber's, under which the id of a whole call is kept."""
 _BUT = " AND subscriber NOT IN (SELECT value FROM json_each(?))"
@@ -461,36 +457,8 @@ def _resolve(
     # Apart from the state, because a reason that stays empty costs as much again when it is written.
     connection.execute(f"UPDATE deliveries{within} SET state = ?{still}", (most, *mine))  # noqa: S608
     if message_ids:
-        known = _read_ids(found[0]) | dict(message_ids)
-        connection.execute("UPDATE batches SET message_ids = ? WHERE number = ?", (_write_ids(known), batch.number))
-
-
-def _write_ids(ids: Mapping[int, str]) -> bytes:
-    """Write (subscriber, id) small: the steps from one subscriber to the next, mostly 1, compressed; then the ids.
-
-    UUIDs, which no compression makes smaller than their 16 bytes, are written as such: two batches fit on a page then.
-    """
-    subscribers = sorted(ids)
-    steps = [after - before for before, after in zip([0, *subscribers], subscribers, strict=False)]
-    texts = [ids[subscriber] for subscriber in subscribers]
-    head = zlib.compress(orjson.dumps(steps))
-    if all(map(_UUID.fullmatch, texts)):
-        kind, body = b"U", bytes.fromhex("".join(texts).replace("-", ""))
-    else:
-        kind, body = b"T", zlib.compress(orjson.dumps(texts))
-    return kind + len(head).to_bytes(4, "big") + head + body
-
-
-def _read_ids(written: bytes | None) -> dict[int, str]:
-    if not written:
-        return {}
-    start = 5 + int.from_bytes(written[1:5], "big")
-    steps, body = orjson.loads(zlib.decompress(written[5:start])), written[start:]
-    if written[:1] == b"U":
-        texts = [str(UUID(bytes=body[at : at + 16])) for at in range(0, len(body), 16)]
-    else:
-        texts = orjson.loads(zlib.decompress(body))
-    return dict(zip(accumulate(steps), texts, strict=True))
+        known = read_ids(found[0]) | dict(message_ids)
+        connection.execute("UPDATE batches SET message_ids = ? WHERE number = ?", (write_ids(known), batch.number))
 
 
 def message_id(db: Database, issue: int, subscriber: int) -> str | None:
@@ -500,7 +468,7 @@ def message_id(db: Database, issue: int, subscriber: int) -> str | None:
         " WHERE d.issue = ? AND d.subscriber = ? AND d.state = 2",
         (issue, subscriber),
     ).fetchone()
-    ids = _read_ids(row[0]) if row else {}
+    ids = read_ids(row[0]) if row else {}
     return ids.get(subscriber) or ids.get(_WHOLE)
 
 

@@ -48,7 +48,7 @@ from digest.audience.topics import topics_in
 from digest.errors import StateError
 from digest.issue import editing, issues
 from digest.issue.variant_records import check_variants, content_of, cuts_of
-from digest.issue.variants import topics_of
+from digest.issue.variants import render_cut, topics_of
 from digest.providers import connect
 from digest.providers.interface import Answer, Pace, TryAgainError
 from digest.sending import beginning, ledger, topics
@@ -209,7 +209,7 @@ def test_of_what_an_older_digest_approved_there_are_no_variants() -> None:
 def test_topics_that_are_chosen_while_variants_are_rendered_count(monkeypatch: pytest.MonkeyPatch) -> None:
     db = store_with(3)
     choose(db, {1: [CODING]})
-    render_cut, rendered = topics.render_cut, []
+    rendered: list[Any] = []
 
     def slowly(*given: Any) -> Any:
         if not rendered:
@@ -217,7 +217,7 @@ def test_topics_that_are_chosen_while_variants_are_rendered_count(monkeypatch: p
         rendered.append(given[1].topics)
         return render_cut(*given)
 
-    monkeypatch.setattr(topics, "render_cut", slowly)
+    monkeypatch.setattr("digest.sending.topics.render_cut", slowly)
     beginning.begin(db, SETTINGS, 1, now=NOW)
     assert variants(db) == {1: 1, 2: 2, 3: 0}
     assert sorted(rendered) == [(CODING,), (VOICE,)], "none twice"
@@ -226,7 +226,7 @@ def test_topics_that_are_chosen_while_variants_are_rendered_count(monkeypatch: p
 def test_an_issue_that_is_approved_anew_while_variants_are_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     db = store_with(2)
     choose(db, {1: [CODING]})
-    render_cut, rendered = topics.render_cut, []
+    rendered: list[Any] = []
 
     def slowly(*given: Any) -> Any:
         if not rendered:
@@ -235,7 +235,7 @@ def test_an_issue_that_is_approved_anew_while_variants_are_rendered(monkeypatch:
         rendered.append(1)
         return render_cut(*given)
 
-    monkeypatch.setattr(topics, "render_cut", slowly)
+    monkeypatch.setattr("digest.sending.topics.render_cut", slowly)
     beginning.begin(db, SETTINGS, 1, now=NOW)
     assert content_of(db, 1, 1).subject == content_of(db, 1, 0).subject == "Another"
     assert len(rendered) == 2
@@ -477,8 +477,13 @@ def test_six_hundred_readers_of_twelve_sets_find_their_own_in_the_outbox(
     pairs = list(combinations([CODING, AGENTS, VOICE, "running-models", "image-and-video"], 2))
     sets = [*(list(pair) for pair in pairs), ["gardening"], [CODING]]
     choose(db, {reader: sets[reader % 13 - 1] for reader in range(1, 601) if reader % 13})
-    render_cut, rendered = topics.render_cut, []
-    monkeypatch.setattr(topics, "render_cut", lambda *given: rendered.append(given) or render_cut(*given))
+    rendered: list[Any] = []
+
+    def counted(*given: Any) -> Any:
+        rendered.append(given)
+        return render_cut(*given)
+
+    monkeypatch.setattr("digest.sending.topics.render_cut", counted)
     box = connect("outbox", {"folder": folder, "connections": 3})
     engine = Engine(db, SETTINGS.model_copy(update={"batch_size": 50}), [box], SIGNERS, Hand(set(), 1))
     assert asyncio.run(engine.send(1))["accepted"] == 600
