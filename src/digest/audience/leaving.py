@@ -130,7 +130,7 @@ def give_reason(db: Database, subscriber: int, *, reason: str, words: str = "") 
 
 
 _BARRED = {
-    "hard bounce": "your address refused our mail for good; once it takes mail again, sign up anew or write to us",
-    "complaint": "your mail program told us that you do not want our mail; to have it all the same, sign up anew",
+    "hard bounce": "your address refused our mail for good; once it takes mail again, write to us",
+    "complaint": "your mail program told us that you do not want our mail; to have it all the same, write to us",
     "forgotten": "we have forgotten the reader of this link, as we were asked to; please sign up anew",
 }
