@@ -33,7 +33,16 @@ def ada(db: Database, settings: Settings) -> int:
             "INSERT INTO issues (number, state, subject, preheader, intro, cutoff, created_at, updated_at)"
             " VALUES (7, 'draft', '', '', '', '', '', '')"
         )
-        connection.execute("INSERT INTO deliveries (issue, subscriber) VALUES (7, ?)", (id_,))
+        connection.execute(
+            "INSERT INTO batches (number, issue, provider, account, idempotency_key, worker, state, first, last, size,"
+            " claimed_at, trouble) VALUES (1, 7, 'smtp', '', 'k', 1, 'settled', ?1, ?1, 1, '', ?2)",
+            (id_, f"550 5.1.1 <{EMAIL.title()}>: User unknown"),
+        )
+        connection.execute("UPDATE issues SET trouble = ?", (f"550 <{KEY}>: User unknown; it is paused",))
+        connection.execute(
+            "INSERT INTO deliveries (issue, subscriber, state, batch, reason) VALUES (7, ?, 3, 1, ?)",
+            (id_, f"550 5.1.1 <{EMAIL}>: User unknown"),
+        )
         connection.executemany(
             "INSERT INTO tools (slug, name, name_key, created_at, updated_at) VALUES (?1, ?1, ?1, '', '')",
             [("claude-code",), ("cursor",)],
@@ -84,7 +93,12 @@ def test_nothing_of_it_is_left_in_the_file_either(db: Database, ada: int) -> Non
 
 def test_numbers_stay(db: Database, ada: int) -> None:
     forget(db, ada, now=NOW)
-    assert db.execute("SELECT issue, subscriber FROM deliveries").fetchall() == [(7, ada)]
+    assert db.execute("SELECT issue, subscriber, state, reason FROM deliveries").fetchall() == [
+        (7, ada, 3, "forgotten")
+    ]
+    assert db.execute("SELECT trouble FROM batches").fetchall() == [
+        ("550 5.1.1 <a forgotten address>: User unknown",)
+    ]
     assert db.execute("SELECT kind, detail FROM events ORDER BY id").fetchall() == [
         ("clicked", None), ("unsubscribed", None),
     ]  # fmt: skip

@@ -480,6 +480,7 @@ def test_the_status_in_json_has_one_shape(drafted: Run) -> None:
                 "comparisons": 2,
                 "audience": 0,
                 **counts,
+                "topics": None,
             }
         ],
     }

@@ -8,6 +8,7 @@ addresses that they guess; nothing that recognises an address can keep them from
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import sqlite3
 from collections.abc import Callable, Collection
@@ -22,6 +23,10 @@ KEY = "marks"
 
 PREFIX = "forgotten:"
 """What the key of a forgotten address begins with; no address has a colon before an @ without quotation marks."""
+
+
+_OF_ISSUES = "issue IN (SELECT number FROM issues) AND subscriber = ?"
+"""The copies of one reader, found by their key."""
 
 
 def mark_of(db: Database, key: str, *, now: datetime) -> str:
@@ -57,11 +62,10 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
     """Erase what is kept about a reader, and leave a mark so that no import brings the address back.
 
     The row stays for the ledger's sake, and says nothing; deliveries and votes stay as numbers. What was mailed already
-    cannot be called back, and backups keep what they have until they are thrown away. Gives whether anything was
-    erased: of one who is not there, or is forgotten already, there is nothing.
+    cannot be called back, and backups keep what they have until they are thrown away. The store's log keeps it until
+    it is emptied: see `store.empty_log`. Gives whether anything was erased: of one who is not there, or is forgotten
+    already, there is nothing.
     """
-    # What is erased is overwritten in the file, not only given free (https://sqlite.org/pragma.html#pragma_secure_delete).
-    db.conn.execute("PRAGMA secure_delete = ON").fetchall()
     with writing(db) as connection:
         row = connection.execute("SELECT email, email_key FROM subscribers WHERE id = ?", (subscriber,)).fetchone()
         if row is None or row[1].startswith(PREFIX):
@@ -87,7 +91,10 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
             "DELETE FROM address_changes WHERE subscriber = ?",
             "UPDATE consents SET source = 'forgotten', words = NULL, ip = NULL, agent = NULL WHERE subscriber = ?",
             "UPDATE departures SET words = NULL WHERE subscriber = ?",
-            "UPDATE events SET detail = NULL WHERE subscriber = ?",
+            # By their keys, which begin with the issue: others wait while millions of rows are read through.
+            f"UPDATE events SET detail = NULL WHERE {_OF_ISSUES}",
+            # What the provider said of a rejected copy names the address, as a rule; why one was skipped never does.
+            f"UPDATE deliveries SET reason = 'forgotten' WHERE {_OF_ISSUES} AND state = 3 AND reason IS NOT NULL",
         ):
             connection.execute(erase, (subscriber,))
         # Asked for by other readers who wanted to move to this address, or kept as an answer to a program.
@@ -96,6 +103,7 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
         # A program may have been answered with either spelling.
         for spelling in (email, key):
             connection.execute("DELETE FROM answers WHERE instr(body, CAST(? AS BLOB))", (spelling,))
+        _unname_troubles(connection, email, key)
         _unname_votes(connection, subscriber)
     return True
 
@@ -125,9 +133,23 @@ def _give_free(connection: sqlite3.Connection, mark: str) -> None:
     )
 
 
+def _unname_troubles(connection: sqlite3.Connection, email: str, key: str) -> None:
+    """Take an address out of what providers said of whole batches and issues."""
+    # The domain as it goes over the wire, too, with the local part as the reader spells it: it differs by case alone.
+    name = re.compile("|".join(re.escape(spelling) for spelling in sorted({email, key})), re.IGNORECASE)
+    for table in ("batches", "issues"):
+        found = connection.execute(f"SELECT number, trouble FROM {table} WHERE trouble LIKE '%@%'").fetchall()  # noqa: S608 (ours)
+        connection.executemany(
+            f"UPDATE {table} SET trouble = ? WHERE number = ?",  # noqa: S608 (ours)
+            [(name.sub("a forgotten address", trouble), number) for number, trouble in found if name.search(trouble)],
+        )
+
+
 def _unname_votes(connection: sqlite3.Connection, subscriber: int) -> None:
     """Keep a reader's votes as numbers: each gets a voter's name of its own, so that not even they belong together."""
-    tools = connection.execute("SELECT tool FROM votes WHERE voter = ?", (f"copy:{subscriber}",)).fetchall()
+    tools = connection.execute(
+        "SELECT tool FROM votes WHERE tool IN (SELECT id FROM tools) AND voter = ?", (f"copy:{subscriber}",)
+    ).fetchall()
     connection.executemany(
         "UPDATE votes SET voter = ? WHERE tool = ? AND voter = ?",
         [(PREFIX + secrets.token_hex(16), tool, f"copy:{subscriber}") for (tool,) in tools],
