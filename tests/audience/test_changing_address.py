@@ -7,7 +7,7 @@ import pytest
 from sqlite_utils import Database
 
 from conftest import NOW
-from digest.audience import forgetting, subscribers
+from digest.audience import forgetting, letterbox, subscribers
 from digest.audience.changing_address import A_DAY, ask, call_off, confirm, find_change
 from digest.audience.leaving import leave
 from digest.errors import InputError, NotFoundError, StateError
@@ -45,6 +45,12 @@ def test_asking_changes_nothing_but_writes_to_both(db: Database, ada: int) -> No
     assert address_of(db, ada)[0] == OLD
     assert letters(db) == [(NEW, number)]
     assert letters(db, "notice") == [(OLD, None)]
+
+
+def test_the_old_address_is_told_before_the_new_one_is_asked(db: Database, ada: int) -> None:
+    change(db, ada)
+    claimed = [letterbox.claim(db, provider="p", account="a", worker=1, now=NOW) for _ in range(2)]
+    assert [letter.kind for letter in claimed if letter] == ["notice", "address"]
 
 
 def test_confirming_moves_the_reader(db: Database, ada: int) -> None:

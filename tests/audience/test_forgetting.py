@@ -96,9 +96,7 @@ def test_numbers_stay(db: Database, ada: int) -> None:
     assert db.execute("SELECT issue, subscriber, state, reason FROM deliveries").fetchall() == [
         (7, ada, 3, "forgotten")
     ]
-    assert db.execute("SELECT trouble FROM batches").fetchall() == [
-        ("550 5.1.1 <a forgotten address>: User unknown",)
-    ]
+    assert db.execute("SELECT trouble FROM batches").fetchall() == [("550 5.1.1 <a forgotten address>: User unknown",)]
     assert db.execute("SELECT kind, detail FROM events ORDER BY id").fetchall() == [
         ("clicked", None), ("unsubscribed", None),
     ]  # fmt: skip

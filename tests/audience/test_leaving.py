@@ -7,8 +7,12 @@ from sqlite_utils import Database
 
 from conftest import NOW
 from digest.audience import forgetting, subscribers
+from digest.audience.addresses import read_address
+from digest.audience.consents import Witness
 from digest.audience.leaving import WHY, come_back, give_reason, leave
+from digest.audience.signing_up import Wish, ask, confirm
 from digest.errors import InputError, StateError
+from digest.settings import Settings
 from digest.store import writing
 
 
@@ -53,6 +57,17 @@ def test_leaving_twice_is_leaving_once(db: Database) -> None:
     before = list(db.conn.iterdump())
     assert not leave(db, id_, way="one-click", now=NOW + timedelta(hours=1))
     assert list(db.conn.iterdump()) == before
+
+
+def test_a_confirmation_letter_from_before_brings_nobody_back(db: Database, settings: Settings) -> None:
+    witness = Witness("the page")
+    ask(db, settings, Wish(read_address("ada@example.com")), witness, now=NOW)
+    id_ = subscriber(db)  # an editor was quicker
+    assert leave(db, id_, way="page", now=NOW)
+    assert confirm(db, settings, id_, witness, now=NOW) == "gone"
+    assert state(db, id_) == ("unsubscribed", "unsubscribed")
+    ask(db, settings, Wish(read_address("ada@example.com")), witness, now=NOW + timedelta(hours=1))
+    assert confirm(db, settings, id_, witness, now=NOW + timedelta(hours=1)) == "confirmed"
 
 
 def test_nobody_leaves_who_is_not_there(db: Database) -> None:

@@ -126,6 +126,12 @@ def test_all_that_is_kept_is_told(db: Database, ada: int, settings: Settings) ->
         " VALUES (7, 'draft', 'Seven', '', '', '', '', '')"
     )
     db.execute("INSERT INTO deliveries (issue, subscriber) VALUES (7, ?)", [ada])
+    db.execute("INSERT INTO api_tokens (id, name, hash, scopes, created_at) VALUES (1, 'shop', x'00', '[]', '')")
+    db.execute(
+        "INSERT INTO answers (token, key, fingerprint, status, body, made_at) VALUES (1, 'k', x'00', 201, ?, 'today')",
+        [b'{"email": "ada@example.com"}'],
+    )
+    db.execute("UPDATE letters SET trouble = 'it said no', tries = 2 WHERE kind = 'notice'")
     leave(db, ada, way="page", issue=7, now=NOW)
     kept = kept_about(db, ada)
     assert kept["subscription"]["email"] == "ada@example.com"
@@ -135,11 +141,31 @@ def test_all_that_is_kept_is_told(db: Database, ada: int, settings: Settings) ->
     assert kept["consents"][0]["ip"] == "192.0.2.7"
     assert [row["way"] for row in kept["departures"]] == ["page"]
     assert [row["email"] for row in kept["address_changes_asked_for"]] == ["new@example.com"]
-    assert [row["kind"] for row in kept["letters"]] == ["address", "notice"]
+    assert [row["kind"] for row in kept["letters"]] == ["notice", "address"]
+    assert [(row["trouble"], row["tries"]) for row in kept["letters"]] == [("it said no", 2), (None, 0)]
+    assert kept["answers_to_programs"] == [{"program": "shop", "made_at": "today"}]
     assert [(row["issue"], row["subject"], row["state"]) for row in kept["issues"]] == [(7, "Seven", "queued")]
     assert [row["kind"] for row in kept["events"]] == ["unsubscribed"]
     assert [(row["tool"], row["verdict"]) for row in kept["votes"]] == [("suno", "skip")]
     json.dumps(kept)
+
+
+def test_what_is_kept_is_found_without_reading_every_delivery(db: Database, ada: int) -> None:
+    """Millions of rows are of other readers: each large table is looked into by a key."""
+    read: list[str] = []
+    db.conn.set_trace_callback(read.append)
+    kept_about(db, ada)
+    forgetting.forget(db, ada, now=NOW)
+    db.conn.set_trace_callback(None)
+    plans = [
+        row[3]
+        for sql in read
+        if sql.startswith(("SELECT", "UPDATE"))
+        for row in db.conn.execute(f"EXPLAIN QUERY PLAN {sql}")
+    ]
+    large = [plan for plan in plans if plan.split()[1] in ("d", "v", "events", "deliveries", "votes")]
+    assert large
+    assert [plan for plan in large if not plan.startswith("SEARCH")] == []
 
 
 def test_every_table_that_knows_a_reader_is_told_of(db: Database, ada: int) -> None:

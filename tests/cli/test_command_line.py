@@ -627,7 +627,7 @@ def test_a_list_is_a_table_that_leaves_nothing_of_an_address_out(digest: Run) ->
     digest("subscribers", "add", long, "--name", "Ada of the very long name that goes on and on and on for ever")
     digest("subscribers", "add", "bea@example.org")
     with closing(open_store(Path("digest.db"))) as db:
-        db.conn.execute("INSERT INTO suppressions VALUES ('bea@example.org', 'hard bounce', '')")
+        db.conn.execute("INSERT INTO suppressions (email_key, reason, created_at) VALUES ('bea@example.org', 'hard bounce', '')")
     ran = digest("subscribers", "list")
     assert long in "".join(line.split("  ")[0].strip() for line in ran.out.splitlines())
     assert max(len(line) for line in ran.out.splitlines()) <= 80
@@ -642,7 +642,7 @@ def test_the_store_in_words(digest: Run) -> None:
     assert digest("db", "migrate").out == "Made the store digest.db.\n"
     assert digest("db", "migrate").out == "digest.db is up to date.\n"
     assert digest("db", "check").out == "digest.db is sound.\n"
-    assert digest("db", "backup", "copy.db").out == "Backed up to copy.db (0.1 MB), opened and checked.\n"
+    assert digest("db", "backup", "copy.db").out == "Backed up to copy.db (0.3 MB), opened and checked.\n"
     assert digest("--db", "copy.db", "db", "check").out == "copy.db is sound.\n"
 
 

@@ -24,7 +24,7 @@ from sqlite_utils import Database
 
 from conftest import NOW
 from digest import times
-from digest.audience import letterbox, signing_up, subscribers
+from digest.audience import forgetting, letterbox, signing_up, subscribers
 from digest.audience.addresses import read_address
 from digest.sending.copies import Signers
 from digest.settings import Settings
@@ -84,6 +84,18 @@ def test_what_is_over_is_ended(db: Database, settings: Settings, clock: Clock, m
     with served(settings, clock, work=True):
         wait_for(lambda: not db["letters"].count)
     assert asked == [NOW]
+
+
+def test_the_log_of_the_store_keeps_nobody_who_was_forgotten(
+    db: Database, settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = subscribers.add(db, "lovelace@example.com", now=NOW)[0].id
+    forgetting.forget(db, ada, now=NOW)
+    files = [settings.db, settings.db.with_name(f"{settings.db.name}-wal")]
+    assert any(b"lovelace" in file.read_bytes() for file in files)
+    monkeypatch.setattr(background, "TIDY_EVERY_S", 0.1)
+    with served(settings, clock, work=True):
+        wait_for(lambda: not any(b"lovelace" in file.read_bytes() for file in files))
 
 
 def test_what_goes_wrong_in_one_stops_neither_the_others_nor_the_server(

@@ -12,6 +12,7 @@ from conftest import NOW
 from digest import times
 from digest.audience import forgetting
 from digest.settings import Settings
+from digest.web.site import voting
 from digest.web.site.voting import A_TOOL, AN_HOUR
 from serving import Clock, Reader, dump, served
 
@@ -160,6 +161,25 @@ def test_nor_by_going_from_tool_to_tool(reader: Reader, db: Database) -> None:
         reader.cookies.clear()
         codes.append(reader.submit(f"/vote/tool-{number}", {"value": "ship"}).status_code)
     assert codes == [303] * AN_HOUR + [429]
+
+
+def test_names_of_tools_that_are_none_are_not_remembered_for_ever(reader: Reader, db: Database) -> None:
+    paces = voting._Paces()
+    for number in range(AN_HOUR + 1_000):
+        paces.take("192.0.2.7", f"nothing-{number}", NOW)
+    assert len(paces.tool._done) == AN_HOUR
+
+
+def test_one_browser_does_not_change_its_mind_all_day(
+    reader: Reader, her: Ada, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    monkeypatch.setattr(voting, "VOTES", 5)
+    said = [reader.submit("/vote/cursor", {"value": value}) for value in ("ship", "skip") * 3]
+    assert [answer.status_code for answer in said] == [303] * 5 + [429]
+    assert int(said[-1].headers["retry-after"]) <= 3600
+    assert reader.submit(f"/v/{her.token}/cursor/ship").status_code == 429
+    clock.move_on(hours=1)
+    assert reader.submit(f"/v/{her.token}/cursor/ship").status_code == 303
 
 
 @pytest.mark.parametrize(

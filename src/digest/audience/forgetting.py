@@ -94,7 +94,7 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
             # By their keys, which begin with the issue: others wait while millions of rows are read through.
             f"UPDATE events SET detail = NULL WHERE {_OF_ISSUES}",
             # What the provider said of a rejected copy names the address, as a rule; why one was skipped never does.
-            f"UPDATE deliveries SET reason = 'forgotten' WHERE {_OF_ISSUES} AND state = 3 AND reason IS NOT NULL",
+            f"UPDATE deliveries SET reason = 'forgotten' WHERE {_OF_ISSUES} AND state <> 5 AND reason IS NOT NULL",
         ):
             connection.execute(erase, (subscriber,))
         # Asked for by other readers who wanted to move to this address, or kept as an answer to a program.
@@ -136,7 +136,8 @@ def _give_free(connection: sqlite3.Connection, mark: str) -> None:
 def _unname_troubles(connection: sqlite3.Connection, email: str, key: str) -> None:
     """Take an address out of what providers said of whole batches and issues."""
     # The domain as it goes over the wire, too, with the local part as the reader spells it: it differs by case alone.
-    name = re.compile("|".join(re.escape(spelling) for spelling in sorted({email, key})), re.IGNORECASE)
+    spellings = "|".join(re.escape(spelling) for spelling in sorted({email, key}))
+    name = re.compile(rf"(?<![\w.+-])(?:{spellings})", re.IGNORECASE)
     for table in ("batches", "issues"):
         found = connection.execute(f"SELECT number, trouble FROM {table} WHERE trouble LIKE '%@%'").fetchall()  # noqa: S608 (ours)
         connection.executemany(

@@ -61,8 +61,11 @@ def leave(
         ).fetchone()
         if row is None or row[2] == "unsubscribed":
             return False
-        email, key, _, suppressed = row
+        email, key, state, suppressed = row
         unsubscribe(db, subscriber, key, now=now)
+        if state == "active":
+            # Leaving counts until they ask again: no older confirmation letter brings them back.
+            connection.execute("DELETE FROM wishes WHERE subscriber = ?", (subscriber,))
         connection.execute(
             "INSERT INTO departures (subscriber, issue, way, left_at) VALUES (?, ?, ?, ?)",
             (subscriber, issue or None, way, stamp),

@@ -184,27 +184,39 @@ def kept_about(db: Database, subscriber: int) -> dict[str, Any]:
             letter | {"detail": json.loads(letter["detail"])}
             for letter in _rows(
                 db,
-                "SELECT kind, email, state, provider, message_id, detail, created_at, settled_at"
-                " FROM letters WHERE subscriber = ? ORDER BY id",
+                "SELECT kind, email, state, provider, message_id, detail, trouble, tries, created_at, claimed_at,"
+                " settled_at FROM letters WHERE subscriber = ? ORDER BY id",
                 subscriber,
             )
         ],
+        # From the issues on, here and below: a delivery is found by both at once, and not by its reader alone.
         "issues": _rows(
             db,
-            "SELECT d.issue, i.subject, CASE d.state WHEN 0 THEN 'queued' WHEN 1 THEN 'on its way'"
+            "SELECT d.issue, coalesce(v.subject, i.subject) AS subject, CASE d.state WHEN 0 THEN 'queued' WHEN 1 THEN 'on its way'"
             " WHEN 2 THEN 'sent' WHEN 3 THEN 'refused' WHEN 4 THEN 'uncertain' ELSE 'not sent' END AS state, d.reason,"
             " b.provider, b.claimed_at AS at"
-            " FROM deliveries d JOIN issues i ON i.number = d.issue LEFT JOIN batches b ON b.number = d.batch"
+            " FROM issues i CROSS JOIN deliveries d ON d.issue = i.number LEFT JOIN batches b ON b.number = d.batch"
+            " LEFT JOIN variants v ON v.issue = d.issue AND v.variant = d.variant"
             " WHERE d.subscriber = ? ORDER BY d.issue",
             subscriber,
         ),
         "events": _rows(
-            db, "SELECT issue, kind, detail, happened_at FROM events WHERE subscriber = ? ORDER BY id", subscriber
+            db,
+            "SELECT issue, kind, detail, happened_at FROM events"
+            " WHERE issue IN (SELECT number FROM issues) AND subscriber = ? ORDER BY id",
+            subscriber,
         ),
         "votes": _rows(
             db,
-            "SELECT t.slug AS tool, t.name, v.verdict, v.voted_at FROM votes v JOIN tools t ON t.id = v.tool"
+            "SELECT t.slug AS tool, t.name, v.verdict, v.voted_at FROM tools t CROSS JOIN votes v ON v.tool = t.id"
             " WHERE v.voter = 'copy:' || ? ORDER BY v.voted_at",
+            subscriber,
+        ),
+        "answers_to_programs": _rows(
+            db,
+            "SELECT t.name AS program, a.made_at FROM subscribers s CROSS JOIN answers a JOIN api_tokens t ON t.id = a.token"
+            " WHERE s.id = ? AND (instr(a.body, CAST(s.email AS BLOB)) OR instr(a.body, CAST(s.email_key AS BLOB)))"
+            " ORDER BY a.made_at",
             subscriber,
         ),
     }

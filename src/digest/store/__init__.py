@@ -4,7 +4,7 @@ from sqlite_utils import Database
 
 from digest.store.backup import back_up
 from digest.store.check import check_store
-from digest.store.connection import beside, explain, file_of, open_store
+from digest.store.connection import beside, empty_log, explain, file_of, open_store
 from digest.store.keys import store_key
 from digest.store.migrations import migrate, pending
 from digest.store.transactions import writing
@@ -14,6 +14,7 @@ __all__ = [
     "back_up",
     "beside",
     "check_store",
+    "empty_log",
     "explain",
     "file_of",
     "migrate",

@@ -67,6 +67,9 @@ def _connect(path: Path | str, *, any_thread: bool = False) -> sqlite3.Connectio
         # FULL, so that a claimed batch is on the disk before the network is touched.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -16000")
+        # What is erased or changed is overwritten in the file, not only given free; Debian's SQLite does it unasked, others
+        # do not (https://sqlite.org/pragma.html#pragma_secure_delete).
+        connection.execute("PRAGMA secure_delete = ON")
     except BaseException:
         connection.close()
         raise
@@ -85,6 +88,19 @@ def beside(file: str, *, any_thread: bool = False) -> Database:
     It is for the thread that opened it; with `any_thread`, for one after the other.
     """
     return Database(_connect(file, any_thread=any_thread), strict=True)
+
+
+def empty_log(db: Database) -> bool:
+    """Bring what was written lately from the write-ahead log into the file, and cut the log to nothing.
+
+    The log keeps what was erased since until it is written over (https://sqlite.org/wal.html), which may be never. Gives
+    whether it was done: it is not waited for longer than a second, in which others cannot write.
+    """
+    db.conn.execute("PRAGMA busy_timeout = 1000")
+    try:
+        return bool(db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+    finally:
+        db.conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from digest import times
 from digest.errors import DigestError, InputError, NotFoundError, StateError
@@ -81,7 +82,13 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now,
     app.mount("/api/v1", create_api(state))
     for kind in (HTTPException, RequestValidationError, DigestError, sqlite3.Error, Exception):
         app.add_exception_handler(kind, _error_page)
+    app.add_exception_handler(ClientDisconnect, _nobody)
     return app
+
+
+async def _nobody(request: Request, error: Exception) -> Response:
+    """Answer one who went away in the middle of a form: no trouble of ours, and nothing for the log."""
+    return Response(status_code=400)
 
 
 async def _error_page(request: Request, error: Exception) -> Response:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from digest.audience import letterbox, signing_up
 from digest.sending.postman import Postman
 from digest.sending.workers import Worker
-from digest.store import Database
+from digest.store import Database, empty_log
 from digest.web.state import State
 
 LETTERS_EVERY_S = 1.0
@@ -78,11 +78,12 @@ def _tasks(state: State, worker: Worker, stopping: threading.Event) -> list[Task
 
 
 def tidy(db: Database, state: State) -> None:
-    """End what is over: sign-ups nobody confirmed, letters of long ago."""
+    """End what is over: sign-ups nobody confirmed, letters of long ago, what the store's log has of those erased."""
     now = state.clock()
     signing_up.expire(db, state.settings, now=now)
     letterbox.delete_old(db, now=now)
     state.sign_ups.write_down(db, now)
+    empty_log(db)
 
 
 def _read_mailbox(db: Database, state: State) -> None:

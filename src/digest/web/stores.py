@@ -8,6 +8,11 @@ from pathlib import Path
 from digest.store import Database, beside
 
 
+MOST_IDLE = 40
+"""Connections kept for the next requests: as many as threads work at once. A crowd's others are closed when it has gone:
+each holds two or three files open, and up to 16 MB of cache."""
+
+
 class Stores:
     """Lends connections to a store that is known to be sound."""
 
@@ -26,7 +31,10 @@ class Stores:
         """Take one back; a request that broke off in a transaction leaves nothing behind."""
         if db.conn.in_transaction:
             db.conn.execute("ROLLBACK")
-        self._idle.append(db)
+        if len(self._idle) < MOST_IDLE:
+            self._idle.append(db)
+        else:
+            db.close()
 
     def close(self) -> None:
         """Close those that are idle."""

@@ -35,6 +35,9 @@ A_TOOL, AN_HOUR = 20, 60
 """Browsers that vote for the first time, from one network in an hour: on one tool, and all together. A class may vote;
 a script that throws its cookie away is stopped."""
 
+VOTES = 600
+"""Votes that one network may give, change and take back in an hour. Each has every page made anew that is kept."""
+
 _BACK = re.compile(r"/(compare|tools)/[A-Za-z0-9._~%-]{1,200}")
 WITHDRAWN = "none"
 
@@ -44,15 +47,45 @@ WITHDRAWN = "none"
 
 @dataclass(frozen=True)
 class _Paces:
-    """How many new voters the networks brought in the last hour; kept in memory, and by nobody else."""
+    """How many votes and new voters the networks brought in the last hour; kept in memory, and by nobody else."""
 
     tool: Window = field(default_factory=lambda: Window(A_TOOL, timedelta(hours=1)))
     all: Window = field(default_factory=lambda: Window(AN_HOUR, timedelta(hours=1)))
+    votes: Window = field(default_factory=lambda: Window(VOTES, timedelta(hours=1)))
 
-    def take(self, host: str, tool: str, now: datetime) -> timedelta | None:
+    def take(self, network: str, tool: str, now: datetime) -> timedelta | None:
         """Let a network bring one more; where it may not, give how long it must wait."""
-        network = networks_of(host)[0][0]
-        return self.tool.take(f"{network} {tool}", now) or self.all.take(network, now)
+        # All together first: who is stopped there makes us remember no more names of tools, which may be of no tool.
+        return self.all.take(network, now) or self.tool.take(f"{network} {tool}", now)
+
+
+def _network(request: Request) -> str:
+    return networks_of(request.client.host if request.client else "")[0][0]
+
+
+def _paces(request: Request) -> _Paces:
+    paces: _Paces | None = getattr(request.app.state, "paces_of_votes", None)
+    if paces is None:
+        paces = request.app.state.paces_of_votes = _Paces()
+    return paces
+
+
+def _refuse(wait: timedelta | None) -> None:
+    if wait is not None:
+        raise HTTPException(
+            429,
+            "many have voted from your network in the last hour; please come back a little later",
+            {"Retry-After": str(math.ceil(wait.total_seconds()))},
+        )
+
+
+async def _calmly(request: Request, now: Now) -> None:
+    """Let a network vote once more, whoever it is there.
+
+    Raises:
+        HTTPException: 429, it voted very often.
+    """
+    _refuse(_paces(request).votes.take(_network(request), now))
 
 
 def _known(request: Request, our: State) -> str | None:
@@ -80,17 +113,7 @@ async def _voter(tool: str, request: Request, our: Our, now: Now) -> _Voter:
     """
     if (name := _known(request, our)) is not None:
         return _Voter(name)
-    paces: _Paces | None = getattr(request.app.state, "new_voters", None)
-    if paces is None:
-        paces = request.app.state.new_voters = _Paces()
-    wait = paces.take(request.client.host if request.client else "", tool[:200], now)
-    if wait is not None:
-        seconds = math.ceil(wait.total_seconds())
-        raise HTTPException(
-            429,
-            "many have voted from your network in the last hour; please come back a little later",
-            {"Retry-After": str(seconds)},
-        )
+    _refuse(_paces(request).take(_network(request), tool[:200], now))
     first, second = secrets.randbits(32), secrets.randbits(32)
     return _Voter(f"browser:{first:08x}{second:08x}", our.signers.links.sign("voter", first, second))
 
@@ -111,7 +134,7 @@ def look(tool: str, request: Request, our: Our, db: Store, now: Now, back: str =
     return our.pages.page(request, "vote.html" if to_htmx else "vote-page.html", context, now=now)
 
 
-@router.post("/vote/{tool}", dependencies=[Depends(from_here)])
+@router.post("/vote/{tool}", dependencies=[Depends(from_here), Depends(_calmly)])
 def vote(
     tool: str,
     form: Posted,
@@ -161,23 +184,25 @@ def look_from_copy(
     return our.pages.page(request, "vote-copy.html", context, now=now)
 
 
-@router.post("/v/{token}/{tool}/{verdict}", dependencies=[Depends(from_here)])
+@router.post("/v/{token}/{tool}/{verdict}", dependencies=[Depends(from_here), Depends(_calmly)])
 def vote_from_copy(
     link: Own, tool: str, verdict: str, form: Posted, request: Request, our: Our, db: Store, now: Now
 ) -> Response:
     """Vote as the reader of a copy."""
+    reader = _reader(link.subscriber)
     try:
-        find_preferences(db, link.subscriber, now=now)
+        with writing(db):
+            # In here, so that nobody is forgotten in between and votes all the same.
+            find_preferences(db, link.subscriber, now=now)
+            if verdict == WITHDRAWN:
+                voting.withdraw(db, tool, reader, now=now)
+            else:
+                voting.vote(db, tool, reader, voting.read_verdict(verdict), now=now)
+                responses.note(db, "voted", issue=link.issue, subscriber=link.subscriber, detail=tool, now=now)
     except NotFoundError:
+        # Of the reader, or of the tool: then the ballot says so.
         ballot = voting.ballot(db, tool, None, now=now)
         return our.pages.page(request, "gone.html", {"ballot": ballot}, now=now)
-    reader = _reader(link.subscriber)
-    with writing(db):
-        if verdict == WITHDRAWN:
-            voting.withdraw(db, tool, reader, now=now)
-        else:
-            voting.vote(db, tool, reader, voting.read_verdict(verdict), now=now)
-            responses.note(db, "voted", issue=link.issue, subscriber=link.subscriber, detail=tool, now=now)
     return then(f"/v/{link.token}/{quote(tool, safe='')}")
 
 
