@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -275,6 +276,19 @@ class Settings(BaseSettings):
         if not isinstance(given, list | tuple):
             raise ValueError("write it like https://blog.example.com, https://www.example.org")
         return tuple(_origin(str(origin)) for origin in given)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: str) -> str:
+        """Take what uvicorn understands, which would take any other word for a name that nobody has."""
+        for proxy in value.split(",") if value.strip() not in ("", "*") else ():
+            try:
+                ip_network(proxy.strip())
+            except ValueError as error:
+                raise ValueError(
+                    f"{proxy.strip()!r} is no network address; write it like 127.0.0.1, 10.0.0.0/8, or * for anybody"
+                ) from error
+        return value.strip()
 
     @field_validator("unsubscribe_imap")
     @classmethod

@@ -15,6 +15,7 @@ from conftest import NOW, memory_store
 from digest.audience import subscribers
 from digest.audience.addresses import read_address
 from digest.audience.subscribers import REASONS, Reason, Subscriber, add, count_audience, find_subscribers, remove
+from digest.audience.suppression import lift
 from digest.errors import InputError, NotFoundError, StateError
 from digest.store import Database, writing
 
@@ -120,6 +121,16 @@ def test_one_who_unsubscribed_comes_back_only_when_they_asked(db: Database, now:
     assert changed
     assert (subscriber.state, subscriber.suppressed, subscriber.name) == ("active", None, "Ada")
     assert counts(db) == (1, 0, 0, 0)
+
+
+def test_who_left_stays_out_also_when_the_address_is_off_the_list(db: Database, now: datetime) -> None:
+    add(db, "ada@example.org", now=now)
+    remove(db, "ada@example.org", now=now)
+    lift(db, "ada@example.org", now=now)
+    with pytest.raises(StateError, match="--resubscribe"):
+        add(db, "ada@example.org", now=now)
+    assert only(db).state == "unsubscribed"
+    assert add(db, "ada@example.org", now=now, resubscribe=True)[0].state == "active"
 
 
 @pytest.mark.parametrize("reason", [reason for reason in REASONS if reason != "unsubscribed"])

@@ -87,8 +87,8 @@ def ask(db: Database, subscriber: int, text: str, *, letters_a_day: int, now: da
             "INSERT INTO address_changes (subscriber, email, email_key, asked_at) VALUES (?, ?, ?, ?) RETURNING id",
             (subscriber, address.email, address.key, times.to_text(now)),
         ).fetchone()[0]
-        # The notice first, since letters go out in the order they come: who has a stolen link, and confirms at once, does
-        # not get ahead of it. Once the reader has the new address, it is not mailed any more.
+        # The notice first, since letters go out in the order they come: once the reader has the new address it is not
+        # mailed any more, and who has a stolen link, and confirms at once, must not get ahead of it.
         letterbox.post(db, "notice", Address(email, key), subscriber=subscriber, now=now)
         if _may_be_asked(connection, address.key, since, letters_a_day):
             letterbox.post(db, "address", address, subscriber=subscriber, now=now, detail={"change": change})

@@ -192,7 +192,8 @@ def kept_about(db: Database, subscriber: int) -> dict[str, Any]:
         # From the issues on, here and below: a delivery is found by both at once, and not by its reader alone.
         "issues": _rows(
             db,
-            "SELECT d.issue, coalesce(v.subject, i.subject) AS subject, CASE d.state WHEN 0 THEN 'queued' WHEN 1 THEN 'on its way'"
+            "SELECT d.issue, coalesce(v.subject, i.subject) AS subject,"
+            " CASE d.state WHEN 0 THEN 'queued' WHEN 1 THEN 'on its way'"
             " WHEN 2 THEN 'sent' WHEN 3 THEN 'refused' WHEN 4 THEN 'uncertain' ELSE 'not sent' END AS state, d.reason,"
             " b.provider, b.claimed_at AS at"
             " FROM issues i CROSS JOIN deliveries d ON d.issue = i.number LEFT JOIN batches b ON b.number = d.batch"
@@ -214,7 +215,8 @@ def kept_about(db: Database, subscriber: int) -> dict[str, Any]:
         ),
         "answers_to_programs": _rows(
             db,
-            "SELECT t.name AS program, a.made_at FROM subscribers s CROSS JOIN answers a JOIN api_tokens t ON t.id = a.token"
+            "SELECT t.name AS program, a.made_at"
+            " FROM subscribers s CROSS JOIN answers a JOIN api_tokens t ON t.id = a.token"
             " WHERE s.id = ? AND (instr(a.body, CAST(s.email AS BLOB)) OR instr(a.body, CAST(s.email_key AS BLOB)))"
             " ORDER BY a.made_at",
             subscriber,

@@ -78,7 +78,8 @@ def add(
     stamp = times.to_text(now)
     with writing(db) as connection:
         known = _by_key(db, address)
-        suppressed = _suppression(db, address)
+        # One who left has left, also where somebody took the address off the list since.
+        suppressed = _suppression(db, address) or ("unsubscribed" if known and known.state == "unsubscribed" else None)
         if is_forgotten(db, address.key):
             raise StateError(f"{email} asked to be forgotten; only its owner can sign up anew, by the form of the site")
         if suppressed and not (resubscribe and suppressed == "unsubscribed"):

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
+from types import FrameType
+from urllib.parse import urlsplit
+
 import click
 
-from digest.cli.app import App, Command, with_app
+from digest.cli.app import INTERRUPTED, App, Command, with_app
+from digest.errors import SettingsError
+
+_LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 @click.command(cls=Command)
@@ -21,17 +30,71 @@ def serve(app: App, host: str, port: int, work: bool) -> None:
 
     from digest.web.app import create_app
 
+    class Server(uvicorn.Server):
+        """Stops without a word of its own; the second signal stops at once, as that of `digest send` does."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if self.should_exit:
+                # Uvicorn would print two traces. What was in hand is settled as that of any process that died.
+                os._exit(INTERRUPTED)
+            super().handle_exit(sig, frame)
+
     settings = app.settings
-    made = create_app(settings, work=work)
-    app.note(f"serving {settings.base_url} on http://{host}:{port}; Ctrl-C stops it")
-    uvicorn.run(
-        made,
-        host=host,
-        port=port,
-        log_level="info" if app.verbose else "warning",
-        access_log=app.verbose,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.trusted_proxies,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
+    with _listening(host, port) as listening:
+        is_new = not settings.db.exists()
+        made = create_app(settings, work=work)
+        if is_new:
+            app.note(f"made {settings.db}, which was not there; it is empty, `digest import` fills it")
+        port = listening.getsockname()[1]
+        app.note(f"serving {settings.base_url} on {_address(host, port)}; Ctrl-C stops it")
+        if settings.host in _LOCAL and (urlsplit(settings.base_url).port or 80) != port:
+            here = _address(settings.host, port)
+            app.note(f"links in mails lead to {settings.base_url}; --set base_url={here} has them lead here")
+        config = uvicorn.Config(
+            made,
+            log_level="info" if app.verbose else "warning",
+            access_log=app.verbose,
+            proxy_headers=True,
+            forwarded_allow_ips=settings.trusted_proxies,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+        try:
+            Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:
+            app.note("stopped")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Listen, before anything is said or done.
+
+    Raises:
+        SettingsError: nobody can listen there, and what to do about it.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise SettingsError(f"--host {host} is no address of this machine; 127.0.0.1 is, and 0.0.0.0 is all") from error
+    # Of this protocol by name: asyncio turns Nagle's algorithm off for no other, and each answer would take 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        match error.errno:
+            case errno.EADDRINUSE:
+                why = f"port {port} of {host} is taken; stop what listens there, or give another --port"
+            case errno.EADDRNOTAVAIL:
+                why = f"--host {host} is no address of this machine; 127.0.0.1 is, and 0.0.0.0 is all"
+            case errno.EACCES | errno.EPERM:
+                why = f"port {port} is not yours to take; give a --port above 1023, and put a proxy before it"
+            case _:
+                why = f"nothing can listen on port {port} of {host}: {error.strerror}; give another --host or --port"
+        raise SettingsError(why) from error
+    return listening
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

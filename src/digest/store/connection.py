@@ -67,8 +67,8 @@ def _connect(path: Path | str, *, any_thread: bool = False) -> sqlite3.Connectio
         # FULL, so that a claimed batch is on the disk before the network is touched.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -16000")
-        # What is erased or changed is overwritten in the file, not only given free; Debian's SQLite does it unasked, others
-        # do not (https://sqlite.org/pragma.html#pragma_secure_delete).
+        # What is erased or changed is overwritten in the file, not only given free; Debian's SQLite does it unasked,
+        # others do not (https://sqlite.org/pragma.html#pragma_secure_delete).
         connection.execute("PRAGMA secure_delete = ON")
     except BaseException:
         connection.close()
@@ -93,8 +93,8 @@ def beside(file: str, *, any_thread: bool = False) -> Database:
 def empty_log(db: Database) -> bool:
     """Bring what was written lately from the write-ahead log into the file, and cut the log to nothing.
 
-    The log keeps what was erased since until it is written over (https://sqlite.org/wal.html), which may be never. Gives
-    whether it was done: it is not waited for longer than a second, in which others cannot write.
+    The log keeps what was erased since until it is written over (https://sqlite.org/wal.html), which may be never.
+    Gives whether it was done: it is not waited for longer than a second, in which others cannot write.
     """
     db.conn.execute("PRAGMA busy_timeout = 1000")
     try:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from digest.store import Database, beside
 
-
 MOST_IDLE = 40
-"""Connections kept for the next requests: as many as threads work at once. A crowd's others are closed when it has gone:
-each holds two or three files open, and up to 16 MB of cache."""
+"""Connections kept for the next requests: as many as threads work at once. The others of a crowd are closed when it has
+gone: each holds two or three files open, and up to 16 MB of cache."""
 
 
 class Stores:
