@@ -19,6 +19,9 @@ ALTER TABLE issues ADD COLUMN snapshot TEXT;
 -- JSON: what became of readers' topics when the audience was frozen, in counts: see sending/topics.py.
 ALTER TABLE issues ADD COLUMN topics_report TEXT;
 
+-- The site asks with every page whether an issue changed: without it, each one's whole content would be stepped over.
+CREATE INDEX issues_updated_at ON issues (updated_at, state);
+
 -- An issue as composed for readers of some topics. 0 is the issue itself, which stands in `issues`.
 CREATE TABLE variants (
   issue INTEGER NOT NULL REFERENCES issues (number),

@@ -103,10 +103,15 @@ def waiting(app: App) -> None:
         table.add_column(column, overflow="fold")
     for one in found:
         since = times.for_people(times.from_text(one.created_at), app.settings.zone)
-        table.add_row(one.kind, _state(one), one.email, since, one.trouble or "")
+        table.add_row(one.kind, _state(one), one.email, since, _why(one))
     app.out.print(table)
     if any(one.state == "uncertain" for one in found):
         app.say("Uncertain ones are never mailed twice; who misses one can ask for it again by the form.")
+
+
+def _why(one: Waiting) -> str:
+    # What keeps a whole provider from taking letters is known to the process that mails, and told by it.
+    return one.trouble or ("due: `digest letters send` mails it, or says why not" if one.state == "queued" else "")
 
 
 def _state(one: Waiting) -> str:

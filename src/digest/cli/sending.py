@@ -203,6 +203,8 @@ def status(app: App) -> None:
     letters = found["letters"]
     if letters["queued"] or letters["uncertain"] or letters["failed"]:
         app.say("Letters: {queued} queued, {uncertain} uncertain, {failed} failed".format_map(letters))
+        if letters["queued"] or letters["uncertain"]:
+            app.say("  `digest letters waiting` lists those that wait, and why.")
     if letters["trouble"]:
         app.say(f"Letters wait: {letters['trouble']}")
     if not found["issues"]:

@@ -40,7 +40,8 @@ KEPT = 2_000
 """Pages kept in memory, 20 KB each; those asked for least recently go first."""
 
 _ENTRY = {"free": "Free", "freemium": "Freemium", "paid": "Paid", None: "—"}
-_SCORE = re.compile(r"\b\d+–\d+\b")
+_SCORE = re.compile(r" ?\b(\d+–\d+)\b")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 Make = Callable[[], Mapping[str, Any]]
 
 
@@ -74,6 +75,7 @@ class Pages:
             "host": host_of,
             "isolated": text.isolated,
             "paragraphs": text.paragraphs,
+            "readable": self.readable,
             "segment": lambda part: quote(part, safe=""),
             "shorten": text.shorten,
             "stamp": times.to_text,
@@ -170,6 +172,11 @@ class Pages:
         local = moment.astimezone(self.settings.zone)
         return f"{local.day} {local:%B %Y}"
 
+    def readable(self, value: object) -> object:
+        """Write a moment of the store as people do; anything else stays as it is."""
+        is_moment = isinstance(value, str) and _MOMENT.fullmatch(value)
+        return times.for_people(times.from_text(str(value)), self.settings.zone) if is_moment else value
+
     @cached_property
     def theme(self) -> str:
         """The newsletter's colours, as CSS."""
@@ -201,8 +208,12 @@ def coded(line: str) -> list[tuple[str, bool]]:
 
 
 def unbroken(line: str) -> Markup:
-    """Keep scores such as 3–1 on one line of HTML."""
-    return Markup(_SCORE.sub(r'<span class="score">\g<0></span>', str(escape(line))))  # noqa: S704 (escaped)
+    """Keep scores such as 3–1 on one line of HTML, with the last word of whose they are."""
+    return Markup(_SCORE.sub(_kept_together, str(escape(line))))  # noqa: S704 (escaped)
+
+
+def _kept_together(score: re.Match[str]) -> str:
+    return f'{"&nbsp;" if score[0] != score[1] else ""}<span class="score">{score[1]}</span>'
 
 
 def host_of(address: str) -> str:

@@ -118,7 +118,7 @@ def ask_once_more(link: Own, request: Request, our: Our, db: Store, now: Now) ->
 def forget_me(link: Own, form: Posted, db: Store, now: Now) -> Response:
     """Erase what is kept about the reader."""
     forget(db, link.subscriber, now=now)
-    return then(f"/p/{link.token}")
+    return then(f"/p/{link.token}?done=forgotten")
 
 
 def _page(
@@ -135,7 +135,7 @@ def _page(
     try:
         reader = preferences.find_preferences(db, link.subscriber, now=now)
     except NotFoundError:
-        return our.pages.page(request, "gone.html", now=now)
+        return our.pages.page(request, "gone.html", {"done": done}, now=now)
     context: dict[str, Any] = {
         "token": link.token,
         "reader": reader,

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from conftest import memory_store
+from digest.store import Database, beside, file_of, writing
+
+
+def put(db: Database, name: str) -> None:
+    db.conn.execute("INSERT INTO keys VALUES (?, x'00', '')", (name,))
+
+
+def names(db: Database) -> set[str]:
+    return {name for (name,) in db.conn.execute("SELECT name FROM keys")}
+
+
+def test_many_threads_at_once_all_get_their_turn(db: Database) -> None:
+    file, failed = file_of(db), []
+
+    def write(thread: int) -> None:
+        try:
+            with closing(beside(file)) as own:
+                for number in range(20):
+                    with writing(own):
+                        put(own, f"{thread} {number}")
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert {f"{thread} {number}" for thread in range(16) for number in range(20)} <= names(db)
+
+
+def test_one_waits_while_another_writes_and_goes_on_when_it_broke(db: Database) -> None:
+    inside, done = threading.Event(), threading.Event()
+    file = file_of(db)
+
+    def write() -> None:
+        inside.wait(10)
+        with closing(beside(file)) as own, writing(own):
+            put(own, "second")
+        done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with pytest.raises(ZeroDivisionError), writing(db):
+        put(db, "first")
+        inside.set()
+        assert not done.wait(0.2)
+        raise ZeroDivisionError
+    thread.join(10)
+    assert done.is_set()
+    assert "second" in names(db)
+    assert "first" not in names(db)
+
+
+def test_a_store_in_memory_waits_for_no_other(tmp_path: Path) -> None:
+    one, other = memory_store(), memory_store()
+    with writing(one), writing(other):
+        put(one, "one")
+        put(other, "other")
+    assert "other" not in names(one)
+
+
+def test_a_block_inside_another_goes_alone_where_it_breaks(db: Database) -> None:
+    with writing(db):
+        put(db, "kept")
+        with pytest.raises(ZeroDivisionError), writing(db):
+            put(db, "gone")
+            raise ZeroDivisionError
+    assert "kept" in names(db)
+    assert "gone" not in names(db)
