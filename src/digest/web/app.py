@@ -113,7 +113,7 @@ def told(error: Exception) -> tuple[int, str]:
         case RequestValidationError():
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"][1:])
-            return 400, f"{field}: {first['msg']}" if field else first["msg"]
+            return 400, f"the “{field}” in this address cannot be read" if field else "this cannot be read"
         case TokenError() | InputError():
             return 400, str(error)
         case NotFoundError():
