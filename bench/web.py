@@ -53,7 +53,7 @@ def page():
     return HTMLResponse("<!doctype html><title>Empty</title>")
 uvicorn.run(app, port=int(sys.argv[1]), log_level="warning", access_log=False)
 """
-LIMITS = {"sign_ups_per_hour": 10**9, "sign_ups_per_network": 10_000, "proof_of_work": "no"}
+LIMITS = {"sign_ups_per_hour": 2000, "sign_ups_per_network": 10_000, "proof_of_work": "no"}
 
 
 def prepare(folder: Path, recipients: int, leaving: int) -> list[str]:
