@@ -1,7 +1,7 @@
 """Kill `digest send` again and again, and have the provider's own record say who was mailed, and how often.
 
     python bench/kill.py [--recipients 20000] [--kills 100] [--provider resend] [--workers 1]
-        [--faults NAME=VALUE,...] [--set NAME=VALUE]... [--seed 1] [--json]
+        [--topics 0] [--faults NAME=VALUE,...] [--set NAME=VALUE]... [--seed 1] [--json]
 
 A simulated provider runs in a process of its own. `digest send 1` is started and killed (SIGKILL) at a random
 instant: some time after it first writes to the ledger, and now and then before. That goes on until so many kills have
@@ -9,8 +9,11 @@ landed while it was working; those that landed before count beside them. Then it
 With `--faults` the line and the provider misbehave too, or, with `--kills 0`, instead: docs/cli.md lists the faults,
 at `digest simulate`.
 
+With `--topics` readers have chosen so many different sets of topics, and as many as of each set get everything.
+
 Judge is the simulator's record, or the folder itself for the outbox. *Lost* were never accepted, and the ledger does
-not name them uncertain; *twice* were accepted more than once. Ends with 1 where there is any of either.
+not name them uncertain; *twice* were accepted more than once; *others'* are copies with other comparisons in them than
+those on their reader's topics. Ends with 1 where there is any of these.
 """
 
 from __future__ import annotations
@@ -33,7 +36,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from digest.audience.topics import topic_set_of
+from digest.store import open_store, writing
 from processes import COMMAND, ENVIRONMENT, IN_PART, Simulated, digest, options, prepare
+from topics import compared, drawn
+from topics import look as opened
 
 SETTLING_S = 1.0
 LAG_S = 0.4
@@ -100,6 +107,7 @@ class Trial:
         self.kills = Kills()
         self.runs = self.pauses = 0
         self._seen = Seen()
+        self._expected: dict[str, list[str]] = {}
         self._command: list[str] = []
         self._senders: list[subprocess.Popen[str]] = []
 
@@ -107,6 +115,8 @@ class Trial:
         """Kill, settle, judge; give the figures."""
         wanted = self._wanted
         audience = prepare(self._folder, wanted.recipients)
+        if wanted.topics:
+            self._expected = choose(self._folder, audience, wanted.topics, self._chance)
         began = time.monotonic()
         with self._provider() as provider:
             self._command = options(self._settings(provider))
@@ -116,13 +126,25 @@ class Trial:
             if provider:
                 provider.misbehave(wanted.faults)
             self._settle()
-        accepted = provider.accepted() if provider else _in_outbox(self._folder / "outbox")
+        accepted, others = self._accepted(provider)
         return self._judged(audience, accepted) | {
+            "others": others,
             "calls": provider.summary.get("calls", 0) if provider else 0,
             "refused": provider.summary.get("refused", {}) if provider else {},
             "killing_s": round(took_kills, 1),
             "seconds": round(time.monotonic() - began, 1),
         }
+
+    def _accepted(self, provider: Simulated | None) -> tuple[Counter[str], list[str]]:
+        """Count the copies of each address, and give those with other comparisons than their reader's."""
+        accepted, others = Counter[str](), []
+        if provider is None and not self._expected:
+            return _in_outbox(self._folder / "outbox"), []
+        for address, html in _copies(provider) if provider else _opened(self._folder / "outbox"):
+            accepted[address] += 1
+            if self._expected and html != self._expected.get(address):
+                others.append(address)
+        return accepted, sorted(others)
 
     def stop(self) -> None:
         """End the senders that a failure has left."""
@@ -139,7 +161,8 @@ class Trial:
         slow = SLOWED.get(name, LATENCY_S)
         if self._wanted.kills and slow:
             faults.setdefault("latency_s", slow)
-        with Simulated(name, self._folder, faults, SIMULATED.get(name, {})) as provider:
+        bodies = bool(self._wanted.topics)
+        with Simulated(name, self._folder, faults, SIMULATED.get(name, {}), bodies=bodies) as provider:
             yield provider
 
     def _settings(self, provider: Simulated | None) -> dict[str, object]:
@@ -268,6 +291,22 @@ class Trial:
         }
 
 
+def choose(folder: Path, audience: list[str], sets: int, draw: random.Random) -> dict[str, list[str]]:
+    """Let readers choose topics, and give the comparisons of each; without any is who gets them all."""
+    with contextlib.closing(open_store(folder / "digest.db")) as db:
+        ways = drawn(db, sets, draw)
+        inside = "SELECT slug FROM comparisons WHERE id IN (SELECT comparison FROM issue_comparisons WHERE issue = 1)"
+        everything = sorted(slug for (slug,) in db.execute(inside))
+        with writing(db) as connection:
+            numbers = {way: topic_set_of(db, way) for way in ways}
+            mine = {address: draw.choice([*ways, ()]) for address in audience}
+            connection.executemany(
+                "UPDATE subscribers SET topic_set = ? WHERE email = ?",
+                [(numbers[way], address) for address, way in mine.items() if way],
+            )
+    return {address: ways.get(way, everything) for address, way in mine.items()}
+
+
 def look(folder: Path) -> Seen:
     """Look at the ledger by a copy of its files: opening the store itself would tidy up what a kill has left."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
@@ -303,6 +342,18 @@ def _read_all(outbox: Path) -> None:
         return
     for path in (outbox / "new").iterdir():
         path.rename(outbox / "cur" / f"{path.name}:2,S")
+
+
+def _copies(provider: Simulated) -> Iterator[tuple[str, list[str]]]:
+    for copy in provider.copies():
+        yield copy["address"], compared(copy["html"])
+
+
+def _opened(outbox: Path) -> Iterator[tuple[str, list[str]]]:
+    for folder in ("new", "cur"):
+        for path in (outbox / folder).glob("*.digest*"):
+            number, found = opened(str(path))
+            yield f"reader{number}@example.com", found
 
 
 def _in_outbox(outbox: Path) -> Counter[str]:
@@ -353,6 +404,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--provider", default="resend")
     parser.add_argument("--workers", type=int, default=1, help="senders at the same time, each killed by itself")
+    parser.add_argument("--topics", type=int, default=0, metavar="N", help="readers chose so many sets of topics")
     parser.add_argument("--faults", type=pairs, default={}, metavar="NAME=VALUE,...")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of digest")
     parser.add_argument("--seed", type=int, default=1)
@@ -371,6 +423,7 @@ def main() -> int:
         "provider": wanted.provider,
         "recipients": wanted.recipients,
         "workers": wanted.workers,
+        "topics": wanted.topics,
         "faults": wanted.faults,
         "kills": trial.kills.landed,
         "kills_before_work": trial.kills.before,
@@ -395,6 +448,7 @@ def _failures(result: Mapping[str, Any], kills: int) -> list[str]:
         for text, wrong in (
             (f"{len(result['lost'])} lost, such as {result['lost'][:3]}", result["lost"]),
             (f"{len(result['twice'])} twice, such as {result['twice'][:3]}", result["twice"]),
+            (f"{len(result['others'])} with other topics, such as {result['others'][:3]}", result["others"]),
             (f"mailed though not in the audience: {result['strangers'][:3]}", result["strangers"]),
             ("uncertain copies that `digest uncertain` does not list", result["uncertain_unlisted"]),
             ("the store is not sound; see `digest db check`", not result["sound"]),
@@ -413,6 +467,8 @@ def _print(result: Mapping[str, Any]) -> None:
     )
     print(f"lost       {len(result['lost'])}")
     print(f"twice      {len(result['twice'])}")
+    if result["topics"]:
+        print(f"others'    {len(result['others'])}, of {result['topics']} sets of topics")
     print(f"uncertain  {len(result['uncertain'])}, held and named; the provider has {result['uncertain_accepted']}")
     for address in result["uncertain"][:10]:
         print(f"           {address}")

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -57,14 +56,22 @@ def prepare(folder: Path, readers: int) -> list[str]:
 class Simulated:
     """A provider, simulated by `digest simulate` from `__enter__` to `__exit__`.
 
-    What it accepted is in a file of its own, a line each, which is written before it answers.
+    What it accepted is in a file of its own, a line each, which is written before it answers; with the `bodies` where
+    they are wanted.
     """
 
     def __init__(
-        self, provider: str, folder: Path, faults: Mapping[str, object], options: Mapping[str, object]
+        self,
+        provider: str,
+        folder: Path,
+        faults: Mapping[str, object],
+        options: Mapping[str, object],
+        *,
+        bodies: bool = False,
     ) -> None:
         self._file = folder / "accepted.jsonl"
         self._command = [*COMMAND, "--json", "simulate", provider, "--port", "0", "--record", str(self._file)]
+        self._command += ["--bodies"] if bodies else []
         for name, value in faults.items():
             self._command += ["--fault", f"{name}={value}"]
         for name, value in options.items():
@@ -95,7 +102,7 @@ class Simulated:
         if self._url.startswith("http"):
             httpx.post(f"{self._url}/_simulator/faults", json=dict(faults)).raise_for_status()
 
-    def accepted(self) -> Counter[str]:
-        """Count the copies of each address that it has accepted so far."""
+    def copies(self) -> Iterator[dict[str, Any]]:
+        """Give each copy that it has accepted so far."""
         with self._file.open(encoding="utf-8") as lines:
-            return Counter(json.loads(line)["address"] for line in lines)
+            yield from map(json.loads, lines)

@@ -29,6 +29,8 @@ from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
+from sqlite_utils import Database
+
 from digest import times
 from digest.audience.topics import topic_set_of, topics_of
 from digest.issue import issues
@@ -49,16 +51,8 @@ def prepare(folder: Path, recipients: int, sets: int, seed: int) -> list[list[st
     digest(folder, "approve", "1")
     draw = random.Random(seed)
     with closing(open_store(folder / "digest.db")) as db:
-        known = [topic.slug for topic in topics_of(db)]
-        draft = issues.snapshot_of(db, 1)
-        assert draft is not None
-        present = sorted(by_topic.topics_in(draft))
-        chosen: set[tuple[str, ...]] = set()
-        # Distinct also in what they come to, and none that is everything.
-        while len(chosen) < sets:
-            chosen.add(tuple(sorted(draw.sample(present, draw.randint(1, min(4, len(present) - 1))))))
-        ways = sorted(chosen)
-        assert set(present) <= set(known)
+        cuts = drawn(db, sets, draw)
+        ways = list(cuts)
         stamp = times.to_text(times.now())
         with writing(db) as connection:
             numbers = [topic_set_of(db, way) for way in ways]
@@ -72,8 +66,20 @@ def prepare(folder: Path, recipients: int, sets: int, seed: int) -> list[list[st
                 ),
             )
         db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        cuts = [sorted(by_topic.cut_for(draft, way, off_topic="lead").comparisons) for way in ways]
-    return [cuts[way] for way in mine]
+    return [cuts[ways[way]] for way in mine]
+
+
+def drawn(db: Database, sets: int, draw: random.Random) -> dict[tuple[str, ...], list[str]]:
+    """Draw sets of topics, of those in issue 1 and none that is all; give the comparisons of each, sorted."""
+    known = {topic.slug for topic in topics_of(db)}
+    draft = issues.snapshot_of(db, 1)
+    assert draft is not None
+    present = sorted(by_topic.topics_in(draft))
+    assert known.issuperset(present)
+    chosen: set[tuple[str, ...]] = set()
+    while len(chosen) < sets:
+        chosen.add(tuple(sorted(draw.sample(present, draw.randint(1, min(4, len(present) - 1))))))
+    return {way: sorted(by_topic.cut_for(draft, way, off_topic="lead").comparisons) for way in sorted(chosen)}
 
 
 @contextmanager
@@ -96,7 +102,12 @@ def look(path: str) -> tuple[int, list[str]]:
     found = _READER.search(str(message["To"]))
     assert found is not None
     assert isinstance(html, bytes)
-    return int(found[1]), sorted(set(_COMPARED.findall(html.decode())))
+    return int(found[1]), compared(html.decode())
+
+
+def compared(html: str) -> list[str]:
+    """Give the comparisons that a mail leads to, sorted."""
+    return sorted(set(_COMPARED.findall(html)))
 
 
 def wrong(box: Path, expected: Sequence[list[str]]) -> dict[str, int]:

@@ -38,7 +38,9 @@ def ada(db: Database, settings: Settings) -> int:
             " claimed_at, trouble) VALUES (1, 7, 'smtp', '', 'k', 1, 'settled', ?1, ?1, 1, '', ?2)",
             (id_, f"550 5.1.1 <{EMAIL.title()}>: User unknown"),
         )
-        connection.execute("UPDATE issues SET trouble = ?", (f"550 <{KEY}>: User unknown; it is paused",))
+        connection.execute(
+            "UPDATE issues SET trouble = ?", (f"550 <{KEY}> and ada.new@example.com: User unknown; it is paused",)
+        )
         connection.execute(
             "INSERT INTO deliveries (issue, subscriber, state, batch, reason) VALUES (7, ?, 3, 1, ?)",
             (id_, f"550 5.1.1 <{EMAIL}>: User unknown"),

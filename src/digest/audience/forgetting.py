@@ -71,6 +71,9 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
         if row is None or row[1].startswith(PREFIX):
             return False
         email, key = row
+        # Either spelling, and those of addresses that the reader had, or asked for, lately.
+        letters = connection.execute("SELECT email, email_key FROM letters WHERE subscriber = ?", (subscriber,))
+        spellings = {email, key}.union(*letters)
         mark, stamp = mark_of(db, key, now=now), times.to_text(now)
         _give_free(connection, mark)
         connection.execute("DELETE FROM suppressions WHERE email_key = ?", (key,))
@@ -101,10 +104,9 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
         # Asked for by other readers who wanted to move to this address, or kept as an answer to a program.
         connection.execute("DELETE FROM address_changes WHERE email_key = ?", (key,))
         connection.execute("DELETE FROM letters WHERE email_key = ?", (key,))
-        # A program may have been answered with either spelling.
-        for spelling in (email, key):
+        for spelling in spellings:
             connection.execute("DELETE FROM answers WHERE instr(body, CAST(? AS BLOB))", (spelling,))
-        _unname_troubles(connection, email, key)
+        _unname_troubles(connection, spellings)
         _unname_votes(connection, subscriber)
     return True
 
@@ -134,11 +136,11 @@ def _give_free(connection: sqlite3.Connection, mark: str) -> None:
     )
 
 
-def _unname_troubles(connection: sqlite3.Connection, email: str, key: str) -> None:
+def _unname_troubles(connection: sqlite3.Connection, spellings: Collection[str]) -> None:
     """Take an address out of what providers said of whole batches and issues."""
-    # The domain as it goes over the wire, too, with the local part as the reader spells it: it differs by case alone.
-    spellings = "|".join(re.escape(spelling) for spelling in sorted({email, key}))
-    name = re.compile(rf"(?<![\w.+-])(?:{spellings})", re.IGNORECASE)
+    # In whatever case: the domain goes over the wire in ASCII, beside the local part as the reader spells it.
+    either = "|".join(re.escape(spelling) for spelling in sorted(spellings))
+    name = re.compile(rf"(?<![\w.+-])(?:{either})(?![\w-])", re.IGNORECASE)
     for table in ("batches", "issues"):
         found = connection.execute(f"SELECT number, trouble FROM {table} WHERE trouble LIKE '%@%'").fetchall()  # noqa: S608 (ours)
         connection.executemany(

@@ -72,6 +72,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     type=click.Path(path_type=Path, dir_okay=False),
     help="A file to which every copy it accepts is added, a line of JSON each.",
 )
+@click.option("--bodies", is_flag=True, help="Into that file with the bodies, too.")
 @click.option(
     "--option",
     "options",
@@ -82,7 +83,14 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
 )
 @with_app
 def simulate(
-    app: App, provider: str, host: str, port: int, faults: dict[str, str], file: Path | None, options: dict[str, str]
+    app: App,
+    provider: str,
+    host: str,
+    port: int,
+    faults: dict[str, str],
+    file: Path | None,
+    bodies: bool,
+    options: dict[str, str],
 ) -> None:
     """Run a provider on this machine that mails nobody: to try things out, and to see what goes wrong.
 
@@ -93,7 +101,7 @@ def simulate(
     own_faults = next((kind for kind in typing.get_args(types.pop("faults", None)) if kind is not type(None)), None)
     wrong = _faults(own_faults or Faults, faults)
     wanted = _typed(provider, types, options)
-    record = Record(file, bodies=False)
+    record = Record(file, bodies=False, written=bodies)
     simulator: Any = simulators.simulate(provider, record=record, **wanted, **({"faults": wrong} if own_faults else {}))
     server: _Server = simulator if hasattr(simulator, "listening") else Server(simulator, wrong)
     asyncio.run(_serve(app, simulator, server, record, (host, port)))

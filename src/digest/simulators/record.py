@@ -24,16 +24,17 @@ class Accepted:
 
 
 class Record:
-    """All that was accepted, in order. With a file, each is a line of JSON in it too, without the bodies.
+    """All that was accepted, in order. With a file, each is a line of JSON in it too.
 
-    `bodies` says whether those are kept: a long run would fill the memory with them.
+    `bodies` says whether the bodies are kept, as a long run would fill the memory with them; `written`, whether they
+    are in the file.
     """
 
-    def __init__(self, path: Path | None = None, *, bodies: bool = True) -> None:
+    def __init__(self, path: Path | None = None, *, bodies: bool = True, written: bool = False) -> None:
         self.accepted: list[Accepted] = []
         self.refused: Counter[str] = Counter()
         self.calls = 0
-        self.bodies = bodies
+        self.bodies, self._written = bodies, written
         self._file = path.open("a", encoding="utf-8") if path else None
 
     def begin(self) -> int:
@@ -47,7 +48,7 @@ class Record:
             slim = Accepted(copy.address, copy.call, copy.message_id, copy.subject, tags=copy.tags)
             self.accepted.append(copy if self.bodies else slim)
             if self._file:
-                self._file.write(json.dumps(asdict(slim)) + "\n")
+                self._file.write(json.dumps(asdict(copy if self._written else slim)) + "\n")
         if self._file:
             self._file.flush()
 
