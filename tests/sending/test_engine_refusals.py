@@ -163,16 +163,18 @@ def test_copies_put_off_one_by_one_come_up_again_when_the_queue_is_through(post:
 
 
 def test_what_the_last_answer_puts_off_is_not_left_behind_where_another_hand_found_the_queue_empty(post: Post) -> None:
-    taker = Taker([take] * 3 + [answer([], again={10: "greylisted"})], pace=Pace(connections=2), takes_s=1)
-    assert post.send(taker) == {"audience": 10, "accepted": 10}
-    assert taker.readers() == everyone()
+    post.db.execute("UPDATE subscribers SET state = 'unsubscribed' WHERE id > 6")
+    late = answer([4, 5], again={6: "greylisted"})
+    taker = Taker([take, late], pace=Pace(calls_a_second=0.5, connections=2), takes_s=3)
+    assert post.send(taker) == {"audience": 6, "accepted": 6}
+    assert taker.readers() == everyone(6)
 
 
 def test_what_a_person_queues_again_during_the_last_call_is_not_left_behind(post: Post) -> None:
     post.db.execute("UPDATE subscribers SET state = 'unsubscribed' WHERE id > 6")
     first = answer([1, 3], rejected={2: "full"})
     taker = Taker([first], pace=Pace(calls_a_second=0.5, connections=2), takes_s=3)
-    post.clock.call_later(4, lambda: steering.retry_rejected(post.db, 1, now=post.clock.now()))
+    post.clock.call_later(4.5, lambda: steering.retry_rejected(post.db, 1, now=post.clock.now()))
     assert post.send(taker) == {"audience": 6, "accepted": 6}
     assert taker.readers() == everyone(6)
     assert taker.began[2] >= 5

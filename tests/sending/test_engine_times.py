@@ -394,10 +394,10 @@ def test_a_zone_costs_no_slots_for_variants_none_of_whose_readers_are_in_it(day_
     topics = ["developer-tools", "agents-and-automation", "voice-and-audio", "running-models", "image-and-video"]
     zones = dict.fromkeys(range(1, 7), "Asia/Tokyo") | {7: "Asia/Manila"}
     post = local(7, zones, datetime(2026, 11, 27, 9, tzinfo=UTC), day_before)
-    choose(post.db, {reader: [topic] for reader, topic in enumerate([*topics, topics[0], topics[-1]], start=1)})
+    choose(post.db, {reader: [topics[at]] for reader, at in enumerate((0, 1, 0, 3, 4, 0, 2), start=1)})
     taker = dated(day_before, pace=Pace(calls_a_second=1 / 60, connections=1))
     assert send(post, taker, patience_s=FOR_EVER_S) == {"audience": 7, "accepted": 7}
-    assert taker.hours()[7] <= "11-27T01:02"
+    assert taker.hours()[7] <= "11-27T01:01"
 
 
 # Patience ---------------------------------------------------------------------------------------------------------

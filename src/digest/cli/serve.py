@@ -15,6 +15,9 @@ from digest.errors import SettingsError
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
+AT_ONCE = 500
+"""Connections at the same time; more are answered with 503. Each may need three files, and a process has some 1,000."""
+
 
 @click.command(cls=Command)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 is all.")
@@ -57,6 +60,7 @@ def serve(app: App, host: str, port: int, work: bool) -> None:
             proxy_headers=True,
             forwarded_allow_ips=settings.trusted_proxies,
             server_header=False,
+        limit_concurrency=AT_ONCE,
             timeout_graceful_shutdown=10,
         )
         try:

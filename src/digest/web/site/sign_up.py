@@ -11,9 +11,9 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -75,19 +75,30 @@ def preflight(request: Request, our: Our) -> Response:
     return Response(None, 204, origins.of(request, our.settings).preflight_headers)
 
 
+async def _body(request: Request) -> Form | InputError:
+    """Read a form, or JSON; give what is wrong with it, for that is answered in two ways, too."""
+    is_json = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    try:
+        return await (read_json if is_json else read_form)(request)
+    except InputError as error:
+        return error
+
+
 @router.post("/sign-up")
-async def sign_up(request: Request, our: Our, db: Store, now: Now) -> Response:
-    """Take a sign-up, from the form, from a form on another site, or as JSON."""
+async def sign_up(
+    request: Request, form: Annotated[Form | InputError, Depends(_body)], our: Our, db: Store, now: Now
+) -> Response:
+    """Take a sign-up, from the form, from a form on another site, or as JSON.
+
+    The body is read first: who sends it slowly holds no connection to the store meanwhile.
+    """
     origin = origins.of(request, our.settings)
     wants_json = "application/json" in request.headers.get("accept", "")
-    try:
-        is_json = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
-        form = await (read_json if is_json else read_form)(request)
-    except InputError as error:
+    if isinstance(form, InputError):
         our.sign_ups.note("invalid")
         if not wants_json:
-            raise
-        return _problem(origin, 400, str(error))
+            raise form
+        return _problem(origin, 400, str(form))
     asking = Asking(request, form, origin, wants_json)
     try:
         return await _sign_up(asking, our, db, now)
