@@ -37,6 +37,8 @@ from pathlib import Path
 from typing import Any
 
 from digest.audience.topics import topic_set_of
+from digest.issue import issues
+from digest.issue.compose import shown
 from digest.store import open_store, writing
 from processes import COMMAND, ENVIRONMENT, IN_PART, Simulated, digest, options, prepare
 from topics import compared, drawn
@@ -295,8 +297,9 @@ def choose(folder: Path, audience: list[str], sets: int, draw: random.Random) ->
     """Let readers choose topics, and give the comparisons of each; without any is who gets them all."""
     with contextlib.closing(open_store(folder / "digest.db")) as db:
         ways = drawn(db, sets, draw)
-        inside = "SELECT slug FROM comparisons WHERE id IN (SELECT comparison FROM issue_comparisons WHERE issue = 1)"
-        everything = sorted(slug for (slug,) in db.execute(inside))
+        draft = issues.snapshot_of(db, 1)
+        assert draft is not None
+        everything = sorted(item.comparison.slug for item in shown(draft.placed))
         with writing(db) as connection:
             numbers = {way: topic_set_of(db, way) for way in ways}
             mine = {address: draw.choice([*ways, ()]) for address in audience}

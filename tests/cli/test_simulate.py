@@ -167,6 +167,15 @@ def test_it_misbehaves_as_told_and_writes_down_what_it_accepted(tmp_path: Path) 
         assert json.loads(running.end()[0])["accepted"] == 1
     lines = [json.loads(line) for line in (tmp_path / "accepted.jsonl").read_text().splitlines()]
     assert [line["address"] for line in lines] == ["ada@example.net"]
+    assert not lines[0]["html"]
+
+
+@pytest.mark.parametrize("provider", ["brevo", "mailgun", "postmark", "resend", "sendgrid", "ses", "smtp"])
+def test_what_it_accepted_is_written_down_with_the_bodies_where_they_are_wanted(tmp_path: Path, provider: str) -> None:
+    with simulated(tmp_path, provider, "--json", "--record", "accepted.jsonl", "--bodies") as running:
+        hand_over(json.loads(running.line())["usage"])
+    (line,) = (tmp_path / "accepted.jsonl").read_text().splitlines()
+    assert json.loads(line)["html"]
 
 
 def test_one_that_speaks_no_http_misbehaves_in_its_own_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +295,22 @@ def test_content_refused_after_some_were_accepted_is_those_copies_fault() -> Non
         first, second = with_provider("smtp", options, work)
     assert short(fates(first, batch(5))) == "arrrr"
     assert short(fates(second, batch(5))) == "rrrrr"
+
+
+def test_content_that_was_accepted_once_stays_so_though_another_variant_came_between() -> None:
+    other = replace(MESSAGE, subject="What is on their topics")
+
+    def script(step: Step) -> str | None:
+        return "554 5.7.1 Not for me" if step.stage == "content" and len(server.received) >= 4 else None
+
+    async def work(provider: Provider) -> Answer:
+        for message in (MESSAGE, other):
+            await provider.hand_over(batch(2, message=message))
+        return await provider.hand_over(batch(5))
+
+    with served(script) as (server, options):
+        answer = with_provider("smtp", options, work)
+    assert short(fates(answer, batch(5))) == "rrrrr"
 
 
 def test_a_refused_copy_leaves_nothing_of_itself_to_the_next() -> None:

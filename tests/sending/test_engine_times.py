@@ -382,7 +382,7 @@ def test_what_is_put_back_after_its_zone_s_time_goes_in_the_same_run(day_before:
 def test_what_is_put_off_after_the_last_zone_s_time_goes_in_the_same_run(day_before: Clock) -> None:
     zones = {1: "Asia/Tokyo", 2: "Asia/Tokyo", 3: "Asia/Manila"}
     post = local(3, zones, datetime(2026, 11, 27, 9, tzinfo=UTC), day_before)
-    # The call for Tokyo ends when it is nine in Manila: one of its copies, beside another that was accepted, is put off.
+    # When the call for Tokyo ends it is nine in Manila; one of its copies was accepted, the other is put off.
     taker = dated(day_before, acts=[answer([1], again={2: "greylisted"})], takes_s=1.5 * HOUR_S)
     taker.pace = Pace(connections=2)
     assert post.send(taker, patience_s=FOR_EVER_S) == {"audience": 3, "accepted": 3}
@@ -390,7 +390,7 @@ def test_what_is_put_off_after_the_last_zone_s_time_goes_in_the_same_run(day_bef
 
 
 def test_a_zone_costs_no_slots_for_variants_none_of_whose_readers_are_in_it(day_before: Clock) -> None:
-    """Where the pace is slow, looking for copies of each of the variants in turn would take longer than mailing them."""
+    """Where the pace is slow, to look for copies of each variant in turn would take longer than to mail them."""
     topics = ["developer-tools", "agents-and-automation", "voice-and-audio", "running-models", "image-and-video"]
     zones = dict.fromkeys(range(1, 7), "Asia/Tokyo") | {7: "Asia/Manila"}
     post = local(7, zones, datetime(2026, 11, 27, 9, tzinfo=UTC), day_before)

@@ -26,6 +26,7 @@ from sendings import (
     Post,
     Taker,
     address,
+    answer,
     batches,
     choose,
     claim,
@@ -39,6 +40,7 @@ from sendings import (
     state,
     store_with,
     subscribe,
+    take,
 )
 from sqlite_utils import Database
 
@@ -50,8 +52,8 @@ from digest.issue import editing, issues
 from digest.issue.variant_records import check_variants, content_of, cuts_of
 from digest.issue.variants import render_cut, topics_of
 from digest.providers import connect
-from digest.providers.interface import Answer, Pace, TryAgainError
-from digest.sending import beginning, ledger, topics
+from digest.providers.interface import AccountError, Answer, Pace, TryAgainError
+from digest.sending import beginning, ledger, steering, topics
 from digest.sending.engine import Engine
 from digest.sending.ledger_check import check_ledger
 from digest.sending.topics import Report
@@ -445,6 +447,41 @@ def test_who_pauses_before_their_uncertain_copy_is_settled_is_not_handed_over_ag
     pause_reader(post.db, 3, NOW + timedelta(days=7))
     assert post.send(taker) == {"audience": 12, "accepted": 9, "uncertain": 3}
     assert 3 not in taker.readers()
+
+
+def test_the_provider_that_takes_over_is_handed_each_reader_s_variant(clock: Clock) -> None:
+    post = post_with(clock)
+    first = Taker(acts=[take, take, refuse(AccountError("suspended"))], proof=MUTE, limit=2)
+    second = Taker(name="second", proof=MUTE, limit=2, pace=Pace(connections=3))
+    assert post.send(first, second) == {"audience": 12, "accepted": 12}
+    all_is_right(post, first, second)
+    assert first.readers()
+    assert second.readers()
+
+
+def test_who_is_tried_again_after_a_refusal_or_by_a_person_s_word_gets_the_same_variant(clock: Clock) -> None:
+    post = post_with(clock)
+    first = Taker(acts=[lose(0), take, answer([1, 8], rejected={4: "full"})], proof=MUTE, limit=3)
+    assert post.send(first) == {"audience": 12, "accepted": 8, "uncertain": 3, "rejected": 1}
+    choose(post.db, {reader: [VOICE] for reader in everyone(12)})
+    (held,) = steering.unsettled(post.db, 1)
+    number, alone = held.batch.number, lambda worker: False
+    assert steering.resolve(post.db, 1, number, "resend", lives=alone, worker=99, now=clock.now()) == 3
+    assert steering.retry_rejected(post.db, 1, now=clock.now()) == 1
+    second = Taker(proof=MUTE)
+    assert post.send(second) == {"audience": 12, "accepted": 12}
+    all_is_right(post, first, second)
+
+
+def test_a_pause_in_the_middle_moves_nobody_to_another_variant(clock: Clock) -> None:
+    post = post_with(clock)
+    first, second = Taker(proof=MUTE, limit=2, takes_s=2, pace=Pace(connections=2)), Taker(proof=MUTE, limit=2)
+    clock.call_later(3, post.pause)
+    assert post.send(first)["queued"]
+    choose(post.db, {reader: [VOICE] for reader in everyone(12)})
+    post.resume()
+    assert post.send(second) == {"audience": 12, "accepted": 12}
+    all_is_right(post, first, second)
 
 
 def test_readers_far_away_get_their_variant_at_their_own_time(clock: Clock) -> None:

@@ -225,7 +225,7 @@ def be_forgotten(site: Site, hand: Hand) -> None:
     hand.reads("Shall we forget you?")
     assert site.one("SELECT email FROM subscribers") == "ada@example.org"
     hand.press("Forget me")
-    hand.reads("Nobody is behind this link any more")
+    hand.reads("Done: you are forgotten")
     assert site.one("SELECT email FROM subscribers") == ""
     assert site.one("SELECT reason FROM suppressions") == "forgotten"
 

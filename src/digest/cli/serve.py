@@ -60,7 +60,7 @@ def serve(app: App, host: str, port: int, work: bool) -> None:
             proxy_headers=True,
             forwarded_allow_ips=settings.trusted_proxies,
             server_header=False,
-        limit_concurrency=AT_ONCE,
+            limit_concurrency=AT_ONCE,
             timeout_graceful_shutdown=10,
         )
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ from digest.providers.submission import Line, Server, Submission, Tls
 IMPLICIT_PORTS = (465, 2465)
 IDLE_S = 30.0
 """A line that nobody uses is closed after this time; servers do it after some minutes (RFC 5321, 4.5.3.2.7)."""
+MESSAGES = 16
+"""Of so many messages, as they take turns, it is known that the server has accepted copies."""
 TELLING = 3
 """So many copies refused for their content before any was accepted, and it is not the copies but the issue."""
 
@@ -122,7 +125,7 @@ class Smtp:
         self._idle: dict[Line, asyncio.TimerHandle] = {}
         self._quitting: set[asyncio.Task[None]] = set()
         self._encoded: tuple[Message, MimeMessage] | None = None
-        self._accepted: Message | None = None
+        self._accepted: deque[Message] = deque(maxlen=MESSAGES)
 
     async def open(self, *, begin: bool) -> None:
         """Connect and log in, so that a wrong password is found before anything is claimed."""
@@ -203,13 +206,14 @@ class Smtp:
             else:
                 run.stop(subscriber, TryAgainError(str(error)))
         else:
-            self._accepted = run.batch.message
+            if not self._has_accepted(run.batch.message):
+                self._accepted.append(run.batch.message)
             run.ids.append(queue_id(words))
         return True
 
     def _refused(self, run: _Run, subscriber: int, error: RefusedError) -> None:
         """Find out whom a refusal concerns: this copy, all of them, or the account."""
-        if trouble := shared_trouble(error, proven=self._accepted is not None):
+        if trouble := shared_trouble(error, proven=bool(self._accepted)):
             run.stop(subscriber, trouble)
         elif error.passes:
             run.again[subscriber] = str(error)
@@ -222,9 +226,12 @@ class Smtp:
         """Reject a copy for its content, or find that it is the issue's."""
         run.rejected[subscriber] = reason
         run.unwanted += 1
-        wanted = self._accepted is run.batch.message or run.ids or run.uncertain
+        wanted = run.ids or run.uncertain or self._has_accepted(run.batch.message)
         if run.unwanted >= TELLING and not wanted:
             run.trouble = BadCallError(reason, shared=True)
+
+    def _has_accepted(self, message: Message) -> bool:
+        return any(one is message for one in self._accepted)
 
     async def _write(self, mime: MimeMessage, recipient: Recipient, batch: Batch) -> Submission:
         content = mime.copy_for(recipient, batch.date).replace(b"\n", b"\r\n")

@@ -153,6 +153,8 @@ class Engine:
         try:
             issue = await self._begin(number, early=early)
             await self._work_together()
+            while await self._has_more():
+                await self._work_together()
         finally:
             self._clerk.close()
             for provider in self.providers:
@@ -217,6 +219,19 @@ class Engine:
                     group.create_task(self._work())
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
+
+    async def _has_more(self) -> bool:
+        """Look once more, when all hands have gone: tell whether anything is queued that they may hand over now.
+
+        What the last call put off, and what a person queued again during it, came after they had looked.
+        """
+        lane = await self._open_lane()
+        if self.stopping() or self._enough or lane is None or self._gate(lane) > 0 or not self._in_state("sending"):
+            return False
+        self._due = None
+        self._look_at_zones()
+        self._queue.swept(self._queue.since(), ledger.queued_variants(self.db, self._issue.number, zones=self._due))
+        return not self._queue.through
 
     async def _work(self) -> None:
         while not self.stopping():
@@ -370,14 +385,10 @@ class Engine:
         wall = self._local_time
         if wall is None or (self._due is not None and (self._next_zone is None or self._next_zone > self.clock())):
             return
-        rows = self.db.conn.execute(
-            "SELECT DISTINCT coalesce(s.timezone, '') FROM deliveries d JOIN subscribers s ON s.id = d.subscriber"
-            " WHERE d.issue = ? AND d.state = 0",
-            (self._issue.number,),
-        )
-        zones = [zone for (zone,) in rows]
-        self._queue.anew()
-        self._due, self._next_zone = timing.parted(zones, wall, self.settings.timezone, self.clock())
+        queued = ledger.queued_by_zone(self.db, self._issue.number)
+        self._due, self._next_zone = timing.parted(queued, wall, self.settings.timezone, self.clock())
+        # Only those variants: each that is looked for in vain would cost a slot, where the pace is slow.
+        self._queue.anew({variant for zone in self._due for variant in queued[zone]})
 
     def _back(self, claimed: Claimed) -> None:
         """Copies of a batch are queued again, in whatever zone."""

@@ -553,6 +553,19 @@ def queued_variants(db: Database, issue: int, *, zones: Sequence[str] | None = N
     return [variant for (variant,) in rows]
 
 
+def queued_by_zone(db: Database, issue: int) -> dict[str, set[int]]:
+    """Give the time zones of the readers whose copies are queued, and the variants of those in each."""
+    rows = db.conn.execute(
+        "SELECT DISTINCT coalesce(s.timezone, ''), d.variant FROM deliveries d"
+        " JOIN subscribers s ON s.id = d.subscriber WHERE d.issue = ? AND d.state = 0",
+        (issue,),
+    )
+    found: dict[str, set[int]] = {}
+    for zone, variant in rows:
+        found.setdefault(zone, set()).add(variant)
+    return found
+
+
 def has_given(db: Database, issue: int | None, provider: str, account: str) -> bool:
     """Tell whether anything of an issue, or of any one, was ever claimed for a provider's account."""
     sql = "SELECT EXISTS (SELECT 1 FROM batches WHERE issue = coalesce(?, issue) AND provider = ? AND account = ?)"

@@ -58,9 +58,9 @@ class Queue:
         self._after[variant] = min(self._after.get(variant, subscriber - 1), subscriber - 1)
         self._again()
 
-    def anew(self) -> None:
-        """Whatever is queued may lie anywhere: begin again."""
-        self._after = dict.fromkeys(self._variants, 0)
+    def anew(self, variants: Iterable[int] | None = None) -> None:
+        """Whatever is queued may lie anywhere, of any variant or of those given: begin again."""
+        self._after = dict.fromkeys(self._variants if variants is None else sorted(variants), 0)
         self._again()
 
     def _again(self) -> None:

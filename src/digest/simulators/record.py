@@ -27,14 +27,15 @@ class Record:
     """All that was accepted, in order. With a file, each is a line of JSON in it too.
 
     `bodies` says whether the bodies are kept, as a long run would fill the memory with them; `written`, whether they
-    are in the file.
+    are in the file. Where it is neither, a simulator need not make them: its `bodies` says so.
     """
 
     def __init__(self, path: Path | None = None, *, bodies: bool = True, written: bool = False) -> None:
         self.accepted: list[Accepted] = []
         self.refused: Counter[str] = Counter()
         self.calls = 0
-        self.bodies, self._written = bodies, written
+        self._kept, self._written = bodies, written
+        self.bodies = bodies or written
         self._file = path.open("a", encoding="utf-8") if path else None
 
     def begin(self) -> int:
@@ -46,7 +47,7 @@ class Record:
         """Write down what one call accepted."""
         for copy in copies:
             slim = Accepted(copy.address, copy.call, copy.message_id, copy.subject, tags=copy.tags)
-            self.accepted.append(copy if self.bodies else slim)
+            self.accepted.append(copy if self._kept else slim)
             if self._file:
                 self._file.write(json.dumps(asdict(copy if self._written else slim)) + "\n")
         if self._file:
