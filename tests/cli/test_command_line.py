@@ -627,7 +627,9 @@ def test_a_list_is_a_table_that_leaves_nothing_of_an_address_out(digest: Run) ->
     digest("subscribers", "add", long, "--name", "Ada of the very long name that goes on and on and on for ever")
     digest("subscribers", "add", "bea@example.org")
     with closing(open_store(Path("digest.db"))) as db:
-        db.conn.execute("INSERT INTO suppressions (email_key, reason, created_at) VALUES ('bea@example.org', 'hard bounce', '')")
+        db.conn.execute(
+            "INSERT INTO suppressions (email_key, reason, created_at) VALUES ('bea@example.org', 'hard bounce', '')"
+        )
     ran = digest("subscribers", "list")
     assert long in "".join(line.split("  ")[0].strip() for line in ran.out.splitlines())
     assert max(len(line) for line in ran.out.splitlines()) <= 80

@@ -56,3 +56,10 @@ def test_it_says_where_it_is_and_stops_when_told(tmp_path: Path) -> None:
         assert process.wait(20) == 0
     assert said.endswith("digest: stopped\n")
     assert "Traceback" not in said
+
+
+def test_a_provider_without_its_key_is_told_before_anybody_signs_up(digest: Run) -> None:
+    ran = digest("--set", "provider=postmark", "serve", "--port", "0", code=1)
+    assert "postmark" in ran.err
+    assert "token" in ran.err
+    assert not Path("digest.db").exists()

@@ -280,6 +280,21 @@ def test_an_editor_sees_what_readers_of_a_topic_get(kept: Snapshot) -> None:
     assert replace(fitted.content, mjml="") == variant.content
 
 
+def test_an_editor_is_not_shown_the_lead_for_want_of_anything_else_where_it_was_chosen(kept: Snapshot) -> None:
+    db = approved()
+    chosen, alone = (cut_for(kept.draft, [topic], off_topic="lead") for topic in (CODING, "gardening"))
+    assert chosen.comparisons == alone.comparisons
+    whole = issues.frozen(db, 1)
+    assert whole is not None
+    with writing(db) as connection:
+        cuts = (alone, chosen)
+        put(connection, 1, [Variant(cut, in_envelope(render_cut(kept, cut, SETTINGS).content, whole.envelope)) for cut in cuts])
+    for number, topic in ((1, "gardening"), (2, CODING)):
+        _, fitted = laid_out_for(db, SETTINGS, 1, [topic])
+        assert fitted is not None
+        assert fitted.content.html == content_of(db, 1, number).html
+
+
 def test_an_editor_sees_the_whole_or_nothing(kept: Snapshot) -> None:
     db, whole = approved(), topics_in(kept.draft)
     assert laid_out_for(db, SETTINGS, 1, whole) == (None, issues.laid_out(db, SETTINGS, 1))

@@ -47,7 +47,7 @@ def read_address(text: str) -> Address:
         # Strict: not more than the 64 characters before the @ that every mail server takes (RFC 5321, 4.5.3.1.1).
         found = validate_email(text, check_deliverability=False, strict=True)
     except EmailNotValidError as error:
-        raise InputError(f"{text!r} is not an email address: {error}", field="email") from None
+        raise InputError(f"{text!r} is not an email address: {str(error).rstrip('.')}", field="email") from None
     return Address(f"{found.local_part}@{found.domain}", f"{found.local_part.lower()}@{found.ascii_domain.lower()}")
 
 

@@ -43,6 +43,11 @@ def serve(app: App, host: str, port: int, work: bool) -> None:
             super().handle_exit(sig, frame)
 
     settings = app.settings
+    if work:
+        for name in (settings.letters_provider or settings.provider, settings.failover):
+            if name:
+                # What is missing is told before anybody signs up, and not when the first letter is due.
+                settings.options_for(name)
     with _listening(host, port) as listening:
         is_new = not settings.db.exists()
         made = create_app(settings, work=work)
