@@ -175,7 +175,8 @@ def test_a_name_like_it_is_told_where_nothing_is_found(db: Database) -> None:
 @pytest.mark.parametrize(
     "typed",
     ['"', "anvil\"*", "NEAR(a b)", "a AND", "OR", "name:anvil", "^x", "-anvil", "(", "*", "%",
-     "a" * 200, "+".join("abcdefghijklmno"), "'; DROP TABLE tools; --", "{x}", "·", "🙂", "\u0301", " vs ", "vs", "\u202e"],
+     "a" * 200, "+".join("abcdefghijklmno"), "'; DROP TABLE tools; --", "{x}", "·", "🙂", "\u0301", " vs ", "vs",
+     "\u202e"],
 )  # fmt: skip
 def test_nothing_that_is_typed_is_read_as_a_query(db: Database, typed: str) -> None:
     search(db, typed, now=NOW)
