@@ -280,17 +280,23 @@ def test_an_editor_sees_what_readers_of_a_topic_get(kept: Snapshot) -> None:
     assert replace(fitted.content, mjml="") == variant.content
 
 
-def test_an_editor_is_not_shown_the_lead_for_want_of_anything_else_where_it_was_chosen(kept: Snapshot) -> None:
-    db = approved()
-    chosen, alone = (cut_for(kept.draft, [topic], off_topic="lead") for topic in (CODING, "gardening"))
-    assert chosen.comparisons == alone.comparisons
-    whole = issues.frozen(db, 1)
+def test_an_editor_is_not_shown_the_lead_for_want_of_anything_else_where_it_was_chosen() -> None:
+    db, few = memory_store(), SETTINGS.model_copy(update={"full_comparisons": 1, "brief_comparisons": 1})
+    import_sample(db, few)
+    issues.draft(db, few, now=NOW)
+    issues.freeze(db, few, 1, now=NOW)
+    kept, whole = issues.find_snapshot(db, 1), issues.frozen(db, 1)
+    assert kept is not None
     assert whole is not None
+    alone, chosen = (cut_for(kept.draft, [topic], off_topic="lead") for topic in ("gardening", CODING))
+    assert chosen.comparisons == alone.comparisons
+    variants = [
+        Variant(cut, in_envelope(render_cut(kept, cut, few).content, whole.envelope)) for cut in (alone, chosen)
+    ]
     with writing(db) as connection:
-        cuts = (alone, chosen)
-        put(connection, 1, [Variant(cut, in_envelope(render_cut(kept, cut, SETTINGS).content, whole.envelope)) for cut in cuts])
+        put(connection, 1, variants)
     for number, topic in ((1, "gardening"), (2, CODING)):
-        _, fitted = laid_out_for(db, SETTINGS, 1, [topic])
+        _, fitted = laid_out_for(db, few, 1, [topic])
         assert fitted is not None
         assert fitted.content.html == content_of(db, 1, number).html
 

@@ -35,8 +35,10 @@ def laid_out_for(
     if issues.frozen(db, number) is None:
         return cut, fitted
     content = replace(in_envelope(fitted.content, whole.content.envelope), mjml=fitted.content.mjml)
+    # Of two with the same comparisons, one has the lead for want of anything else, and says so.
+    same = (bool(cut.topics), cut.comparisons)
     mailed = next(
-        (variant for variant, known in cuts_of(db, number).items() if known.comparisons == cut.comparisons), None
+        (at for at, known in cuts_of(db, number).items() if (bool(known.topics), known.comparisons) == same), None
     )
     if mailed is not None:
         content = replace(content_of(db, number, mailed), mjml=content.mjml)
