@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -281,22 +282,20 @@ def test_an_editor_sees_what_readers_of_a_topic_get(kept: Snapshot) -> None:
 
 
 def test_an_editor_is_not_shown_the_lead_for_want_of_anything_else_where_it_was_chosen() -> None:
-    db, few = memory_store(), SETTINGS.model_copy(update={"full_comparisons": 1, "brief_comparisons": 1})
-    import_sample(db, few)
-    issues.draft(db, few, now=NOW)
-    issues.freeze(db, few, 1, now=NOW)
+    db = memory_store()
+    import_sample(db, SETTINGS)
+    issues.draft(db, SETTINGS, now=NOW, since=NOW - timedelta(hours=40))
+    issues.freeze(db, SETTINGS, 1, now=NOW)
     kept, whole = issues.find_snapshot(db, 1), issues.frozen(db, 1)
     assert kept is not None
     assert whole is not None
     alone, chosen = (cut_for(kept.draft, [topic], off_topic="lead") for topic in ("gardening", CODING))
     assert chosen.comparisons == alone.comparisons
-    variants = [
-        Variant(cut, in_envelope(render_cut(kept, cut, few).content, whole.envelope)) for cut in (alone, chosen)
-    ]
+    contents = [in_envelope(render_cut(kept, cut, SETTINGS).content, whole.envelope) for cut in (alone, chosen)]
     with writing(db) as connection:
-        put(connection, 1, variants)
+        put(connection, 1, [Variant(alone, contents[0]), Variant(chosen, contents[1])])
     for number, topic in ((1, "gardening"), (2, CODING)):
-        _, fitted = laid_out_for(db, few, 1, [topic])
+        _, fitted = laid_out_for(db, SETTINGS, 1, [topic])
         assert fitted is not None
         assert fitted.content.html == content_of(db, 1, number).html
 

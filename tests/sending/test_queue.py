@@ -74,3 +74,17 @@ def test_it_begins_again() -> None:
     assert not queue.through
     queue.went(claims(queue, 0, 0), 0, more=False)
     claims(queue, 2, 0)
+
+
+def test_it_begins_again_with_those_variants_alone_that_there_is_something_of() -> None:
+    queue = Queue([0, 1, 2, 3])
+    turn = claims(queue, 0, 0)
+    queue.anew({3, 1})
+    queue.went(turn, 9, more=True)
+    queue.went(claims(queue, 1, 0), 9, more=False)
+    queue.back(0, 5)
+    queue.went(claims(queue, 3, 0), 9, more=False)
+    claims(queue, 0, 4)
+    queue.anew(())
+    assert queue.turn() is None
+    assert not queue.through

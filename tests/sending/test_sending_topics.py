@@ -336,6 +336,14 @@ def test_who_pauses_after_the_freeze_is_skipped_when_claimed_and_in_a_split() ->
     assert rows == [(1, "paused"), (5, "paused")]
 
 
+def test_of_each_zone_the_variants_are_told_of_which_copies_are_queued() -> None:
+    db = begun(6, {1: [CODING], 2: [VOICE], 4: [CODING]})
+    db.execute("UPDATE subscribers SET timezone = 'Asia/Tokyo' WHERE id < 4")
+    assert ledger.queued_by_zone(db, 1) == {"Asia/Tokyo": {0, 1, 2}, "": {0, 1}}
+    claimed(db, variant=2)
+    assert ledger.queued_by_zone(db, 1) == {"Asia/Tokyo": {0, 1}, "": {0, 1}}
+
+
 def test_the_index_is_used_where_readers_of_a_variant_are_few() -> None:
     db = begun(3, {1: [CODING]})
     seen: list[str] = []
