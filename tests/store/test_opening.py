@@ -380,6 +380,7 @@ def test_a_block_is_seen_by_others_when_it_is_done(path: Path) -> None:
 
 def test_a_block_holds_the_lock_from_its_first_moment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("digest.store.connection.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("digest.store.transactions.PATIENCE_S", 0.05)
     with closing(open_store(path)) as one, closing(open_store(path)) as other:
         with writing(one), pytest.raises(sqlite3.OperationalError) as error, writing(other):
             pytest.fail("two hold the lock")

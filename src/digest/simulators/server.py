@@ -173,6 +173,9 @@ def running(simulator: Simulator, faults: Faults | None = None) -> Iterator[tupl
             ready.append(url)
             started.set()
             await stop.wait()
+        for _ in range(3):
+            # What was accepted a moment ago becomes a connection first: cancelled before, its socket would stay open.
+            await asyncio.sleep(0)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
