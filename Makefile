@@ -49,6 +49,10 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/outbox.py
 	$(BIN)/python bench/send.py --mode merge --recipients 100000
 	$(BIN)/python bench/send.py --mode bodies --recipients 20000
+	$(BIN)/python bench/topics.py
+	$(BIN)/python bench/web.py
+	$(BIN)/python bench/import_subscribers.py
+	$(BIN)/python bench/sign_up_attack.py
 	$(BIN)/python bench/kill.py --provider resend --recipients 4000 --kills 20
 	$(BIN)/python bench/kill.py --provider ses --recipients 4000 --kills 20
 
