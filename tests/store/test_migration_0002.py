@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import NOW, import_sample
+from conftest import NOW
 from digest import times
 from digest.issue import editing, issues
 from digest.issue.issues import WORDS, Override
-from digest.resources import resource
 from digest.settings import Settings
-from digest.store import Database, check_store, migrate, migrations, open_store, pending, writing
+from digest.store import Database, check_store, migrate, open_store, pending, writing
+from old_stores import store_with
 
 FIRST, SECOND = "0001_first", "0002_checks"
 OLD_WORDS = ("Ship it?", "The old preheader", "The old intro.")
@@ -30,18 +29,8 @@ FORMS = ("full", "brief", "link", "out")
 @pytest.fixture
 def old(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A store of the digest that had only the first migration: a draft, a sent issue, deliveries."""
-    folder = tmp_path / "migrations"
-    folder.mkdir()
-    shutil.copy(resource("db", "migrations") / f"{FIRST}.sql", folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "resource", lambda *parts: folder)
-        migrations._migrations.cache_clear()
-        with closing(open_store(settings.db, create=True)) as db:
-            import_sample(db, settings)
-            fill(db)
-    migrations._migrations.cache_clear()
-    yield settings.db
-    migrations._migrations.cache_clear()
+    with store_with((FIRST,), settings, tmp_path / "migrations", monkeypatch, fill) as path:
+        yield path
 
 
 def fill(db: Database) -> None:

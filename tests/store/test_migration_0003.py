@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from conftest import NOW, import_sample
+from conftest import NOW
 from digest import times
 from digest.issue import issues
 from digest.issue.model import Envelope, Rendered
 from digest.providers import connect
 from digest.providers.interface import Answer
-from digest.resources import resource
 from digest.sending import ledger
 from digest.sending.copies import Signers
 from digest.sending.engine import Engine
 from digest.sending.ledger_check import check_ledger
 from digest.sending.workers import Worker
 from digest.settings import Settings
-from digest.store import Database, check_store, migrate, migrations, open_store, pending, store_key, writing
+from digest.store import Database, check_store, migrate, open_store, pending, store_key, writing
+from old_stores import store_with
 
 BEFORE, THIRD = ("0001_first", "0002_checks"), "0003_sending"
 LATER = NOW + timedelta(minutes=1)
@@ -53,20 +52,13 @@ BATCHES = [
 @pytest.fixture
 def old(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A store of the digest that had two migrations: issue 1 is being sent."""
-    folder = tmp_path / "migrations"
-    folder.mkdir()
-    for name in BEFORE:
-        shutil.copy(resource("db", "migrations") / f"{name}.sql", folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "resource", lambda *parts: folder)
-        migrations._migrations.cache_clear()
-        with closing(open_store(settings.db, create=True)) as db:
-            import_sample(db, settings)
-            store_key(db, "messages", now=NOW)
-            fill(db, str(settings.outbox.absolute()))
-    migrations._migrations.cache_clear()
-    yield settings.db
-    migrations._migrations.cache_clear()
+
+    def fill_in(db: Database) -> None:
+        store_key(db, "messages", now=NOW)
+        fill(db, str(settings.outbox.absolute()))
+
+    with store_with(BEFORE, settings, tmp_path / "migrations", monkeypatch, fill_in) as path:
+        yield path
 
 
 def fill(db: Database, account: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from conftest import NOW, import_sample
+from conftest import NOW
 from digest import times
-from digest.resources import resource
 from digest.sending.ledger_check import check_ledger
 from digest.settings import Settings
-from digest.store import Database, check_store, migrate, migrations, open_store, pending, writing
+from digest.store import Database, check_store, migrate, open_store, pending, writing
+from old_stores import store_with
 
 BEFORE, FOURTH = ("0001_first", "0002_checks", "0003_sending"), "0004_readers"
 STAMP = times.to_text(NOW)
@@ -25,19 +24,8 @@ STAMP = times.to_text(NOW)
 @pytest.fixture
 def old(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A store of the digest that had three migrations."""
-    folder = tmp_path / "migrations"
-    folder.mkdir()
-    for name in BEFORE:
-        shutil.copy(resource("db", "migrations") / f"{name}.sql", folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "resource", lambda *parts: folder)
-        migrations._migrations.cache_clear()
-        with closing(open_store(settings.db, create=True)) as db:
-            import_sample(db, settings)
-            fill(db)
-    migrations._migrations.cache_clear()
-    yield settings.db
-    migrations._migrations.cache_clear()
+    with store_with(BEFORE, settings, tmp_path / "migrations", monkeypatch, fill) as path:
+        yield path
 
 
 def fill(db: Database) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 
 import click
 from rich.table import Table
@@ -15,6 +13,7 @@ from digest import times
 from digest.audience import letterbox
 from digest.audience.letterbox import Waiting
 from digest.cli.app import IN_PART, App, Group, with_app
+from digest.cli.stopping import Stopping
 from digest.mail.letters import render_letter, specimens
 from digest.sending.copies import Signers
 from digest.sending.postman import Postman
@@ -57,20 +56,11 @@ def send(app: App) -> int:
 
     `digest serve` does this by itself, every second. Several at once share the work, and nobody is mailed twice.
     """
-    stopped = False
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        nonlocal stopped
-        stopped = True
-        # The second time it stops at once; what is in hand is uncertain then.
-        signal.signal(signum, signal.SIG_DFL)
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, stop)
+    stopping = Stopping()
     settings = app.settings
     with app.store() as db, Worker(settings.db) as worker:
         signers = Signers.of(db, settings, now=times.now())
-        postman = Postman.of(db, settings, signers, worker, say=app.note, stopping=lambda: stopped)
+        postman = Postman.of(db, settings, signers, worker, say=app.note, stopping=stopping)
         asyncio.run(postman.deliver())
         left = letterbox.tally(db)
     done = {name: postman.done[name] for name in ("sent", "failed", "dropped")}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 from dataclasses import asdict
-from types import FrameType
 from typing import Any, cast
 
 import click
@@ -15,6 +13,7 @@ from rich.table import Table
 from digest import times
 from digest.cli.app import IN_PART, INTERRUPTED, App, Command, counted, with_app
 from digest.cli.issue import number_argument
+from digest.cli.stopping import Stopping
 from digest.cli.topics import as_dict, told
 from digest.cli.watching import Watch
 from digest.errors import SettingsError
@@ -45,16 +44,7 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
     is left out. Several `digest send` share the work. It waits a quarter of an hour for what is to come, such as an
     answer about a batch that is uncertain, and with --wait as long as it takes.
     """
-    stopped = False
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        nonlocal stopped
-        stopped = True
-        # The second time it stops at once; the ledger bears it.
-        signal.signal(signum, signal.SIG_DFL)
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, stop)
+    stopping = Stopping()
     settings = app.settings
     with app.store() as db, Worker(settings.db) as worker:
         if find_issue(db, number).state == "sent":
@@ -66,7 +56,7 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
             [_connected(name, settings) for name in names],
             Signers.of(db, settings, now=times.now()),
             worker,
-            stopping=lambda: stopped,
+            stopping=stopping,
             patience_s=FOR_EVER_S if wait else PATIENCE_S,
         )
         with Watch(app.err, engine, number, closely=watch) as shown:
@@ -78,7 +68,7 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
     for lane in engine.lanes:
         if lane.closed and len(engine.lanes) > 1:
             app.note(f"{lane.closed}; {lane.copies} copies went by it")
-    if stopped and state == "sending":
+    if stopping() and state == "sending":
         unsure = f" and {tally['uncertain']} uncertain" if tally["uncertain"] else ""
         app.note(f"stopped with {tally['queued']} to go{unsure}; `digest send {number}` goes on from here")
         _done(app, number, state, tally, report)
