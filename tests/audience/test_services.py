@@ -12,8 +12,9 @@ from conftest import NOW, memory_store
 from digest.audience.addresses import read_address
 from digest.audience.exporting import PARTS, Reader, export_for, readers
 from digest.audience.importing import ImportReport, import_subscribers, staging
+from digest.audience.leaving import leave
 from digest.audience.services import OWN, SERVICES, service_of
-from digest.audience.subscribers import Reason, State, add, count_audience, find_subscribers, remove, suppress
+from digest.audience.subscribers import Reason, State, add, count_audience, find_subscriber, find_subscribers, suppress
 from digest.errors import InputError
 from digest.store import Database
 
@@ -203,7 +204,7 @@ def test_nobody_gets_a_letter_by_an_import(db: Database) -> None:
 
 def test_nobody_who_left_here_is_brought_back_by_any_service(db: Database) -> None:
     add(db, "ada@example.org", now=NOW)
-    remove(db, "ada@example.org", now=NOW)
+    leave(db, find_subscriber(db, "ada@example.org").id, way="editor", now=NOW)
     for service, file, text, _ in FILES:
         report = put(db, text, file)
         assert standings(db)["ada"] == LEFT, service

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from conftest import NOW, memory_store
 from digest.audience import subscribers
 from digest.audience.addresses import read_address
-from digest.audience.subscribers import REASONS, Reason, Subscriber, add, count_audience, find_subscribers, remove
+from digest.audience.leaving import leave
+from digest.audience.subscribers import (
+    REASONS,
+    Reason,
+    Subscriber,
+    add,
+    count_audience,
+    find_subscriber,
+    find_subscribers,
+)
 from digest.audience.suppression import lift
 from digest.errors import InputError, NotFoundError, StateError
 from digest.store import Database, writing
@@ -90,6 +99,12 @@ def test_one_who_has_not_confirmed_becomes_active_when_added_by_hand(db: Databas
     assert counts(db) == (0, 1, 0, 0)
     assert add(db, "ada@example.org", now=now)[1]
     assert counts(db) == (1, 0, 0, 0)
+
+
+def remove(db: Database, email: str, *, now: datetime) -> tuple[Subscriber, bool]:
+    """Unsubscribe an address by hand, as `digest subscribers remove` does."""
+    changed = leave(db, find_subscriber(db, email).id, way="editor", now=now)
+    return find_subscriber(db, email), changed
 
 
 def test_one_who_is_removed_is_unsubscribed_and_suppressed(db: Database, now: datetime) -> None:

@@ -8,6 +8,7 @@ from sqlite_utils import Database
 
 from conftest import NOW
 from digest.audience import forgetting, subscribers
+from digest.audience.leaving import leave
 from digest.audience.suppression import (
     Report,
     add_suppression,
@@ -72,8 +73,8 @@ def test_a_forgotten_address_is_not_written_down_again(db: Database) -> None:
 
 
 def test_an_address_is_taken_off_and_stays_out_where_it_left(db: Database) -> None:
-    subscribers.add(db, "ada@example.com", now=NOW)
-    subscribers.remove(db, "ada@example.com", now=NOW)
+    ada, _ = subscribers.add(db, "ada@example.com", now=NOW)
+    leave(db, ada.id, way="editor", now=NOW)
     assert lift(db, "ADA@example.com", now=NOW).reason == "unsubscribed"
     assert entries(db) == {}
     assert state(db, "ada@example.com") == "unsubscribed"

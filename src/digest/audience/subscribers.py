@@ -1,4 +1,4 @@
-"""Subscribers in the store: add, remove, find, count."""
+"""Subscribers in the store: add, find, count; and what leaving writes, which `leaving.py` decides about."""
 
 from __future__ import annotations
 
@@ -100,23 +100,6 @@ def add(
         found = _by_key(db, address)
         assert found is not None  # noqa: S101 (just written)
         return found, True
-
-
-def remove(db: Database, email: str, *, now: datetime) -> tuple[Subscriber, bool]:
-    """Unsubscribe an address, and suppress it so that no import brings it back; give it, and whether it changed.
-
-    Raises:
-        NotFoundError: nobody has this address.
-    """
-    address = read_address(email)
-    with writing(db):
-        known = _by_key(db, address)
-        if known is None:
-            raise NotFoundError(f"no subscriber has the address {email}")
-        if known.state == "unsubscribed":
-            return known, False
-        unsubscribe(db, known.id, address.key, now=now)
-        return _by_key(db, address) or known, True
 
 
 def unsubscribe(db: Database, subscriber: int, key: str, *, now: datetime) -> None:
