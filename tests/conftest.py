@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from digest.audience.leaving import leave
+from digest.audience.subscribers import Subscriber, find_subscriber
 from digest.catalogue.importing import gather, import_files
 from digest.issue import issues
 from digest.issue.checks.model import Finding, Mail
@@ -47,6 +49,12 @@ def import_sample(db: Database, settings: Settings, now: datetime = NOW) -> None
     """Put the sample catalogue into a store."""
     for report in import_files(db, gather([str(resource("db", "sample"))], bytes), now=now, zone=settings.zone):
         assert report.error is None
+
+
+def remove(db: Database, email: str, *, now: datetime) -> tuple[Subscriber, bool]:
+    """Unsubscribe an address by hand, as `digest subscribers remove` does; give it, and whether it changed."""
+    changed = leave(db, find_subscriber(db, email).id, way="editor", now=now)
+    return find_subscriber(db, email), changed
 
 
 @pytest.fixture

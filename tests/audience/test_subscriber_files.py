@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from conftest import NOW, memory_store
+from conftest import NOW, memory_store, remove
 from digest.audience import importing
 from digest.audience.addresses import read_address
 from digest.audience.exporting import export_subscribers
@@ -29,7 +29,6 @@ from digest.audience.subscribers import (
     add,
     count_audience,
     find_subscribers,
-    remove,
     suppress,
 )
 from digest.errors import InputError

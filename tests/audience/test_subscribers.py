@@ -11,17 +11,15 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from conftest import NOW, memory_store
+from conftest import NOW, memory_store, remove
 from digest.audience import subscribers
 from digest.audience.addresses import read_address
-from digest.audience.leaving import leave
 from digest.audience.subscribers import (
     REASONS,
     Reason,
     Subscriber,
     add,
     count_audience,
-    find_subscriber,
     find_subscribers,
 )
 from digest.audience.suppression import lift
@@ -99,12 +97,6 @@ def test_one_who_has_not_confirmed_becomes_active_when_added_by_hand(db: Databas
     assert counts(db) == (0, 1, 0, 0)
     assert add(db, "ada@example.org", now=now)[1]
     assert counts(db) == (1, 0, 0, 0)
-
-
-def remove(db: Database, email: str, *, now: datetime) -> tuple[Subscriber, bool]:
-    """Unsubscribe an address by hand, as `digest subscribers remove` does."""
-    changed = leave(db, find_subscriber(db, email).id, way="editor", now=now)
-    return find_subscriber(db, email), changed
 
 
 def test_one_who_is_removed_is_unsubscribed_and_suppressed(db: Database, now: datetime) -> None:

@@ -18,7 +18,7 @@ import pytest
 from sendings import LINKS, SIGNERS, Clock, subscribe
 from sqlite_utils import Database
 
-from conftest import NOW
+from conftest import NOW, remove
 from digest.audience import subscribers
 from digest.errors import StateError
 from digest.issue import editing, issues
@@ -261,7 +261,7 @@ def test_a_reader_who_leaves_during_the_send_gets_no_copy(
     def leave() -> None:
         if ledger.tally(store, 1)["accepted"]:
             if way == "unsubscribed":
-                subscribers.remove(store, EVERYONE[9], now=NOW)
+                remove(store, EVERYONE[9], now=NOW)
             else:
                 subscribers.suppress(store, EVERYONE[9], "hard bounce", now=NOW)
 

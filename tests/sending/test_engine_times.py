@@ -29,8 +29,7 @@ from sendings import (
     take,
 )
 
-from conftest import NOW
-from digest.audience import subscribers
+from conftest import NOW, remove
 from digest.issue import editing, issues
 from digest.providers.interface import Pace, Proof, TryAgainError
 from digest.sending import engine
@@ -333,7 +332,7 @@ def test_who_left_before_their_morning_gets_no_copy(day_before: Clock) -> None:
 
     def leave() -> None:
         if 2 in taker.readers():
-            subscribers.remove(post.db, "reader5@example.com", now=day_before.now())
+            remove(post.db, "reader5@example.com", now=day_before.now())
 
     assert send(post, taker, patience_s=FOR_EVER_S, progress=leave) == {"audience": 6, "accepted": 5, "skipped": 1}
     assert 5 not in taker.readers()

@@ -30,7 +30,7 @@ from sendings import (
     take,
 )
 
-from digest.audience import subscribers
+from conftest import remove
 from digest.errors import StateError
 from digest.providers.interface import (
     AccountError,
@@ -127,7 +127,7 @@ def test_a_batch_whose_names_were_changed_is_not_repeated(post: Post) -> None:
 def test_a_batch_in_which_someone_left_since_is_not_repeated(post: Post) -> None:
     """Was the first call never accepted, the second would mail them."""
     post.crash(Taker(proof=REPLAYED, takes_s=5), after_s=3)
-    subscribers.remove(post.db, "reader2@example.com", now=post.clock.now())
+    remove(post.db, "reader2@example.com", now=post.clock.now())
     taker = Taker(proof=REPLAYED)
     assert post.send(taker) == {"audience": 10, "accepted": 7, "uncertain": 3}
     assert taker.readers() == [4, 5, 6, 7, 8, 9, 10]
@@ -138,7 +138,7 @@ def test_a_batch_in_which_someone_left_since_is_not_repeated(post: Post) -> None
 def test_a_batch_in_which_someone_left_since_is_asked_for_where_that_can_be(post: Post) -> None:
     taker = Taker(proof=BOTH, takes_s=5)
     post.crash(taker, after_s=3)
-    subscribers.remove(post.db, "reader2@example.com", now=post.clock.now())
+    remove(post.db, "reader2@example.com", now=post.clock.now())
     taker.takes_s = 0
     assert post.send(taker) == {"audience": 10, "accepted": 9, "skipped": 1}
     assert 2 not in taker.readers()
@@ -593,7 +593,7 @@ def test_killed_again_and_again_everyone_has_one_copy(clock: Clock) -> None:
 
 def test_a_refusal_in_the_middle_of_a_repeated_call_hands_over_to_no_one_who_left(post: Post) -> None:
     def refuse_while_one_leaves(taker: Taker, batch: Batch) -> Answer:
-        subscribers.remove(post.db, "reader1@example.com", now=post.clock.now())
+        remove(post.db, "reader1@example.com", now=post.clock.now())
         raise BadCallError("something in it")
 
     taker = Taker([lose(0), refuse_while_one_leaves], proof=REPLAYED)

@@ -10,7 +10,7 @@ import pytest
 from sendings import address, batches, claim, claimed, counts, sending, state, store_with, subscribe
 from sqlite_utils import Database
 
-from conftest import NOW
+from conftest import NOW, remove
 from digest.audience import subscribers
 from digest.audience.addresses import read_address
 from digest.errors import StateError
@@ -21,7 +21,7 @@ from digest.sending.ledger import Claimed
 
 LATER = NOW + timedelta(minutes=5)
 GONE = [
-    ("unsubscribed", lambda db: subscribers.remove(db, address(1), now=NOW)),
+    ("unsubscribed", lambda db: remove(db, address(1), now=NOW)),
     ("complaint", lambda db: suppress(db, 1, "complaint")),
     ("pending", lambda db: db.execute("UPDATE subscribers SET state = 'pending' WHERE id = 1")),
 ]
@@ -56,7 +56,7 @@ def ids(db: Database, *which: int) -> list[str | None]:
 def test_the_audience_is_frozen_when_sending_begins() -> None:
     db = store_with(5)
     suppress(db, 1, "complaint")
-    subscribers.remove(db, address(2), now=NOW)
+    remove(db, address(2), now=NOW)
     assert ledger.freeze_audience(db, 1, now=NOW) == 3
     subscribers.add(db, "latecomer@example.com", now=NOW)
     assert counts(db) == {"audience": 3, "queued": 3}
@@ -128,7 +128,7 @@ def test_what_was_claimed_meanwhile_is_left_out_of_a_stretch() -> None:
 
 def test_who_left_since_the_freeze_is_skipped_with_the_reason() -> None:
     db = sending(4)
-    subscribers.remove(db, address(1), now=NOW)
+    remove(db, address(1), now=NOW)
     suppress(db, 2, "hard bounce")
     db.execute("UPDATE subscribers SET state = 'pending' WHERE id = 3")
     assert readers(claimed(db, size=10)) == [4]
@@ -138,7 +138,7 @@ def test_who_left_since_the_freeze_is_skipped_with_the_reason() -> None:
 def test_a_stretch_of_only_skipped_ones_makes_no_batch() -> None:
     db = sending(3)
     for number in (1, 2):
-        subscribers.remove(db, address(number), now=NOW)
+        remove(db, address(number), now=NOW)
     batch = claimed(db, size=2)
     assert (batch.copies, batch.last) == ((), 2)
     assert batches(db, "number") == []
@@ -178,7 +178,7 @@ def test_the_day_of_a_cap_is_counted_in_utc() -> None:
 def test_only_readers_in_the_zones_asked_for_are_claimed() -> None:
     db = store_with(6, {1: "Asia/Tokyo", 3: "Europe/Berlin", 5: "Asia/Tokyo"})
     ledger.freeze_audience(db, 1, now=NOW)
-    subscribers.remove(db, address(5), now=NOW)
+    remove(db, address(5), now=NOW)
     assert claim(db, zones=[]) is None
     assert readers(claimed(db, size=9, zones=["Asia/Tokyo"])) == [1]
     assert claim(db, zones=["Asia/Tokyo"]) is None
@@ -299,7 +299,7 @@ def test_a_provider_may_give_no_ids() -> None:
 def test_ids_with_spaces_and_of_readers_far_apart_are_kept() -> None:
     db = sending(9)
     for number in (2, 3, 4, 6, 7, 8):
-        subscribers.remove(db, address(number), now=NOW)
+        remove(db, address(number), now=NOW)
     ledger.record(db, claimed(db, size=9), Answer(["12 drummers", "", "<x@y> 9"]), now=NOW)
     assert ids(db, 1, 5, 9) == ["12 drummers", None, "<x@y> 9"]
 
@@ -568,7 +568,7 @@ def test_who_left_since_a_batch_was_claimed_is_known() -> None:
     db = sending(6)
     batch = claimed(db)
     assert ledger.gone(db, batch, now=NOW) == {}
-    subscribers.remove(db, address(1), now=NOW)
+    remove(db, address(1), now=NOW)
     suppress(db, 3, "hard bounce")
     suppress(db, 4, "complaint")
     assert ledger.gone(db, batch, now=NOW) == {1: "unsubscribed", 3: "hard bounce"}

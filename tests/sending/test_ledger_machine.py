@@ -37,6 +37,7 @@ from sendings import (
 )
 from sqlite_utils import Database
 
+from conftest import remove
 from digest.audience import subscribers
 from digest.audience.addresses import read_address
 from digest.errors import StateError
@@ -487,7 +488,7 @@ class Sending(RuleBasedStateMachine):
         elif how == "bounce":
             subscribers.suppress(self.db, read_address(address(reader)).key, "hard bounce", now=now)
         else:
-            subscribers.remove(self.db, address(reader), now=now)
+            remove(self.db, address(reader), now=now)
 
     @precondition(lambda self: state(self.db) in ("sending", "paused", "sent") and bool(self._readers(3)))
     @rule()

@@ -44,8 +44,7 @@ from sendings import (
 )
 from sqlite_utils import Database
 
-from conftest import NOW, import_sample
-from digest.audience import subscribers
+from conftest import NOW, import_sample, remove
 from digest.audience.topics import topics_in
 from digest.errors import StateError
 from digest.issue import editing, issues
@@ -160,7 +159,7 @@ def test_without_topics_nothing_is_rendered_or_told(monkeypatch: pytest.MonkeyPa
 def test_only_those_who_are_mailed_count() -> None:
     db = store_with(5)
     choose(db, {1: [CODING], 2: [VOICE], 3: [AGENTS], 4: [CODING]})
-    subscribers.remove(db, address(2), now=NOW)
+    remove(db, address(2), now=NOW)
     pause_reader(db, 3, NOW + timedelta(days=7))
     beginning.begin(db, SETTINGS, 1, now=NOW)
     assert report(db) == Report(sets=1, variants=1, composed=2)
@@ -445,7 +444,7 @@ def test_a_variant_whose_readers_all_left_or_paused_keeps_nobody_waiting(clock: 
     post, taker = post_with(clock), Taker(proof=MUTE)
     beginning.begin(post.db, SETTINGS, 1, now=NOW)
     pause_reader(post.db, 2, NOW + timedelta(days=7))
-    subscribers.remove(post.db, address(7), now=NOW)
+    remove(post.db, address(7), now=NOW)
     assert post.send(taker) == {"audience": 12, "accepted": 10, "skipped": 2}
 
 

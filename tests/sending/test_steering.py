@@ -9,8 +9,7 @@ import pytest
 from sendings import SETTINGS, address, batches, claim, claimed, counts, sending, state, store_with
 from sqlite_utils import Database
 
-from conftest import NOW
-from digest.audience import subscribers
+from conftest import NOW, remove
 from digest.errors import NotFoundError, StateError
 from digest.issue import issues
 from digest.providers.interface import Answer
@@ -112,7 +111,7 @@ def test_rejected_copies_are_queued_again_and_a_sent_issue_is_sending_again() ->
 def test_who_was_suppressed_since_is_skipped_when_it_is_claimed() -> None:
     db = sending(3)
     rejected(db, 2, 3)
-    subscribers.remove(db, address(3), now=NOW)
+    remove(db, address(3), now=NOW)
     assert steering.retry_rejected(db, 1, now=NOW) == 2
     assert [copy[0] for copy in claimed(db).copies] == [2]
     assert counts(db) == {"audience": 3, "accepted": 1, "claimed": 1, "skipped": 1}
