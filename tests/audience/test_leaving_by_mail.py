@@ -12,7 +12,6 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from imap_server import Mailbox, serving
 from pydantic import SecretStr
 from sqlite_utils import Database
 
@@ -22,6 +21,7 @@ from digest.errors import SettingsError
 from digest.issue.envelope import envelope
 from digest.settings import Settings
 from digest.tokens import Signer
+from imap_server import Mailbox, serving
 from serving import dump
 
 LINKS = Signer(b"k" * 32)

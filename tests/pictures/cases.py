@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from browser import LOGO
-
 from conftest import NOW, import_sample, memory_store
 from digest.catalogue.importing import import_files
 from digest.issue import issues

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import cases
 import pytest
-from browser import Browser, opened
 from comparing import compare, fingerprint
 from PIL import Image
+
+from browser import Browser, opened
 
 BUTTON = "[...document.links].find(link => link.textContent.trim() == 'See the full comparison')"
 FIRST_CARD = (

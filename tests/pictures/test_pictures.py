@@ -13,11 +13,11 @@ from pathlib import Path
 
 import cases
 import pytest
-from browser import LOGO, Browser, Scheme, opened
 from comparing import compare, fingerprint
 from PIL import Image
 
 import machine
+from browser import LOGO, Browser, Scheme, opened
 
 GOLDEN = Path(__file__).with_name("golden")
 FAILED = Path(__file__).with_name("failed")

@@ -14,10 +14,10 @@ from itertools import product
 
 import cases
 import pytest
-from browser import Browser, opened
 from comparing import compare
 
 import machine
+from browser import Browser, opened
 
 
 @pytest.fixture(scope="module")
