@@ -24,6 +24,8 @@ from digest.store import beside, file_of
 from digest.web.site.snippet import snippet
 from serving import free_port, served
 
+expect.set_options(timeout=20_000)
+
 WAYS = {
     "mouse": (True, False),
     "keyboard": (True, True),
@@ -252,7 +254,11 @@ def test_a_reader_of_another_site_signs_up_there(browser: Browser, site: Site, w
     def go(page: Page) -> None:
         hand = Hand(page, keyboard)
         page.goto(f"{blog}/")
+        if javascript:
+            # The script comes when it comes; pressed before, the form is sent as it is without it.
+            page.wait_for_selector("form.digest-sign-up[data-digest]")
         hand.write("Email", "bea@example.org")
+        page.wait_for_load_state("networkidle")
         hand.press("Sign up")
         if javascript:
             expect(page.get_by_role("status")).to_contain_text("Check your inbox")
