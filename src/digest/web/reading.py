@@ -47,11 +47,6 @@ def address(room: str, slug: str) -> str:
     return f"/{room}/{quote(slug, safe='')}"
 
 
-def is_at(request: Request, room: str, slug: str) -> bool:
-    """Tell whether it was asked for at its own address."""
-    return request.url.path == f"/{room}/{slug}"
-
-
 def bare(slug: str) -> str:
     """Give a slug as ours are written, of what somebody typed: ``Claude_Code/`` gives ``claude-code``.
 
