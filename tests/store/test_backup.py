@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event, Thread
+from time import monotonic, sleep
 
 import pytest
 
@@ -128,9 +129,15 @@ def test_a_store_is_backed_up_while_it_is_written_to(path: Path, small_steps: No
     with written_to(path) as written, closing(open_store(path)) as db:
         for number in range(3):
             before = len(written)
-            back_up(db, path.parent / f"{number}.db")
-            assert 100 + before - 1 <= pairs_in(path.parent / f"{number}.db") <= 100 + len(written)
+
+            def wait_for_a_write(done: int, total: int, before: int = before) -> None:
+                until = monotonic() + 10
+                while len(written) <= before and monotonic() < until:
+                    sleep(0.001)
+
+            back_up(db, path.parent / f"{number}.db", progress=wait_for_a_write)
             assert len(written) > before
+            assert 100 + before - 1 <= pairs_in(path.parent / f"{number}.db") <= 100 + len(written)
     assert pairs_in(path) >= 100 + len(written) - 1
 
 
