@@ -168,6 +168,37 @@ class Settings(BaseSettings):
         "", description="Where unsubscriptions by mail are read, such as imaps://user@mail.example.com/INBOX."
     )
     unsubscribe_imap_password: SecretStr | None = Field(None, description="The password of that mailbox.")
+    tracking: Literal["off", "counts", "readers"] = Field(
+        "counts",
+        description="What of opens and clicks is kept: nothing, how many but not who, or also whose they are.",
+    )
+    utm: str = Field(
+        "",
+        max_length=300,
+        description="UTM tags added to the links of a mail, such as utm_source=weekly&utm_campaign=issue-{number}.",
+    )
+    hidden_link: bool = Field(
+        False, description="Whether a mail has a link that no person sees: who follows it is a machine."
+    )
+    machine_networks: tuple[str, ...] = Field(
+        (), description="Networks whose opens and clicks are machines', such as 203.0.113.0/24: those of scanners."
+    )
+    soft_bounces: int = Field(
+        3, ge=0, le=100, description="After so many issues that bounced softly an address is suppressed; 0 is never."
+    )
+    soft_bounce_weeks: int = Field(
+        8, ge=1, le=104, description="Within how many weeks soft bounces are counted together."
+    )
+    events_days: int = Field(
+        400, ge=0, description="For how many days events of readers are kept; figures stay for ever. 0 is for ever."
+    )
+    bounce_imap: str = Field(
+        "", description="Where bounces come as mails, such as imaps://bounces@mail.example.com/INBOX."
+    )
+    bounce_imap_password: SecretStr | None = Field(None, description="The password of that mailbox.")
+    summary_to: tuple[str, ...] = Field(
+        (), description="Who is mailed a summary every week, such as ann@example.com, bob@example.com."
+    )
     outbox: Path = Field(
         Path("outbox"),
         description="The Maildir that the outbox provider writes into; a relative one is beside the store.",
@@ -277,6 +308,43 @@ class Settings(BaseSettings):
             raise ValueError("write it like https://blog.example.com, https://www.example.org")
         return tuple(_origin(str(origin)) for origin in given)
 
+    @field_validator("summary_to", mode="before")
+    @classmethod
+    def _addresses(cls, value: object) -> object:
+        """Take a list, or in one text ``ann@example.com, bob@example.com``."""
+        given = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(given, list | tuple):
+            raise ValueError("write it like ann@example.com, bob@example.com")
+        try:
+            return tuple(
+                validate_email(str(address), check_deliverability=False, test_environment=True).normalized
+                for address in given
+            )
+        except EmailNotValidError as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("machine_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        """Take a list, or in one text ``203.0.113.0/24, 2001:db8::/32``."""
+        given = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(given, list | tuple):
+            raise ValueError("write it like 203.0.113.0/24, 2001:db8::/32")
+        try:
+            return tuple(str(ip_network(str(network))) for network in given)
+        except ValueError as error:
+            raise ValueError(f"{error}; write it like 203.0.113.0/24, 2001:db8::/32") from None
+
+    @field_validator("utm")
+    @classmethod
+    def _utm(cls, value: str) -> str:
+        """Take what can stand in an address as it is, but for the number of the issue."""
+        if value and not re.fullmatch(r"[A-Za-z0-9_]+=[A-Za-z0-9_.~%{}-]*(&[A-Za-z0-9_]+=[A-Za-z0-9_.~%{}-]*)*", value):
+            raise ValueError("write it like utm_source=weekly&utm_medium=email&utm_campaign=issue-{number}")
+        if set(re.findall(r"[{}]", value.replace("{number}", ""))):
+            raise ValueError("only {number} stands for something, the number of the issue")
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _proxies(cls, value: str) -> str:
@@ -290,15 +358,15 @@ class Settings(BaseSettings):
                 ) from error
         return value.strip()
 
-    @field_validator("unsubscribe_imap")
+    @field_validator("unsubscribe_imap", "bounce_imap")
     @classmethod
-    def _imap(cls, value: str) -> str:
+    def _imap(cls, value: str, info: ValidationInfo) -> str:
         parts = urlsplit(value)
         _ = parts.port  # refuses one that is no port
         if value and (parts.scheme not in ("imap", "imaps") or not parts.hostname or not parts.username):
             raise ValueError("write it like imaps://user@mail.example.com/INBOX")
         if parts.password:
-            raise ValueError("leave the password out of it; it has a setting of its own, unsubscribe_imap_password")
+            raise ValueError(f"leave the password out of it; it has a setting of its own, {info.field_name}_password")
         return value
 
     @field_validator("providers")

@@ -7,7 +7,6 @@ import pytest
 from sqlite_utils import Database
 
 from conftest import NOW
-from digest import times
 from digest.audience import changing_address, consents, letterbox, subscribers
 from digest.audience.addresses import read_address
 from digest.audience.forgetting import forget, forgotten_among, is_forgotten, mark_of, unmark
@@ -15,6 +14,7 @@ from digest.audience.leaving import give_reason, leave
 from digest.audience.subscribers import count_audience
 from digest.catalogue import voting
 from digest.errors import StateError
+from digest.events import Kind
 from digest.settings import Settings
 from digest.store import file_of, writing
 
@@ -27,7 +27,6 @@ def ada(db: Database, settings: Settings) -> int:
     """A reader who left traces in every table."""
     id_ = subscribers.add(db, EMAIL, now=NOW, name="Ada Lovelace", timezone="Europe/London")[0].id
     other = subscribers.add(db, "bob@example.com", now=NOW)[0].id
-    stamp = times.to_text(NOW)
     with writing(db) as connection:
         connection.execute(
             "INSERT INTO issues (number, state, subject, preheader, intro, cutoff, created_at, updated_at)"
@@ -50,8 +49,13 @@ def ada(db: Database, settings: Settings) -> int:
             [("claude-code",), ("cursor",)],
         )
         connection.execute(
-            "INSERT INTO events (issue, subscriber, kind, detail, happened_at) VALUES (7, ?, 'clicked', ?, ?)",
-            (id_, f"from 192.0.2.7 by {EMAIL}", stamp),
+            "INSERT INTO events (issue, subscriber, kind, key, detail, at) VALUES (7, ?, 3, 'soft', ?, 0)",
+            (id_, f"452 4.2.2 <{EMAIL}> is over quota"),
+        )
+        connection.execute('UPDATE issues SET tracking = \'{"mode": "readers"}\'')
+        connection.executemany(
+            "INSERT INTO readings (issue, copy, kind, link, at, agent, mark, why) VALUES (7, ?, 6, ?, 0, 0, 1, 0)",
+            [(id_, 1), (id_, 2), (id_ + 1, 1)],
         )
         connection.execute(
             "INSERT INTO api_tokens (id, name, hash, scopes, created_at) VALUES (1, 'shop', x'00', '[]', '')"
@@ -99,9 +103,12 @@ def test_numbers_stay(db: Database, ada: int) -> None:
         (7, ada, 3, "forgotten")
     ]
     assert db.execute("SELECT trouble FROM batches").fetchall() == [("550 5.1.1 <a forgotten address>: User unknown",)]
-    assert db.execute("SELECT kind, detail FROM events ORDER BY id").fetchall() == [
-        ("clicked", None), ("unsubscribed", None),
+    assert db.execute("SELECT kind, detail FROM events").fetchall() == [
+        (Kind.BOUNCED, None), (Kind.UNSUBSCRIBED, None),
     ]  # fmt: skip
+    readings = db.execute("SELECT copy, link FROM readings ORDER BY copy, link").fetchall()
+    assert readings == [(readings[0][0], 1), (readings[0][0], 2), (ada + 1, 1)]
+    assert readings[0][0] < 0
     votes = db.execute("SELECT voter, verdict FROM votes").fetchall()
     assert [verdict for _, verdict in votes] == ["ship", "ship"]
     assert len({voter for voter, _ in votes}) == 2

@@ -12,6 +12,7 @@ from digest.audience.consents import Witness
 from digest.audience.leaving import WHY, come_back, give_reason, leave
 from digest.audience.signing_up import Wish, ask, confirm
 from digest.errors import InputError, StateError
+from digest.events import Kind
 from digest.settings import Settings
 from digest.store import writing
 
@@ -47,7 +48,7 @@ def test_who_leaves_is_unsubscribed_and_suppressed_and_it_is_written_down(db: Da
     assert leave(db, id_, way="one-click", issue=7, now=NOW)
     assert state(db, id_) == ("unsubscribed", "unsubscribed")
     assert rows(db, "SELECT subscriber, issue, way, returned_at FROM departures") == [(id_, 7, "one-click", None)]
-    assert rows(db, "SELECT issue, subscriber, kind FROM events") == [(7, id_, "unsubscribed")]
+    assert rows(db, "SELECT issue, subscriber, kind FROM events") == [(7, id_, Kind.UNSUBSCRIBED)]
     assert rows(db, "SELECT subscriber, kind, source, ip FROM consents") == [(id_, "left", "one-click", None)]
 
 

@@ -19,6 +19,7 @@ from conftest import NOW, import_sample, memory_store
 from digest import times
 from digest.audience import subscribers
 from digest.audience.topics import topic_set_of
+from digest.events import Kind
 from digest.issue import issues
 from digest.providers.interface import Answer, BadCallError, Batch, Pace, Proof, Provider, UncertainError
 from digest.sending import ledger
@@ -122,10 +123,10 @@ def batches(db: Database, columns: str) -> list[tuple[Any, ...]]:
     return list(db.execute(f"SELECT {columns} FROM batches ORDER BY number").fetchall())
 
 
-def event(db: Database, reader: int, kind: str = "delivered", *, at: datetime = NOW) -> None:
+def event(db: Database, reader: int, kind: Kind = Kind.DELIVERED, *, at: datetime = NOW) -> None:
     db.execute(
-        "INSERT INTO events (issue, subscriber, kind, happened_at) VALUES (1, ?, ?, ?)",
-        [reader, kind, times.to_text(at)],
+        "INSERT INTO events (issue, subscriber, kind, at) VALUES (1, ?, ?, ?)",
+        [reader, int(kind), int(at.timestamp())],
     )
 
 

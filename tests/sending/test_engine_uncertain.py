@@ -32,6 +32,7 @@ from sendings import (
 
 from conftest import remove
 from digest.errors import StateError
+from digest.events import Kind
 from digest.providers.interface import (
     AccountError,
     Answer,
@@ -276,7 +277,7 @@ def test_word_that_comes_later_settles_what_was_held(post: Post) -> None:
     event(post.db, 1, at=post.clock.now())
     event(post.db, 2, at=post.clock.now())
     assert post.send(taker) == {"audience": 10, "accepted": 9, "uncertain": 1}
-    event(post.db, 3, "unsubscribed", at=post.clock.now())
+    event(post.db, 3, Kind.UNSUBSCRIBED, at=post.clock.now())
     assert post.send(taker)["uncertain"] == 1
 
 

@@ -41,6 +41,7 @@ from conftest import remove
 from digest.audience import subscribers
 from digest.audience.addresses import read_address
 from digest.errors import StateError
+from digest.events import Kind
 from digest.issue import issues
 from digest.issue.fit import Fitted
 from digest.issue.snapshot import Snapshot
@@ -439,8 +440,8 @@ class Sending(RuleBasedStateMachine):
         self.judges[which].deaf, self.judges[which].locked = deaf, locked
 
     @precondition(lambda self: bool(self._unknown()))
-    @rule(which=st.integers(0, 15), kind=st.sampled_from(["accepted", "delivered", "bounced", "opened"]))
-    def tell_of(self, which: int, kind: str) -> None:
+    @rule(which=st.integers(0, 15), kind=st.sampled_from([Kind.ACCEPTED, Kind.DELIVERED, Kind.BOUNCED]))
+    def tell_of(self, which: int, kind: Kind) -> None:
         """A provider sends word of a copy it took, of which the ledger does not know."""
         found = self._unknown()
         event(self.db, found[which % len(found)], kind, at=self.clock.now())

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from conftest import NOW
 from digest.audience import forgetting, subscribers
 from digest.audience.leaving import leave
+from digest.events import Kind
 from digest.settings import Settings
 from digest.tokens import Purpose, Signer
 from serving import Clock, Reader, dump, served
@@ -92,7 +93,7 @@ def test_who_leaves_is_out_of_the_very_next_claim(reader: Reader, sample: Databa
     batch = claim(sample, issue)
     assert batch is not None
     assert [copy[0] for copy in batch.copies] == [bob.id]
-    assert sample.execute("SELECT issue, kind FROM events").fetchall() == [(issue, "unsubscribed")]
+    assert sample.execute("SELECT issue, kind FROM events").fetchall() == [(issue, Kind.UNSUBSCRIBED)]
     skipped = "SELECT state, reason FROM deliveries WHERE subscriber = ?"
     assert sample.execute(skipped, [her.id]).fetchall() == [(5, "unsubscribed")]
 

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from conftest import NOW
 from digest import times
 from digest.audience import forgetting
+from digest.events import Kind
 from digest.settings import Settings
 from digest.web.site import voting
 from digest.web.site.voting import A_TOOL, AN_HOUR
@@ -234,8 +235,8 @@ def test_a_vote_is_an_event_of_its_delivery_once(reader: Reader, sample: Databas
     token = her.links.sign("copy", number, her.id)
     for verdict in ("ship", "skip", "none", "ship"):
         assert reader.submit(f"/v/{token}/cursor/{verdict}").status_code == 303
-    events = sample.execute("SELECT issue, subscriber, kind, detail FROM events").fetchall()
-    assert events == [(number, her.id, "voted", "cursor")]
+    events = sample.execute("SELECT issue, subscriber, kind, key FROM events").fetchall()
+    assert events == [(number, her.id, Kind.VOTED, "cursor")]
 
 
 def test_a_vote_by_a_letters_link_is_no_event(reader: Reader, her: Ada) -> None:

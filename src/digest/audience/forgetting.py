@@ -96,6 +96,9 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
             "UPDATE departures SET words = NULL WHERE subscriber = ?",
             # By their keys, which begin with the issue: others wait while millions of rows are read through.
             f"UPDATE events SET detail = NULL WHERE {_OF_ISSUES}",  # noqa: S608 (ours)
+            # Opens and clicks stay as some copy's, of which nobody can tell whose; elsewhere `copy` is no reader.
+            f"UPDATE readings SET copy = {-1 - secrets.randbelow(2**62)} WHERE copy = ? AND issue IN"  # noqa: S608
+            " (SELECT number FROM issues WHERE tracking ->> 'mode' = 'readers')",
             # What the provider said of a rejected copy names the address, as a rule; why one was skipped never does.
             f"UPDATE deliveries SET reason = 'forgotten' WHERE {_OF_ISSUES}"  # noqa: S608 (ours)
             " AND state <> 5 AND reason IS NOT NULL",

@@ -11,6 +11,7 @@ from digest.audience.addresses import Address
 from digest.audience.forgetting import PREFIX
 from digest.audience.subscribers import unsubscribe
 from digest.errors import InputError, StateError
+from digest.events import Kind
 from digest.store import Database, writing
 
 Way = Literal["one-click", "page", "mail", "preferences", "editor", "api"]
@@ -71,7 +72,7 @@ def leave(
             (subscriber, issue or None, way, stamp),
         )
         consents.note(db, subscriber, "left", way, now=now)
-        responses.note(db, "unsubscribed", issue=issue, subscriber=subscriber, now=now)
+        responses.note(db, Kind.UNSUBSCRIBED, issue=issue, subscriber=subscriber, now=now)
         if goodbye and suppressed is None:
             letterbox.post(db, "goodbye", Address(email, key), subscriber=subscriber, now=now)
     return True

@@ -203,8 +203,11 @@ def kept_about(db: Database, subscriber: int) -> dict[str, Any]:
         ),
         "events": _rows(
             db,
-            "SELECT issue, kind, detail, happened_at FROM events"
-            " WHERE issue IN (SELECT number FROM issues) AND subscriber = ? ORDER BY id",
+            "SELECT e.issue, m.measure AS kind, e.key AS about, e.detail,"
+            " strftime('%Y-%m-%dT%H:%M:%SZ', e.at, 'unixepoch') AS at"
+            " FROM issues i CROSS JOIN events e ON e.issue = i.number JOIN event_measures m"
+            " ON m.issue = e.issue AND m.subscriber = e.subscriber AND m.kind = e.kind AND m.key = e.key"
+            " WHERE e.subscriber = ? ORDER BY e.at, e.issue, e.kind, e.key",
             subscriber,
         ),
         "votes": _rows(

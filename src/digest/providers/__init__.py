@@ -16,6 +16,7 @@ _OURS = frozenset(
     {
         "calls",
         "dkim_signing",
+        "hooks",
         "interface",
         "merging",
         "mime",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from digest import times
+from digest import events
 from digest.providers.interface import Proof
 from digest.sending.ledger import Claimed
 from digest.store import Database
@@ -105,8 +105,15 @@ def seen(db: Database, batch: Claimed) -> frozenset[int]:
     """
     rows = db.conn.execute(
         "SELECT DISTINCT subscriber FROM events WHERE issue = ? AND subscriber BETWEEN ? AND ?"
-        " AND kind NOT IN ('voted', 'unsubscribed') AND happened_at >= ?",
-        (batch.issue, batch.first, batch.last, times.to_text(batch.claimed_at)),
+        " AND kind NOT IN (?, ?) AND at >= ?",
+        (
+            batch.issue,
+            batch.first,
+            batch.last,
+            events.Kind.VOTED,
+            events.Kind.UNSUBSCRIBED,
+            int(batch.claimed_at.timestamp()),
+        ),
     )
     mine = {id_ for id_, _, _ in batch.copies}
     return frozenset(id_ for (id_,) in rows if id_ in mine)

@@ -17,6 +17,7 @@ from digest.audience import responses
 from digest.audience.preferences import find_preferences
 from digest.catalogue import voting
 from digest.errors import NotFoundError
+from digest.events import Kind
 from digest.store import writing
 from digest.tokens import TokenError
 from digest.web.abuse.networks import networks_of
@@ -198,7 +199,7 @@ def vote_from_copy(
                 voting.withdraw(db, tool, reader, now=now)
             else:
                 voting.vote(db, tool, reader, voting.read_verdict(verdict), now=now)
-                responses.note(db, "voted", issue=link.issue, subscriber=link.subscriber, detail=tool, now=now)
+                responses.note(db, Kind.VOTED, issue=link.issue, subscriber=link.subscriber, key=tool, now=now)
     except NotFoundError:
         # Of the reader, or of the tool: then the ballot says so.
         ballot = voting.ballot(db, tool, None, now=now)

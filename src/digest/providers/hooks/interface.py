@@ -1,0 +1,105 @@
+"""How a provider tells us what became of its copies: a call to /hooks/<provider>, verified, then read.
+
+A provider's file here knows nothing of ours but this. It has a class `Options` with what must be set (see
+`providers/options.py`; it stands in the provider's own options) and two functions, `verify` and `read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+Word = Literal["accepted", "deferred", "delivered", "bounced", "complained", "opened", "clicked", "unsubscribed"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """An HTTP call as it came: names of headers in small letters, the body's very bytes."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    query: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A call that is the provider's own.
+
+    `key` is unlike that of any other call, for providers whose signature does not cover the body: the same key with
+    another body is a forgery. None where the signature covers all. `answer` is done after the call was stored, such as
+    confirming a subscription; it may raise.
+    """
+
+    key: str | None = None
+    answer: Callable[[], Awaitable[None]] | None = None
+
+
+class RefusedError(Exception):
+    """A call is not the provider's, or too old; `str()` is why, in a few words that are counted, and `status` the answer.
+
+    The words are one of a small number, and hold nothing of the call: ``wrong signature``, ``too old``, ``no signature``,
+    ``malformed``, ``wrong topic``, ``not set up``.
+    """
+
+    def __init__(self, reason: str, status: int = 401) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Told:
+    """Something a provider says happened to a copy.
+
+    `copy` is the token we handed over with it, and `name` the one of its Message-ID; either may be missing, and
+    `address` then says whose it was. `hard` is said of a bounce only. `code` is the enhanced or the SMTP code, such as
+    ``5.1.1``; `words` what the receiving server said. `link` and `agent` are of opens and clicks; `machine` is True
+    where the provider itself says that no person did it. `batch` is the key of the batch, where the provider has it.
+    """
+
+    word: Word
+    at: datetime
+    copy: str | None = None
+    name: str | None = None
+    address: str | None = None
+    batch: str | None = None
+    hard: bool = False
+    code: str = ""
+    words: str = ""
+    link: str = ""
+    agent: str = ""
+    machine: bool = False
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """An event of a kind we do not know, kept as it came. `raw` is its JSON. `kind` is the provider's word for it."""
+
+    kind: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Something known that says nothing of any copy, such as that a domain was verified. It is only counted."""
+
+    kind: str
+
+
+class Hooks(Protocol):
+    """What a file of `providers/hooks/` is (a module)."""
+
+    async def verify(self, call: Call, options: Mapping[str, object], *, now: datetime, fetch: Fetch) -> Verified:
+        """Make sure that a call is the provider's own.
+
+        Raises:
+            RefusedError: it is not, or is too old.
+        """
+
+    def read(self, body: bytes) -> Sequence[Told | Unknown | Nothing]:
+        """Read a verified body; what is not even JSON is `Unknown`. It never raises."""
+
+
+Fetch = Callable[[str], Awaitable[bytes]]
+"""GETs an address, such as a certificate's, within a few seconds and some KB; raises `OSError` or `httpx.HTTPError`."""

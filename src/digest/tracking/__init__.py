@@ -1,0 +1,1 @@
+"""What became of copies after they were handed over: opens, clicks, what providers say; and the reports made of it."""
