@@ -37,10 +37,10 @@ class Verified:
 
 
 class RefusedError(Exception):
-    """A call is not the provider's, or too old; `str()` is why, in a few words that are counted, and `status` the answer.
+    """A call is not the provider's, or too old; `status` is what it is answered.
 
-    The words are one of a small number, and hold nothing of the call: ``wrong signature``, ``too old``, ``no signature``,
-    ``malformed``, ``wrong topic``, ``not set up``.
+    `str()` is why, in words that are counted: few, and nothing of the call is in them. They are ``wrong signature``,
+    ``too old``, ``no signature``, ``malformed``, ``wrong topic``, ``wrong certificate``, ``not set up``.
     """
 
     def __init__(self, reason: str, status: int = 401) -> None:
