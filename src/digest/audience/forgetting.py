@@ -109,6 +109,7 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
         connection.execute("DELETE FROM letters WHERE email_key = ?", (key,))
         for spelling in spellings:
             connection.execute("DELETE FROM answers WHERE instr(body, CAST(? AS BLOB))", (spelling,))
+            connection.execute("DELETE FROM webhook_messages WHERE instr(body, ?)", (spelling,))
         _unname_troubles(connection, spellings)
         _unname_votes(connection, subscriber)
     return True

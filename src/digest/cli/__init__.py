@@ -28,6 +28,7 @@ from digest.cli.simulate import simulate
 from digest.cli.subscribers import subscribers
 from digest.cli.suppressions import suppressions
 from digest.cli.tokens import tokens
+from digest.cli.webhooks import webhooks
 from digest.errors import DigestError, InputError
 from digest.store import explain
 
@@ -69,7 +70,7 @@ def completion(app: App, shell: str) -> None:
 for command in (
     import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, uncertain, resolve,
     retry_rejected, status, subscribers, suppressions, letters,
-    serve, tokens, settings, providers, simulate, db, demo,
+    serve, tokens, webhooks, settings, providers, simulate, db, demo,
 ):  # fmt: skip
     cli.add_command(command)
 subscribers.add_command(read_mail)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+from ipaddress import IPv4Network, IPv6Network
 
 
 class Agent(IntEnum):
@@ -17,3 +19,10 @@ class Agent(IntEnum):
     NETWORK = 6
     HEAD = 7
     NONE = 8
+
+
+def agent_of(
+    user_agent: str, *, head: bool, address: str | None, networks: Sequence[IPv4Network | IPv6Network]
+) -> Agent:
+    """Tell what asked, from the words it calls itself by, its method and its address."""
+    return Agent.HEAD if head else Agent.BROWSER

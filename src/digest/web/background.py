@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from digest.audience import letterbox, signing_up
+from digest.programs import telling
 from digest.sending.postman import Postman
 from digest.sending.workers import Worker
 from digest.store import Database, empty_log
@@ -26,6 +27,7 @@ from digest.web.state import State
 
 LETTERS_EVERY_S = 1.0
 MAILBOX_EVERY_S = 180.0
+TELL_EVERY_S = 2.0
 TIDY_EVERY_S = 3600.0
 AFTER_ERROR_S = 10.0
 """So long something that failed rests at least."""
@@ -70,6 +72,7 @@ async def background(state: State) -> AsyncIterator[None]:
 def _tasks(state: State, worker: Worker, stopping: threading.Event) -> list[Task]:
     tasks = [
         Task("letters", LETTERS_EVERY_S, _letters(state, worker, stopping)),
+        Task("webhooks", TELL_EVERY_S, lambda db: _tell(db, state, stopping)),
         Task("tidying", TIDY_EVERY_S, lambda db: tidy(db, state)),
     ]
     if state.settings.unsubscribe_imap:
@@ -82,8 +85,15 @@ def tidy(db: Database, state: State) -> None:
     now = state.clock()
     signing_up.expire(db, state.settings, now=now)
     letterbox.delete_old(db, now=now)
+    telling.delete_old(db, now=now)
     state.sign_ups.write_down(db, now)
     empty_log(db)
+
+
+def _tell(db: Database, state: State, stopping: threading.Event) -> None:
+    done = telling.tell(db, clock=state.clock, stopping=stopping.is_set)
+    if done["dead"]:
+        log.warning("webhooks: %d messages were given up; `digest webhooks list` says why", done["dead"])
 
 
 def _read_mailbox(db: Database, state: State) -> None:

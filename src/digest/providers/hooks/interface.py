@@ -1,7 +1,8 @@
 """How a provider tells us what became of its copies: a call to /hooks/<provider>, verified, then read.
 
-A provider's file here knows nothing of ours but this. It has a class `Options` with what must be set (see
-`providers/options.py`; it stands in the provider's own options) and two functions, `verify` and `read`.
+A provider's file here knows nothing of ours but this. It has a class `Options` with what must be set, and two
+functions, `verify` and `read`. The provider's own options inherit from that class, so that they are set in one table;
+none of them is required, since one may send without being told. `fields.py` and `credentials.py` are for all.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
+
+from pydantic import BaseModel
 
 Word = Literal["accepted", "deferred", "delivered", "bounced", "complained", "opened", "clicked", "unsubscribed"]
 
@@ -53,7 +56,8 @@ class Told:
     """Something a provider says happened to a copy.
 
     `copy` is the token we handed over with it, and `name` the one of its Message-ID; either may be missing, and
-    `address` then says whose it was. `hard` is said of a bounce only. `code` is the enhanced or the SMTP code, such as
+    `address` then says whose it was. An `at` that lies after the call itself counts as of the moment the call came in,
+    and so does `fields.UNTOLD`. `hard` is said of a bounce only. `code` is the enhanced or the SMTP code, such as
     ``5.1.1``; `words` what the receiving server said. `link` and `agent` are of opens and clicks; `machine` is True
     where the provider itself says that no person did it. `batch` is the key of the batch, where the provider has it.
     """
@@ -88,7 +92,9 @@ class Nothing:
 
 
 class Hooks(Protocol):
-    """What a file of `providers/hooks/` is (a module)."""
+    """What a file of `providers/hooks/` is (a module). `Options` is what must be set; `verify` is given them by name."""
+
+    Options: type[BaseModel]
 
     async def verify(self, call: Call, options: Mapping[str, object], *, now: datetime, fetch: Fetch) -> Verified:
         """Make sure that a call is the provider's own.

@@ -1,0 +1,119 @@
+"""`digest webhooks`: other programs that are told what happens."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+
+from digest import times
+from digest.cli.app import FAILED, App, Group, with_app
+from digest.programs import telling
+from digest.programs import webhooks as known
+from digest.programs.webhooks import KINDS
+
+
+@click.group(cls=Group)
+def webhooks() -> None:
+    """Tell other programs who subscribed, who left, what was sent and what bounced: signed calls to their addresses."""
+
+
+@webhooks.command()
+@click.argument("url")
+@click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="What it is told; all where not given.")
+@with_app
+def add(app: App, url: str, kinds: tuple[str, ...]) -> None:
+    """Tell the program at URL from now on, and print the secret its calls are signed with: this once."""
+    with app.store(create=True) as db:
+        made, secret = known.add(db, url, kinds, now=times.now())
+    app.say(secret)
+    app.note(f"webhook {made.id} is told of {', '.join(made.kinds)}; this secret checks its calls, keep it now")
+    app.give({"secret": secret, **made.as_dict()})
+
+
+@webhooks.command("list")
+@with_app
+def list_(app: App) -> None:
+    """List who is told what, and how that goes."""
+    with app.store() as db:
+        found = known.all_of(db)
+    app.give([one.as_dict() for one in found])
+    if not found:
+        app.say("Nobody is told anything; `digest webhooks add URL` begins.")
+    elif not app.json:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("webhook", "url", "told of", "waiting", "taken", "given up", "trouble"):
+            table.add_column(column, overflow="fold")
+        for one in found:
+            state = f"off since {one.disabled_at[:10]}: " if one.disabled_at else ""
+            counts = (f"{count:,}" for count in (one.queued, one.sent, one.dead))
+            table.add_row(str(one.id), one.url, " ".join(one.kinds), *counts, state + (one.trouble or ""))
+        app.out.print(table)
+
+
+@webhooks.command()
+@click.argument("webhook", type=int)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
+@with_app
+def messages(app: App, webhook: int, limit: int) -> None:
+    """List the latest calls to a WEBHOOK, the newest first."""
+    with app.store() as db:
+        known.find(db, webhook)
+        found = known.messages_of(db, webhook, limit=limit)
+    app.give([one.as_dict() for one in found])
+    if not found:
+        app.say("There was nothing to tell yet; `digest webhooks test` tells something.")
+    elif not app.json:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("since", "what", "state", "tries", "next", "trouble"):
+            table.add_column(column, overflow="fold")
+        for one in found:
+            then = one.not_before[:16].replace("T", " ") if one.state == "queued" else ""
+            since = one.created_at[:16].replace("T", " ")
+            table.add_row(since, one.kind, one.state, str(one.tries), then, one.trouble or "")
+        app.out.print(table)
+
+
+@webhooks.command()
+@click.argument("webhook", type=int)
+@with_app
+def test(app: App, webhook: int) -> int:
+    """Call a WEBHOOK now with a message that says nothing, and print what came of it."""
+    with app.store() as db:
+        name = known.test(db, webhook, now=times.now())
+        telling.tell(db)
+        found = next(one for one in known.messages_of(db, webhook) if one.name == name)
+    app.say("It was taken." if found.state == "sent" else f"It was not taken: {found.trouble}; it is tried again.")
+    app.give(found.as_dict())
+    return 0 if found.state == "sent" else FAILED
+
+
+@webhooks.command()
+@with_app
+def send(app: App) -> None:
+    """Tell what is due. `digest serve` does this by itself, every few seconds."""
+    with app.store() as db:
+        done = telling.tell(db)
+    app.say(f"{done['sent']} taken, {done['later']} put off, {done['dead']} given up.")
+    app.give(done)
+
+
+@webhooks.command()
+@click.argument("webhook", type=int)
+@with_app
+def retry(app: App, webhook: int) -> None:
+    """Tell a WEBHOOK again that was given up, beginning with what it missed."""
+    with app.store() as db:
+        one, again = known.enable(db, webhook, now=times.now())
+    app.say(f"{one.url} is told again; {again:,} messages that it missed are queued.")
+    app.give({"queued_again": again, **one.as_dict()})
+
+
+@webhooks.command()
+@click.argument("webhook", type=int)
+@with_app
+def remove(app: App, webhook: int) -> None:
+    """Tell a WEBHOOK nothing any more, and throw away what waits for it."""
+    with app.store() as db:
+        gone = known.remove(db, webhook)
+    app.say(f"{gone.url} is told nothing any more; {gone.queued:,} messages that waited are thrown away.")
+    app.give(gone.as_dict())

@@ -1,0 +1,1 @@
+"""Where providers tell us what became of our copies: POST /hooks/<provider>."""
