@@ -45,6 +45,8 @@ ALTER TABLE deliveries ADD COLUMN host INTEGER NOT NULL DEFAULT 0;
 
 -- What approval froze of how an issue's opens and clicks are counted: see issue/tracked.py. NULL: they are not.
 ALTER TABLE issues ADD COLUMN tracking TEXT;
+-- The UTM tags of its links, frozen likewise; where its opens and clicks are not counted, its mails have them.
+ALTER TABLE issues ADD COLUMN utm TEXT;
 -- Turns subscribers into numbers that stand for copies, where it is counted how many read and not who. Erased when the
 -- issue is sent: from then on nobody can tell whose copy a number is.
 ALTER TABLE issues ADD COLUMN pseudonym_key BLOB;

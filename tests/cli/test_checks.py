@@ -26,7 +26,7 @@ PLACEHOLDER = "Hello {{ first_name }}, ship or skip?"
 
 SOUND = ("--set", "base_url=https://example.com", "--set", "postal_address=1 Sample Street",
          "--set", "sender_address=v@verdicts.site")  # fmt: skip
-LETTERS = ("address", "confirm", "goodbye", "notice", "sign-in", "welcome")
+LETTERS = ("address", "confirm", "goodbye", "notice", "sign-in", "summary", "welcome")
 
 
 @pytest.fixture

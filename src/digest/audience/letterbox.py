@@ -21,9 +21,9 @@ from digest import times
 from digest.audience.addresses import Address
 from digest.store import Database, writing
 
-Kind = Literal["confirm", "welcome", "goodbye", "address", "notice"]
+Kind = Literal["confirm", "welcome", "goodbye", "address", "notice", "summary"]
 """`address` asks at a new address whether it is the reader's, `detail["change"]` being the change of `address_changes`;
-`notice` tells the old one of it."""
+`notice` tells the old one of it. `summary` is the week for an editor, who is no subscriber: its words are its detail."""
 
 KEPT = timedelta(days=30)
 """Letters are personal data: so long after they are settled, they are deleted."""
@@ -37,7 +37,10 @@ _HELD = times.to_text(times.LAST)
 
 @dataclass(frozen=True)
 class Posted:
-    """A letter in hand, and the name of its reader. `claimed_at` is when it was first handed over."""
+    """A letter in hand, and the name of its reader. `claimed_at` is when it was first handed over.
+
+    `subscriber` is 0 where it goes to an editor.
+    """
 
     id: int
     kind: Kind
@@ -84,7 +87,7 @@ def post(
     kind: Kind,
     to: Address,
     *,
-    subscriber: int,
+    subscriber: int | None,
     now: datetime,
     detail: Mapping[str, object] | None = None,
     not_before: datetime | None = None,
@@ -183,6 +186,8 @@ def _unwanted(connection: sqlite3.Connection, id_: int) -> str | None:
     ).fetchone()
     if suppressed not in (None, "unsubscribed"):
         return f"the address is suppressed: {suppressed}"
+    if kind == "summary":
+        return None
     if state is None:
         return "the reader is gone"
     if kind == "address":
@@ -201,9 +206,9 @@ def _unwanted(connection: sqlite3.Connection, id_: int) -> str | None:
 
 def _read(connection: sqlite3.Connection, id_: int) -> Posted:
     row = connection.execute(
-        "SELECT l.id, l.kind, l.subscriber, l.email, l.detail, l.idempotency_key, l.tries, l.provider, l.account,"
-        " l.worker, l.created_at, l.claimed_at, s.name FROM letters l JOIN subscribers s ON s.id = l.subscriber"
-        " WHERE l.id = ?",
+        "SELECT l.id, l.kind, coalesce(l.subscriber, 0), l.email, l.detail, l.idempotency_key, l.tries, l.provider, l.account,"
+        " l.worker, l.created_at, l.claimed_at, s.name FROM letters l LEFT JOIN subscribers s"
+        " ON s.id = l.subscriber WHERE l.id = ?",
         (id_,),
     ).fetchone()
     id_, kind, reader, email, detail, key, tries, provider, account, worker, created_at, claimed_at, name = row

@@ -59,8 +59,8 @@ def edit(
         connection.execute(
             "UPDATE issues SET state = 'draft', subject = coalesce(?, subject), preheader = coalesce(?, preheader),"
             " intro = coalesce(?, intro), own_words = ?, content_hash = NULL, html = NULL, text = NULL, links = NULL,"
-            " envelope = NULL, snapshot = NULL, approved_at = NULL, scheduled_at = NULL, updated_at = ?"
-            " WHERE number = ?",
+            " tracking = NULL, utm = NULL, envelope = NULL, snapshot = NULL, approved_at = NULL, scheduled_at = NULL,"
+            " updated_at = ? WHERE number = ?",
             (*words.values(), json.dumps(sorted(own)), times.to_text(now), number),
         )
         connection.execute("UPDATE issue_comparisons SET frozen_form = NULL WHERE issue = ?", (number,))

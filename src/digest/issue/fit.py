@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from digest.audience.addresses import NAME_LENGTH
 from digest.issue.model import Draft, Form, Moved, Placed, Rendered
 from digest.issue.render import render
+from digest.issue.tracked import size_as_mailed
+from digest.mail.personalise import TRACK
 from digest.settings import Settings
 from digest.tokens import TOKEN_LENGTH
 
 LIMIT = 90 * 1024
 """Bytes of HTML a copy may have. Gmail cuts a mail off after 102 KB, and a provider adds some of its own."""
 
-_TOKEN = "[[digest:token]]"  # noqa: S105 (a place, no secret)
+_TOKENS = ("[[digest:token]]", f"[[digest:{TRACK}]]")
+"""Places that a token fills."""
 _GREETING = len("Hello ,") + NAME_LENGTH * len("&quot;")
 """Bytes kept free for the longest greeting; no character takes more in HTML than a quotation mark."""
 
@@ -55,9 +58,10 @@ def moved_between(wanted: Draft, fitted: Draft) -> tuple[Moved, ...]:
 
 
 def weight(content: Rendered) -> int:
-    """Give the bytes of HTML a copy has at most, its places filled."""
-    tokens = content.html.count(_TOKEN) * (TOKEN_LENGTH - len(_TOKEN))
-    return len(content.html.encode()) + tokens + _GREETING
+    """Give the bytes of HTML a copy has at most, as it is handed over, its places filled."""
+    html = size_as_mailed(content.html, content.tracking)
+    tokens = sum(html.count(place) * (TOKEN_LENGTH - len(place)) for place in _TOKENS)
+    return len(html.encode()) + tokens + _GREETING
 
 
 def _smaller(placed: Sequence[Placed]) -> Iterator[tuple[Placed, ...]]:

@@ -13,6 +13,7 @@ from typing import Any
 from digest import times
 from digest.catalogue.queries import load_comparisons
 from digest.errors import NotFoundError, StateError
+from digest.issue import tracked
 from digest.issue.collect import came_in_since, collect
 from digest.issue.compose import compose, words_for
 from digest.issue.fit import Fitted, fit, moved_between
@@ -214,7 +215,8 @@ def frozen(db: Database, number: int) -> Rendered | None:
     issue = find_issue(db, number)
     if issue.html is None or issue.text is None or issue.envelope is None:
         return None
-    links = db.conn.execute("SELECT links FROM issues WHERE number = ?", (number,)).fetchone()[0]
+    columns = "SELECT links, tracking, utm FROM issues WHERE number = ?"
+    links, *tracking = db.conn.execute(columns, (number,)).fetchone()
     return Rendered(
         envelope=issue.envelope,
         subject=issue.subject,
@@ -223,6 +225,7 @@ def frozen(db: Database, number: int) -> Rendered | None:
         html=issue.html,
         text=issue.text,
         links=tuple(json.loads(links)),
+        tracking=tracked.read(*tracking),
     )
 
 
@@ -237,7 +240,7 @@ def freeze(
     expected: str | None = None,
     overrides: Sequence[Override] = (),
 ) -> Issue:
-    """Freeze a draft: content, subject, HTML, text, links, a hash of them all, and what it was composed from.
+    """Freeze a draft: content, subject, HTML, text, links and how they are counted, a hash of them all, and its source.
 
     It is `approval.approve` that checks it first.
 
@@ -277,8 +280,8 @@ def freeze(
         )
         connection.execute(
             "UPDATE issues SET state = 'approved', subject = ?, preheader = ?, intro = ?, html = ?, text = ?,"
-            " links = ?, envelope = ?, content_hash = ?, snapshot = ?, approved_at = ?, scheduled_at = ?,"
-            " local_time = ?, updated_at = ? WHERE number = ?",
+            " links = ?, tracking = ?, utm = ?, envelope = ?, content_hash = ?, snapshot = ?, approved_at = ?,"
+            " scheduled_at = ?, local_time = ?, updated_at = ? WHERE number = ?",
             (
                 source.subject,
                 source.preheader,
@@ -286,6 +289,7 @@ def freeze(
                 content.html,
                 content.text,
                 json.dumps(content.links),
+                *tracked.write(content.tracking),
                 json.dumps(asdict(content.envelope)),
                 content_hash(content),
                 write_snapshot(snapshot),
@@ -365,6 +369,8 @@ def overrides_of(db: Database, number: int) -> list[Override]:
 def content_hash(content: Rendered) -> str:
     """Give the SHA-256, in hex, of all that a subscriber gets."""
     parts = [asdict(content.envelope), content.subject, content.preheader, content.html, content.text, content.links]
+    if content.tracking is not None:  # what was approved before there was any keeps its hash
+        parts.append(asdict(content.tracking))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

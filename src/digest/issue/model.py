@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from digest.catalogue.model import Comparison
+from digest.issue.tracked import Tracking
 
 State = Literal["draft", "approved", "sending", "paused", "sent", "cancelled"]
 Form = Literal["full", "brief", "link", "more", "out"]
@@ -58,7 +59,7 @@ class Rendered:
     """An issue as it is mailed, with the places that differ per copy still open (see `personalise`).
 
     `links` are the addresses in the HTML, each once, in their order; those with a token in them are not
-    among them.
+    among them. `tracking` is what is done to them when it is handed over.
     """
 
     envelope: Envelope
@@ -69,6 +70,7 @@ class Rendered:
     html: str
     text: str
     links: tuple[str, ...]
+    tracking: Tracking | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from digest.issue.model import Draft, Rendered
+from digest.issue.tracked import as_mailed
 from digest.mail import personalise
 from digest.providers.interface import Message, Recipient
 from digest.providers.mime import MimeMessage
@@ -12,14 +15,19 @@ READER = "reader@example.com"
 """Whose copy a preview is: nobody's."""
 
 
-def message_of(content: Rendered) -> Message:
-    """Make the message of an issue: it differs per copy only at its places."""
+def message_of(content: Rendered, links: Mapping[str, int] | None = None) -> Message:
+    """Make the message of an issue: it differs per copy only at its places.
+
+    `links` are the numbers of its addresses, by which opens and clicks are counted where its tracking says so. Without
+    them it has the addresses that it leads to and nothing besides, as tests and previews have.
+    """
+    html = content.html if links is None else as_mailed(content.html, content.tracking, links)
     return Message(
         sender_name=content.envelope.sender_name,
         sender_address=content.envelope.sender_address,
         reply_to=content.envelope.reply_to,
         subject=content.subject,
-        html=personalise.split(content.html),
+        html=personalise.split(html, tracked=links is not None),
         text=personalise.split(content.text),
         headers={name: personalise.split(value) for name, value in content.envelope.headers.items()},
     )

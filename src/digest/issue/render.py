@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from digest.issue import compose
 from digest.issue.envelope import envelope
 from digest.issue.model import Draft, Rendered
+from digest.issue.tracked import Tracking
 from digest.mail import plain, templates
 from digest.mail.personalise import personal
 from digest.mail.text import clean
@@ -54,6 +55,7 @@ def render(draft: Draft, settings: Settings, *, test_for: str = "") -> Rendered:
         html=html,
         text=plain.tidy(text),
         links=links_of(html),
+        tracking=Tracking.of(settings, draft.number),
     )
 
 

@@ -6,7 +6,7 @@ people's words to other people.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,8 +20,9 @@ from digest.tokens import TOKEN_LENGTH
 
 @dataclass(frozen=True)
 class Letter:
-    """What a letter says: a heading, paragraphs, at most one button, paragraphs below it, and a footer.
+    """What a letter says: a heading, paragraphs, figures, at most one button, paragraphs below it, and a footer.
 
+    `figures` are labels and what stands beside them.
     `why` is the footer's word on why it came; `ways` are the footer's links, by their words.
     """
 
@@ -29,6 +30,7 @@ class Letter:
     preheader: str
     heading: str
     before: tuple[str, ...]
+    figures: tuple[tuple[str, str], ...] = ()
     button: str = ""
     address: str = ""
     after: tuple[str, ...] = ()
@@ -160,6 +162,32 @@ def sign_in(settings: Settings, *, token: str, minutes: int) -> Letter:
     )
 
 
+def summary(
+    settings: Settings,
+    *,
+    token: str,
+    days: int,
+    subject: str,
+    preheader: str,
+    heading: str,
+    before: Sequence[str],
+    figures: Sequence[Sequence[str]],
+    after: Sequence[str],
+) -> Letter:
+    """Tell an editor what became of the week; the link to the reports ends after some days."""
+    return Letter(
+        subject=subject,
+        preheader=preheader,
+        heading=heading,
+        before=tuple(before),
+        figures=tuple((label, value) for label, value in figures),
+        button="Open the reports",
+        address=f"{settings.base_url}/reports/{token}/",
+        after=(*after, f"The link works for {_days(days)}, for whoever has it: keep this letter to yourself."),
+        why=f"You get this every Monday because the setting summary_to of {settings.newsletter_name} names you.",
+    )
+
+
 def specimens(settings: Settings) -> Mapping[str, Letter]:
     """Give every letter with made-up values, by name, to look at."""
     token = ("Preview" * 4)[:TOKEN_LENGTH]
@@ -170,6 +198,20 @@ def specimens(settings: Settings) -> Mapping[str, Letter]:
         "address": new_address(settings, token=token, days=7),
         "notice": address_notice(settings, token=token),
         "sign-in": sign_in(settings, token=token, minutes=15),
+        "summary": summary(
+            settings,
+            token=token,
+            days=14,
+            subject=f"{settings.newsletter_name}: 212 joined, 35 left; issue 12 reached 9,812",
+            preheader="9,812 of 10,000 copies accepted, 1,090 people clicked.",
+            heading=f"The week of {settings.newsletter_name}",
+            before=(
+                "Issue 12, “Two editors, one winner”: 9,812 of 10,000 copies accepted, 9,790 delivered, 1,090 people"
+                " clicked (11.1 %; 9.8 % on average before).",
+            ),
+            figures=(("Joined", "212"), ("Left", "35"), ("Bounced for good", "4"), ("Subscribed now", "10,177")),
+            after=("2 copies of which nobody knows whether they were accepted: digest uncertain.",),
+        ),
     }
 
 

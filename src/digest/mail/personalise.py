@@ -15,6 +15,8 @@ from digest.providers.interface import Segments
 PLACES = ("token", "greeting", "message")
 """`token`: the one opaque token of the copy, which serves all its links. `greeting`: such as ``Hello Ada,``.
 `message`: names the copy in its Message-ID."""
+TRACK = "track"
+"""A further place, of which opens and clicks are counted. Only `issue/tracked.py` writes it, into what is handed over."""
 
 _PLACE = re.compile(r"\[\[digest:([a-z_]+)\]\]")
 _OPENING = "[[digest:"
@@ -35,15 +37,15 @@ class PlaceError(DigestError, ValueError):
     """A text has a place that no copy has a value for; it would be mailed as it stands."""
 
 
-def split(text: str) -> Segments:
-    """Split a rendered text at its places.
+def split(text: str, *, tracked: bool = False) -> Segments:
+    """Split a rendered text at its places; `tracked` is one that may have the place `track`.
 
     Raises:
         PlaceError: at a place that has no meaning.
     """
     parts = _PLACE.split(text)
     names = parts[1::2]
-    if strangers := [name for name in names if name not in PLACES]:
+    if strangers := [name for name in names if name not in PLACES and not (tracked and name == TRACK)]:
         raise PlaceError(f"there is no value for [[digest:{strangers[0]}]]")
     return Segments(tuple(parts[0::2]), tuple(names))
 

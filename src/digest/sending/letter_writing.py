@@ -22,6 +22,9 @@ _ENDS = ("confirm", "address")
 _OF_READERS = ("welcome", "goodbye", "notice")
 """Letters to the address of a reader, whose links may open what is that reader's."""
 
+REPORTS_SHOWN = timedelta(days=14)
+"""So long the link of a summary shows the reports."""
+
 
 def ends_at(letter: Posted, settings: Settings) -> datetime | None:
     """Give when a letter's button ends to work; None where it never does. After it the letter is not worth mailing."""
@@ -78,6 +81,10 @@ def _words(letter: Posted, settings: Settings, signers: Signers) -> Letter:
             return letters.welcome(settings, token=_reader_token(letter, signers), name=letter.name)
         case "goodbye":
             return letters.goodbye(settings, token=_reader_token(letter, signers))
+        case "summary":
+            shown_until = letter.created_at + REPORTS_SHOWN
+            token = signers.links.sign("report", int(shown_until.timestamp()), 0)
+            return letters.summary(settings, token=token, days=REPORTS_SHOWN.days, **letter.detail)
 
 
 def _reader_token(letter: Posted, signers: Signers) -> str:

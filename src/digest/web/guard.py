@@ -18,6 +18,9 @@ ADDRESS = 8_000
 BODY_OF_API = 5 * 1024 * 1024
 """Bytes a call of the API may have."""
 
+BODY_OF_HOOK = 5 * 1024 * 1024
+"""Bytes a provider's call may have: SendGrid's, of a thousand events, are the largest."""
+
 
 def security_headers(settings: Settings) -> dict[str, str]:
     """Give the headers of every answer that has no other of the same name."""
@@ -50,7 +53,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = BODY_OF_API if scope["path"].startswith("/api/") else BODY
+        limit = _limit(scope["method"], scope["path"])
         stated = Headers(scope=scope).get("content-length", "0")
         taken = 0
 
@@ -72,6 +75,12 @@ class Guard:
         if stated.isdigit() and int(stated) > limit:
             scope["digest.too_large"] = limit
         await self._app(scope, limited, headed)
+
+
+def _limit(method: str, path: str) -> int:
+    if path.startswith("/api/"):
+        return BODY_OF_API
+    return BODY_OF_HOOK if method == "POST" and path.startswith("/hooks/") else BODY
 
 
 async def refuse_too_large(request: Request) -> None:

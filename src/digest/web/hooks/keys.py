@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 
 from starlette.concurrency import run_in_threadpool
 
@@ -11,7 +13,7 @@ from digest.tracking.hook_keys import Seen, look
 from digest.web.stores import Stores
 
 KEPT = 100_000
-"""Keys kept in memory, some 200 bytes each; a call is worked within seconds."""
+"""Keys kept in memory, some 500 bytes each; a call is worked within seconds."""
 
 
 class HookKeys:
@@ -19,28 +21,41 @@ class HookKeys:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._lately: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._lately: OrderedDict[tuple[str, str], tuple[bytes, asyncio.Future[bool]]] = OrderedDict()
 
-    async def is_new(self, provider: str, key: str, digest: bytes) -> bool:
-        """Tell whether a key never came before, and keep it; where it is not new, the same call came.
+    async def once(self, provider: str, key: str, digest: bytes, keep: Callable[[], Awaitable[None]]) -> bool:
+        """Do `keep` where a key never came before, and tell whether it was so. What comes twice at once waits for it.
 
         Raises:
             RefusedError: it came with another body: who has seen a signature signs something else with it.
         """
-        known = self._lately.setdefault((provider, key), digest)
-        if known is digest:
-            while len(self._lately) > KEPT:
-                self._lately.popitem(last=False)
-            seen = await run_in_threadpool(self._worked, provider, key, digest)
-        else:
-            seen = "repeated" if known == digest else "forged"
+        name = provider, key
+        known = self._lately.get(name)
+        if known is not None and known[0] != digest:
+            raise RefusedError("wrong signature")
+        if known is not None:
+            await asyncio.shield(known[1])
+            return False
+        # A task of its own: one who hangs up does not break off what others wait for.
+        doing = asyncio.ensure_future(self._first(provider, key, digest, keep))
+        self._lately[name] = digest, doing
+        while len(self._lately) > KEPT:
+            self._lately.popitem(last=False)
+        doing.add_done_callback(lambda done: self._done(name, done))
+        return await asyncio.shield(doing)
+
+    async def _first(self, provider: str, key: str, digest: bytes, keep: Callable[[], Awaitable[None]]) -> bool:
+        seen = await run_in_threadpool(self._worked, provider, key, digest)
         if seen == "forged":
             raise RefusedError("wrong signature")
+        if seen == "new":
+            await keep()
         return seen == "new"
 
-    def forget(self, provider: str, key: str) -> None:
-        """Let a key come again whose call could not be kept."""
-        self._lately.pop((provider, key), None)
+    def _done(self, name: tuple[str, str], done: asyncio.Future[bool]) -> None:
+        """Let a key come again whose call was not kept."""
+        if done.cancelled() or done.exception() is not None:
+            self._lately.pop(name, None)
 
     def _worked(self, provider: str, key: str, digest: bytes) -> Seen:
         db = self._stores.take()
