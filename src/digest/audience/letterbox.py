@@ -23,7 +23,7 @@ from digest.store import Database, writing
 
 Kind = Literal["confirm", "welcome", "goodbye", "address", "notice", "summary"]
 """`address` asks at a new address whether it is the reader's, `detail["change"]` being the change of `address_changes`;
-`notice` tells the old one of it. `summary` is the week for an editor, who is no subscriber: its words are its detail."""
+`notice` tells the old one of it. `summary` is the week for an editor, no subscriber: its words are its detail."""
 
 KEPT = timedelta(days=30)
 """Letters are personal data: so long after they are settled, they are deleted."""
@@ -206,8 +206,8 @@ def _unwanted(connection: sqlite3.Connection, id_: int) -> str | None:
 
 def _read(connection: sqlite3.Connection, id_: int) -> Posted:
     row = connection.execute(
-        "SELECT l.id, l.kind, coalesce(l.subscriber, 0), l.email, l.detail, l.idempotency_key, l.tries, l.provider, l.account,"
-        " l.worker, l.created_at, l.claimed_at, s.name FROM letters l LEFT JOIN subscribers s"
+        "SELECT l.id, l.kind, coalesce(l.subscriber, 0), l.email, l.detail, l.idempotency_key, l.tries, l.provider,"
+        " l.account, l.worker, l.created_at, l.claimed_at, s.name FROM letters l LEFT JOIN subscribers s"
         " ON s.id = l.subscriber WHERE l.id = ?",
         (id_,),
     ).fetchone()

@@ -40,9 +40,8 @@ def rate(count: int, of: int, of_what: str) -> Rate:
     middle = value + Z * Z / (2 * of)
     around = Z * sqrt(value * (1 - value) / of + Z * Z / (4 * of * of))
     scale = 1 + Z * Z / of
-    return Rate(
-        count, of, of_what, value, min(value, max(0.0, (middle - around) / scale)), max(value, (middle + around) / scale)
-    )
+    low, high = max(0.0, (middle - around) / scale), min(1.0, (middle + around) / scale)
+    return Rate(count, of, of_what, value, min(value, low), max(value, high))
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,39 @@ All of it is read from `figures` and a few small tables, never from the rows of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
+from digest import times
+from digest.errors import StateError
+from digest.events import HOSTS
+from digest.issue import browsing
+from digest.issue.issues import find_issue, load_draft
 from digest.issue.model import State
-from digest.tracking.rates import People, Rates
+from digest.issue.tracked import Mode
+from digest.settings import Settings
+from digest.store import Database
+from digest.tracking import findings
+from digest.tracking.figures import Figures, figures_of, mode_of, states_of
+from digest.tracking.findings import Trouble
+from digest.tracking.rates import People, Rates, rates_of
 
-Mode = Literal["off", "counts", "readers"]
+HOURS = 72
+"""Hours that are shown one by one, from when sending began. Most of what is read at all is read by then."""
+
+_HOUR = "%Y-%m-%dT%H"
+_BY_HOUR = {
+    "delivered": "delivered",
+    "opened": "opened people",
+    "clicked": "clicked people",
+    "bounced_hard": "bounced hard",
+    "bounced_soft": "bounced soft",
+    "complained": "complained",
+    "unsubscribed": "unsubscribed",
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +97,8 @@ class HourFigures:
     delivered: int
     opened: int
     clicked: int
-    bounced: int
+    bounced_hard: int
+    bounced_soft: int
     complained: int
     unsubscribed: int
 
@@ -95,15 +122,6 @@ class HostFigures:
     opened: int | None
     hidden: int | None
     clicked: int | None
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Something that should be looked at: how bad, what, and what to do."""
-
-    level: Literal["warn", "bad"]
-    what: str
-    todo: str
 
 
 @dataclass(frozen=True)
@@ -156,3 +174,182 @@ class IssueReport:
     def as_dict(self) -> dict[str, Any]:
         """Give it for JSON."""
         return asdict(self)
+
+
+def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
+    """Give the report on an issue.
+
+    Raises:
+        NotFoundError: there is no such issue.
+        StateError: nothing of it was sent yet.
+    """
+    issue = find_issue(db, number)
+    if issue.sending_at is None:
+        raise StateError(f"issue {number} is {issue.state} and was never sent: there is nothing to report on yet")
+    figures = figures_of(db, number)
+    states = states_of(db, number, issue.state, figures)
+    tracking, deleted_at, trouble = db.conn.execute(
+        "SELECT tracking, events_deleted_at, trouble FROM issues WHERE number = ?", (number,)
+    ).fetchone()
+    mode = mode_of(tracking)
+    bounced_hard, bounced_soft = figures.total("bounced hard"), figures.total("bounced soft")
+    opened, clicked = figures.people("opened"), figures.people("clicked")
+    rates = rates_of(
+        accepted=states["accepted"],
+        delivered=figures.delivered,
+        bounced_hard=bounced_hard,
+        bounced_soft=bounced_soft,
+        complained=figures.total("complained"),
+        unsubscribed=figures.total("unsubscribed"),
+        opened=opened,
+        clicked=clicked,
+    )
+    without_word = None
+    if figures.delivered is not None:
+        without_word = max(0, states["accepted"] - figures.delivered - bounced_hard - bounced_soft)
+    hours, later = _hours(figures, issue.sending_at, settings.zone)
+    links = _links(db, number, figures)
+    return IssueReport(
+        number=number,
+        subject=issue.subject,
+        state=issue.state,
+        sending_at=_text(issue.sending_at),
+        sent_at=_text(issue.sent_at),
+        tracking=mode,
+        **states,
+        delivered=figures.delivered,
+        deferred=figures.total("deferred"),
+        bounced_hard=bounced_hard,
+        bounced_soft=bounced_soft,
+        complained=figures.total("complained"),
+        unsubscribed=figures.total("unsubscribed"),
+        votes=figures.total("voted"),
+        without_word=without_word,
+        opened=opened,
+        clicked=clicked,
+        opens=figures.total("opens"),
+        opens_people=figures.total("opens people"),
+        clicks=figures.total("clicks"),
+        clicks_people=figures.total("clicks people"),
+        rates=rates,
+        links=links,
+        comparisons=_comparisons(db, number, figures, links),
+        hours=hours,
+        later=later,
+        hosts=_hosts(figures, mode),
+        troubles=findings.troubles_of(number, states, rates, trouble),
+        notes=findings.notes_on(
+            db,
+            number,
+            mode=mode,
+            deleted_at=deleted_at,
+            accepted=states["accepted"],
+            delivered=figures.delivered,
+            without_word=without_word or 0,
+            hidden=opened.hidden,
+        ),
+    )
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else times.to_text(moment)
+
+
+def _links(db: Database, issue: int, figures: Figures) -> tuple[LinkFigures, ...]:
+    """Give the links of an issue, the most clicked first, and else in their order in the mail."""
+    by = {measure: figures.by("link", measure) for measure in ("clicked", "clicked people", "clicks", "clicks people")}
+    rows = db.conn.execute("SELECT number, address, comparison FROM links WHERE issue = ? ORDER BY number", (issue,))
+    found = [
+        LinkFigures(number, address, comparison, *(counts.get(str(number), 0) for counts in by.values()))
+        for number, address, comparison in rows
+    ]
+    return tuple(sorted(found, key=lambda link: (-link.clicked_people, -link.clicked, link.number)))
+
+
+def _comparisons(
+    db: Database, issue: int, figures: Figures, links: Iterable[LinkFigures]
+) -> tuple[ComparisonFigures, ...]:
+    """Give the comparisons of an issue in their order; its tools' votes of the whole site as they are now."""
+    forms = {placed.slug: placed.form for placed in browsing.placed(db, issue)}
+    votes = figures.by("tool", "voted")
+    found = []
+    for comparison in (placed.comparison for placed in load_draft(db, issue).placed):
+        if forms[comparison.slug] == "out":
+            continue
+        own = [link for link in links if link.comparison == comparison.slug]
+        tools = tuple(
+            ToolFigures(tool.slug, tool.name, votes.get(tool.slug, 0), tool.votes.ship, tool.votes.skip)
+            for tool in (comparison.left, comparison.right)
+        )
+        found.append(
+            ComparisonFigures(
+                slug=comparison.slug,
+                title=comparison.title,
+                form=forms[comparison.slug],
+                links=len(own),
+                clicks=sum(link.clicks for link in own),
+                clicks_people=sum(link.clicks_people for link in own),
+                votes=sum(tool.votes for tool in tools),
+                tools=tools,
+            )
+        )
+    return tuple(found)
+
+
+def _hours(figures: Figures, began: datetime, zone: ZoneInfo) -> tuple[tuple[HourFigures, ...], HourFigures | None]:
+    """Give the hours since sending began, without a gap, and all that came after them in one."""
+    by = {name: figures.by("hour", measure) for name, measure in _BY_HOUR.items()}
+    told = sorted({hour for counts in by.values() for hour, count in counts.items() if count})
+    if not told:
+        return (), None
+    first = began.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    # The clock of a provider may be behind ours: what it says happened before belongs to the first hour.
+    places = {hour: max(0, _hours_between(first, hour)) for hour in told}
+    sums: dict[int, dict[str, int]] = {}
+    for hour, place in places.items():
+        row = sums.setdefault(min(place, HOURS), dict.fromkeys(by, 0))
+        for name, counts in by.items():
+            row[name] += counts.get(hour, 0)
+    last = max(place for place in sums if place < HOURS) if min(sums) < HOURS else -1
+    hours = [_hour(first + timedelta(hours=place), zone, sums.get(place, {})) for place in range(last + 1)]
+    later = _hour(first + timedelta(hours=HOURS), zone, sums[HOURS]) if HOURS in sums else None
+    return tuple(hours), later
+
+
+def _hours_between(first: datetime, hour: str) -> int:
+    return int((datetime.strptime(hour, _HOUR).replace(tzinfo=UTC) - first) / timedelta(hours=1))
+
+
+def _hour(start: datetime, zone: ZoneInfo, counts: dict[str, int]) -> HourFigures:
+    local = start.astimezone(zone)
+    label = f"{local:%a} {local.day} {local:%b, %H:%M}"
+    return HourFigures(times.to_text(start), label, **(dict.fromkeys(_BY_HOUR, 0) | counts))
+
+
+def _hosts(figures: Figures, mode: Mode) -> tuple[HostFigures, ...]:
+    """Give the mailbox providers, those with most copies first, and all the small ones together at the end."""
+    audience = (
+        figures.by("host", "audience") or figures.by("host", "accepted copies") or figures.by("host", "delivered")
+    )
+
+    def count(measure: str, host: str) -> int:
+        return figures.by("host", measure).get(host, 0)
+
+    found = [
+        HostFigures(
+            name=HOSTS[int(host)],
+            audience=count("audience", host),
+            accepted=count("accepted copies", host),
+            delivered=None if figures.delivered is None else count("delivered", host),
+            bounced_hard=count("bounced hard", host),
+            bounced_soft=count("bounced soft", host),
+            complained=count("complained", host),
+            unsubscribed=count("unsubscribed", host),
+            opened=count("opened people", host) if mode == "readers" else None,
+            hidden=count("hidden", host) if mode == "readers" else None,
+            clicked=count("clicked people", host) if mode == "readers" else None,
+        )
+        for host in sorted(audience, key=lambda host: (host == "0", -audience[host], int(host)))
+        if audience[host]
+    ]
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""The week in a letter to the editors: what was sent and what became of it, who came and went, what waits for a person."""
+"""The week in a letter to the editors: what was sent, what became of it, who came and went, what waits for a person."""
 
 from __future__ import annotations
 

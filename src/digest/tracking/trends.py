@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from digest.issue.model import State
+from digest.issue.tracked import Mode
+from digest.tracking.findings import Trouble
 from digest.tracking.rates import People, Rate, Rates
-from digest.tracking.reports import Mode, Trouble
 
 Unit = Literal["day", "week", "month"]
 
@@ -39,10 +40,10 @@ class IssueLine:
 class Growth:
     """Who came and went in a day, a week from Monday on, or a month (UTC).
 
-    `start` is its first day, ``2026-11-23``; `label` is short: ``26 Nov``, ``23 Nov``, ``Nov 2026``. `joined` and `left`
-    are readers who became active and who ceased to be; `bounced` and `complained` are active readers whose address was
-    put on the suppression list: they are still subscribed, and are mailed no more. `net` is what is left of all that.
-    `active` is how many were subscribed (active) at its end, those on the suppression list among them.
+    `start` is its first day, ``2026-11-23``; `label` is short: ``23 Nov``, ``Nov 2026``. `joined` and `left` are readers who
+    became active and who ceased to be; `bounced` and `complained` are active readers whose address was put on the
+    suppression list: they are still subscribed, and are mailed no more. `net` is what is left of all that. `active` is
+    how many were subscribed (active) at its end, those on the suppression list among them.
     """
 
     start: str

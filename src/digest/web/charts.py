@@ -14,15 +14,18 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from digest.web.numbers import counted, short
+from digest.web.numbers import counted, on_scale, percent, short
 
 Values = Sequence[float | None]
 Write = Callable[[float], str]
 
 _TOP, _FOOT = 22.0, 26.0
 """Pixels above the plot for the scale's topmost word, and below it for the slots' words."""
+
+_ON_SCALE: dict[Write, Write] = {counted: short, percent: on_scale}
+"""How round values are written at the side, by how the others are."""
 
 _EDGE = 0.07
 """A word nearer to the edge than this share of the width would stick out: it begins or ends at its slot instead."""
@@ -86,9 +89,39 @@ def lines(chart: Chart, *series: Series, write: Write = counted, most: float = 0
     drawn = [plot.grid(write)]
     drawn += [plot.line(one.values, look) for look, one in enumerate(series)]
     for slot in range(len(chart.slots)):
-        dots = [plot.dot(slot, value, look) for look, one in enumerate(series) if (value := one.values[slot]) is not None]
+        dots = [
+            plot.dot(slot, value, look, shown=_stands_alone(one.values, slot))
+            for look, one in enumerate(series)
+            if (value := one.values[slot]) is not None
+        ]
         drawn.append(plot.slot(slot, series, write, Markup("").join(dots)))
     return plot.whole(drawn)
+
+
+def bars(chart: Chart, *series: Series, whole: float, written: Sequence[str]) -> Markup:
+    """Draw bars from side to side, a slot a bar, its parts one after the other; `written` stands at the end of each.
+
+    `whole` is what would fill the width. What a slot is called stands above its bar.
+    """
+    pitch, drawn = 50, []
+    for slot, name in enumerate(chart.slots):
+        y, level, parts = slot * pitch, 0.0, []
+        for look, one in enumerate(series):
+            share = max(0.0, (one.values[slot] or 0) / whole) if whole else 0
+            share = min(share, 1 - level)
+            parts.append(_bar(level, share, y + 22, look, chart.name))
+            level += share
+        told = [f"{name}: {written[slot]}"]
+        if len(series) > 1:
+            told += [f"{one.name}: {counted(one.values[slot] or 0)}" for one in series if one.values[slot]]
+        drawn.append(
+            Markup(
+                '<g class="slot"><title>{}</title><text class="name" y="{y}">{}</text>'
+                '<text class="value" x="100%" y="{y}" text-anchor="end">{}</text>'
+                '<rect class="rest" y="{}" width="100%" height="14"/>{}</g>'
+            ).format("\n".join(told), name, written[slot], y + 22, Markup("").join(parts), y=y + 15)
+        )
+    return _framed(chart, len(chart.slots) * pitch - 12, Markup("").join(drawn))
 
 
 def legend(*names: str, kind: str = "fill") -> Markup:
@@ -108,13 +141,12 @@ def spark(values: Values) -> Markup:
         return Markup("")
     plot = _Plot(Chart("", "", "", [""] * len(values), {}, 24), [0, max(known) or 1], top=3)
     last = max(slot for slot, value in enumerate(values) if value is not None)
-    drawn = plot.line(values, 0) + plot.dot(last, known[-1], 0)
+    drawn = plot.line(values, 0) + plot.dot(last, known[-1], 0, shown=True)
     return Markup('<svg class="spark" height="30" aria-hidden="true" focusable="false">{}</svg>').format(drawn)
 
 
-def meter(share: float | None, limits: Iterable[tuple[float, str]], *, name: str, says: str, write: Write) -> Markup:
+def meter(name: str, says: str, share: float | None, limits: Sequence[tuple[float, str]]) -> Markup:
     """Draw a share on a scale that has limits on it, each with its word."""
-    limits = list(limits)
     end = max([share or 0, *(at for at, _ in limits)]) * 1.25
     drawn = [Markup('<rect class="rest" y="4" width="100%" height="14"/>')]
     if share:
@@ -123,10 +155,9 @@ def meter(share: float | None, limits: Iterable[tuple[float, str]], *, name: str
         x = _percent(at / end)
         drawn.append(Markup('<line class="limit" x1="{0}" x2="{0}" y1="0" y2="24"/>').format(x))
         drawn.append(Markup('<text class="mark" x="{}" y="40" text-anchor="middle">{}</text>').format(x, word))
-    told = f"{says} {'; '.join(f'{word}: {write(at)}' for at, word in limits)}."
     return Markup(
         '<svg class="chart meter" role="img" height="46" aria-labelledby="{0}-t"><title id="{0}-t">{1}</title>{2}</svg>'
-    ).format(name, told, Markup("").join(drawn))
+    ).format(name, says, Markup("").join(drawn))
 
 
 def scale(above: float, below: float = 0, *, lines: int = 4) -> list[float]:
@@ -170,7 +201,7 @@ class _Plot:
             y = self.y(value)
             kind = "zero" if value == 0 else "grid"
             drawn.append(Markup('<line class="{}" x2="100%" y1="{1}" y2="{1}"/>').format(kind, y))
-            word = short(abs(value)) if write is counted else write(abs(value))
+            word = _ON_SCALE.get(write, write)(abs(value))
             drawn.append(Markup('<text class="step" dx="-8" y="{}" text-anchor="end">{}</text>').format(y + 4, word))
         foot = self._top + self._chart.height + 20
         few = thinned(self._chart.marks, self._count, 4)
@@ -208,13 +239,14 @@ class _Plot:
         drawn = Markup("").join(
             Markup('<polyline class="l{}" points="{}"/>').format(look, " ".join(run)) for run in runs if len(run) > 1
         )
-        box = '<svg width="100%" height="{0}" viewBox="0 0 100 {0}" preserveAspectRatio="none">{1}</svg>'
-        return Markup(box).format(f"{height:g}", drawn)
+        return Markup(
+            '<svg width="100%" height="{0}" viewBox="0 0 100 {0}" preserveAspectRatio="none">{1}</svg>'
+        ).format(f"{height:g}", drawn)
 
-    def dot(self, slot: int, value: float, look: int) -> Markup:
-        radius = 3.5 if self._count <= 20 else 2.5
-        return Markup('<circle class="d{}" cx="{}" cy="{}" r="{}"/>').format(
-            look, self.x(slot + 0.5), self.y(value), radius
+    def dot(self, slot: int, value: float, look: int, *, shown: bool) -> Markup:
+        """Give a point of a line; where there are many only those are always seen of which `shown` says so."""
+        return Markup('<circle class="d{}{}" cx="{}" cy="{}" r="3.5"/>').format(
+            look, "" if shown or self._count <= 20 else " passing", self.x(slot + 0.5), self.y(value)
         )
 
     def peak(self, values: Sequence[float], write: Write) -> Markup:
@@ -238,18 +270,8 @@ class _Plot:
         return Markup('<g class="slot"><title>{}</title>{}{}</g>').format("\n".join(told), ground, drawn)
 
     def whole(self, drawn: Iterable[Markup]) -> Markup:
-        name = self._chart.name
-        return Markup(
-            '<div class="room"><svg class="chart" role="img" height="{height:g}" aria-labelledby="{name}-t {name}-d">'
-            '<title id="{name}-t">{title}</title><desc id="{name}-d">{says}</desc>{hatch}{drawn}</svg></div>'
-        ).format(
-            height=self._top + self._chart.height + _FOOT,
-            name=name,
-            title=self._chart.title,
-            says=self._chart.says,
-            hatch=_hatch(f"{name}-hatch"),
-            drawn=Markup("").join(drawn),
-        )
+        svg = _framed(self._chart, self._top + self._chart.height + _FOOT, Markup("").join(drawn))
+        return Markup('<div class="room">{}</div>').format(svg)
 
     def _anchored(self, slot: int) -> tuple[str, str]:
         middle = (slot + 0.5) / self._count
@@ -258,6 +280,35 @@ class _Plot:
         if middle > 1 - _EDGE:
             return self.x(slot + 1), "end"
         return _percent(middle), "middle"
+
+
+def _framed(chart: Chart, height: float, drawn: Markup) -> Markup:
+    return Markup(
+        '<svg class="chart" role="img" height="{height:g}" aria-labelledby="{name}-t {name}-d">'
+        '<title id="{name}-t">{title}</title><desc id="{name}-d">{says}</desc>{hatch}{drawn}</svg>'
+    ).format(
+        height=height,
+        name=chart.name,
+        title=chart.title,
+        says=chart.says,
+        hatch=_hatch(f"{chart.name}-hatch"),
+        drawn=drawn,
+    )
+
+
+def _bar(start: float, share: float, y: float, look: int, name: str) -> Markup:
+    if share <= 0:
+        return Markup("")
+    hatched = Markup(' fill="url(#{}-hatch)"').format(name) if look == 1 else ""
+    return Markup('<rect class="s{}" x="{}" y="{}" width="{}" height="14"{}/>').format(
+        look, _percent(start), y, _percent(share), hatched
+    )
+
+
+def _stands_alone(values: Values, slot: int) -> bool:
+    """Tell whether no line leads on from a slot: it is the last, or there is nothing on either side of it."""
+    after = values[slot + 1 :]
+    return all(value is None for value in after) or (after[0] is None and (slot == 0 or values[slot - 1] is None))
 
 
 def _hatch(name: str) -> Markup:
@@ -269,9 +320,9 @@ def _hatch(name: str) -> Markup:
 
 def _swatch(look: int, kind: str) -> Markup:
     if kind == "line":
-        return Markup('<line class="l{0}" x1="1" x2="19" y1="6" y2="6"/><circle class="d{0}" cx="10" cy="6" r="3"/>').format(
-            look
-        )
+        return Markup(
+            '<line class="l{0}" x1="1" x2="19" y1="6" y2="6"/><circle class="d{0}" cx="10" cy="6" r="3"/>'
+        ).format(look)
     stripes = Markup("").join(Markup('<path class="stripe" d="M{} 12 l8 -12"/>').format(x) for x in (-3, 4, 11, 18))
     ground = Markup('<rect class="{}" width="20" height="12"/>').format("hatched" if look == 1 else f"s{look}")
     return ground + (stripes if look == 1 else Markup(""))

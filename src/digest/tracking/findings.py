@@ -1,0 +1,155 @@
+"""What should be looked at in a report, and what its figures cannot know, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from digest.issue.tracked import Mode
+from digest.providers import hooks
+from digest.store import Database
+from digest.tracking.rates import Rate, Rates
+
+COMPLAINTS, MANY_COMPLAINTS = 0.001, 0.003
+"""Gmail wants fewer than 0.1 % of mails to be reported as spam, and never 0.3 %
+(https://support.google.com/a/answer/81126)."""
+
+BOUNCES, MANY_BOUNCES = 0.05, 0.10
+"""At 5 % Amazon SES puts an account under review, at 10 % it may stop it
+(https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-dg.html); others are stricter, none is laxer."""
+
+SILENT = 0.10
+"""A larger share of copies without a word makes rates of what was delivered doubtful."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that should be looked at: how bad, what, and what to do."""
+
+    level: Literal["warn", "bad"]
+    what: str
+    todo: str
+
+    @property
+    def words(self) -> str:
+        """Both in a sentence."""
+        return f"{self.what[:1].upper()}{self.what[1:]}: {self.todo}."
+
+
+def troubles_of(number: int, states: Mapping[str, int], rates: Rates, paused_by: str | None) -> tuple[Trouble, ...]:
+    """Say what should be looked at in an issue, the worst first.
+
+    Args:
+        number: the issue's.
+        states: how many of its deliveries are in which state.
+        rates: its rates.
+        paused_by: why sending it was paused, where no person did it.
+    """
+    found = [
+        _too_many(
+            rates.complained,
+            (COMPLAINTS, MANY_COMPLAINTS),
+            "complained",
+            "Gmail and Yahoo begin to refuse mail above 0.3 %; mail only those who asked for it, make leaving easy, and"
+            " look at Google's Postmaster Tools",
+        ),
+        _too_many(
+            rates.bounced,
+            (BOUNCES, MANY_BOUNCES),
+            "bounced",
+            "providers stop accounts at 5 to 10 %; find out where these addresses came from",
+        ),
+    ]
+    if paused_by:
+        found.append(Trouble("bad", f"sending stopped: {paused_by}", f"mend it, then `digest resume {number}`"))
+    if uncertain := states["uncertain"]:
+        what = f"of {_copies(uncertain)} nobody knows yet whether they were accepted"
+        found.append(Trouble("warn", what, f"`digest uncertain {number}` says what they wait for"))
+    if rejected := states["rejected"]:
+        what = f"{_copies(rejected)} refused by the provider"
+        found.append(
+            Trouble("warn", what, f"`digest show {number}` says why; `digest retry-rejected {number}` tries again")
+        )
+    return tuple(sorted((each for each in found if each), key=lambda each: each.level))
+
+
+def _too_many(share: Rate, limits: tuple[float, float], what: str, todo: str) -> Trouble | None:
+    warn, bad = limits
+    if share.value is None or share.low is None or share.value < warn:
+        return None
+    said = f"{share.value:.2%} of what was {share.of_what} {what} ({share.count:,} of {share.of:,})"
+    if share.low < warn:
+        # One of three hundred is over the limit, and says nothing.
+        return Trouble("warn", f"{said}; with so few it may be chance", todo)
+    return Trouble("bad" if share.value >= bad else "warn", said, todo)
+
+
+def notes_on(
+    db: Database,
+    issue: int,
+    *,
+    mode: Mode,
+    deleted_at: str | None,
+    accepted: int,
+    delivered: int | None,
+    without_word: int,
+    hidden: int,
+) -> tuple[str, ...]:
+    """Say what the figures of an issue cannot know."""
+    notes = []
+    if delivered is None and accepted:
+        notes.append(f"{_silent(db, issue)} Rates are therefore of what was accepted, and no delivery is counted.")
+    elif without_word > SILENT * accepted:
+        notes.append(
+            f"Of {_copies(without_word)} nobody said whether they were delivered or bounced: rates of what was"
+            " delivered may be too high."
+        )
+    match mode:
+        case "off":
+            notes.append("Opens and clicks of this issue are not counted.")
+        case "counts":
+            notes.append(
+                "It is counted how many copies were opened and clicked, and not whose: neither by mailbox provider nor"
+                " by reader."
+            )
+    if mode != "off":
+        if hidden:
+            notes.append(
+                f"Of {_copies(hidden)} nobody can see whether they were opened: Apple's Mail Privacy Protection asks"
+                " for every picture. They count for no rate of opens by people."
+            )
+        notes.append(
+            "An open shows only where pictures are loaded, and a scanner may pass for a person: clicks tell more than"
+            " opens, and a change from issue to issue more than a number."
+        )
+        uncounted = db.conn.execute("SELECT count(*) FROM uncounted WHERE issue = ?", (issue,)).fetchone()[0]
+        if uncounted:
+            notes.append(
+                f"{uncounted:,} readers want no opens and clicks counted. Their copies say nothing, and are among those"
+                " that rates are of."
+            )
+    if deleted_at:
+        notes.append(f"Its single events were deleted on {deleted_at[:10]}, being old; figures stay.")
+    return tuple(notes)
+
+
+def _silent(db: Database, issue: int) -> str:
+    """Say why nobody told of a delivery. Of the first and the last copy: a batch is not found by its issue."""
+    providers = {
+        row[0]
+        for order in ("ASC", "DESC")
+        for row in db.conn.execute(
+            "SELECT b.provider FROM deliveries d JOIN batches b ON b.number = d.batch"  # noqa: S608 (our own word)
+            f" WHERE d.issue = ? AND d.state = 2 ORDER BY d.subscriber {order} LIMIT 1",
+            (issue,),
+        )
+    }
+    able = sorted(providers & set(hooks.names()))
+    if providers and not able:
+        return f"{' and '.join(sorted(providers))} tells of no deliveries."
+    return f"Nobody has told of a delivery{': are the webhooks of ' + ' and '.join(able) + ' set up?' if able else '.'}"
+
+
+def _copies(count: int) -> str:
+    return f"{count:,} {'copy' if count == 1 else 'copies'}"
