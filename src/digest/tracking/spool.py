@@ -1,12 +1,12 @@
 """The spool: what comes in is on the disk before it is answered, and is worked into the store later.
 
-It is a folder beside the store. Each process appends to a file of its own there, which it holds locked (flock(2)): the
-kernel lets go of the lock when the process dies, however it dies, so that others see whether anything can still be added
-to it. Nobody ever appends to a file of another, or to one in which a write failed: what a power cut leaves torn at the
-end of a file stands before nothing.
+It is a folder beside the store. Each process appends to a file of its own there, which it holds locked (flock(2)). The
+kernel lets go of the lock when the process dies, however it dies: so others see whether anything can still be added.
+Nobody ever appends to a file of another, or to one in which a write failed: behind what a power cut leaves torn at the
+end of a file there is nothing.
 
-A record has a mark before it, its length, and a CRC-32 of both. Requests that come in while the disk is at work wait for
-the next write together, and share one fdatasync(2).
+A record has a mark before it, its length, and a CRC-32 of both. Requests that come in while the disk is at work wait
+for the next write together, and share one fdatasync(2).
 
 How far a file is worked stands in the table `spools`, moved on in the transaction that works the records. The file goes
 first, then its row: so no crash leaves a file whose records nobody remembers.
@@ -27,18 +27,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from digest.errors import DigestError
 from digest.store import Database, writing
 
 MOST_BYTES, MOST_S = 16 * 1024 * 1024, 300.0
-"""When a process begins another file: a provider's calls name readers, and are not to lie there once they are worked."""
+"""When a process begins another file: a provider's calls name readers, and are not to lie there when they are worked."""
 
 AT_ONCE, BYTES_AT_ONCE = 5_000, 1024 * 1024
 """Records, and bytes of them, worked in one transaction: others wait for it who want to write."""
 
-FILES, NEW = "*.spool", "*.new"
+SUFFIX, FILES, NEW = "-spool", "*.spool", "*.new"
 
 MARK = b"\xff\xd1\x9e\xfe"
 """Stands before each record. No text in UTF-8 has it, so that it is found again after something damaged."""
@@ -53,13 +53,13 @@ log = logging.getLogger("digest")
 class SpoolError(DigestError):
     """Something that came in could not be written down, and is as if it had never come; web pages answer 503."""
 
-    headers = {"Retry-After": "60"}
+    headers: ClassVar = {"Retry-After": "60"}
 
 
 def folder_of(store: Path) -> Path:
     """Give where the spool of a store lies: beside the file itself, whatever link leads to it."""
     store = store.resolve()
-    return store.with_name(store.name + "-spool")
+    return store.with_name(store.name + SUFFIX)
 
 
 # Writing -----------------------------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ class Spool:
         # All that touches the file is done in its one thread, and all else on the loop.
         self._thread = ThreadPoolExecutor(1, "spool")
         self._file: _File | None = None
-        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[bytes, asyncio.Future[bool]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_old = self._is_closed = False
@@ -96,12 +96,13 @@ class Spool:
         if self._is_closed:
             raise SpoolError("this site is being stopped; please try again in a minute")
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        done: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((b"".join(map(framed, records)), done))
         if self._writing is None:
             # It begins after all that this round of the loop brings.
             self._writing = loop.create_task(self._write_all())
-        await done
+        if not await done:
+            raise SpoolError("what came in could not be written down; please try again in a minute")
 
     async def close(self) -> None:
         """Write what waits, and close the file: from then on anybody may work all of it and remove it."""
@@ -119,17 +120,12 @@ class Spool:
             while self._waiting or self._is_old:
                 group, self._waiting = self._waiting, []
                 ending, self._is_old = self._is_old, False
-                error: SpoolError | None = None
-                try:
-                    data = b"".join([frames for frames, _ in group])
-                    await loop.run_in_executor(self._thread, self._write, data, ending)
-                except OSError as trouble:
-                    log.error("spool: %s: %s", self._folder, trouble.strerror or trouble)
-                    error = SpoolError("what came in could not be written down; please try again in a minute")
+                data = b"".join([frames for frames, _ in group])
+                is_written = await loop.run_in_executor(self._thread, self._try_to_write, data, ending)
                 for _, done in group:
                     # Whoever waited may have gone.
                     if not done.done():
-                        done.set_exception(error) if error else done.set_result(None)
+                        done.set_result(is_written)
                 if self._timer is None and self._file is not None:
                     self._timer = loop.call_later(self._most_s, self._grow_old)
         finally:
@@ -139,6 +135,14 @@ class Spool:
         self._timer, self._is_old = None, True
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write_all())
+
+    def _try_to_write(self, data: bytes, ending: bool) -> bool:
+        try:
+            self._write(data, ending)
+        except OSError as error:
+            log.error("spool: nothing can be written to %s: %s", self._folder, error.strerror or error)
+            return False
+        return True
 
     def _write(self, data: bytes, ending: bool) -> None:
         if ending or (self._file is not None and os.fstat(self._file.descriptor).st_nlink == 0):
@@ -159,12 +163,25 @@ class Spool:
             self._end()
 
     def _begin(self) -> _File:
-        """Make a file. It gets its name when it is locked: what has that name and no lock is nobody's any more."""
-        store = self._folder.with_name(self._folder.name.removesuffix("-spool"))
+        """Make a file, where another process that tidies the folder may just have taken it away."""
+        mode = self._make_folder()
+        for _ in range(2):
+            with suppress(BlockingIOError, FileNotFoundError):
+                return self._make_file(mode)
+        return self._make_file(mode)
+
+    def _make_folder(self) -> int:
+        """Make the folder, and give the mode of files in it: whoever may read the store may read them."""
+        store = self._folder.with_name(self._folder.name.removesuffix(SUFFIX))
         mode = store.stat().st_mode & 0o666 if store.exists() else 0o600
-        # Who may read the files may go into the folder.
-        self._folder.mkdir(mode | (mode & 0o444) >> 2, exist_ok=True)
+        with suppress(FileExistsError):
+            self._folder.mkdir(0o700)
+            self._folder.chmod(mode | (mode & 0o444) >> 2)
         sync_folder(self._folder.parent)
+        return mode
+
+    def _make_file(self, mode: int) -> _File:
+        """Make a file. It gets its name when it is locked: what has that name and no lock is nobody's any more."""
         name = f"{os.getpid()}-{secrets.token_hex(8)}"
         new, path = self._folder / f"{name}.new", self._folder / f"{name}.spool"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -292,8 +309,8 @@ def _done(connection: sqlite3.Connection, path: Path) -> int:
 def _read(file: BinaryIO, start: int, end: int, most: int, is_ended: bool) -> tuple[list[bytes], int]:
     """Read some records, and give where they end.
 
-    What is not whole at the end of a file that is being written is left for the next time. In one that has ended it never
-    will be whole: it is left out.
+    What is not whole at the end of a file that is being written is left for the next time. In one that has ended it
+    never will be whole: it is left out.
     """
     file.seek(start)
     records: list[bytes] = []

@@ -19,6 +19,7 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
 _BASIC = re.compile(r"(?<![\d.])([245][0-5]\d)(?![\d.]*\d)", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_NAME = re.compile(r"\s*<?([A-Za-z0-9_-]{24})@", re.ASCII)
 
 
 def loads(body: bytes) -> Any:
@@ -85,6 +86,12 @@ def code_of(words: str) -> str:
     """Find the code in a server's words: the enhanced one (RFC 3463), or else that of SMTP (RFC 5321)."""
     found = _ENHANCED.search(words) or _BASIC.search(words)
     return found[1] if found else ""
+
+
+def name_of(message_id: str) -> str | None:
+    """Give what names a copy in its Message-ID; None where it is not of our making."""
+    found = _NAME.match(message_id)
+    return found[1] if found else None
 
 
 def _likely(found: datetime) -> datetime:
