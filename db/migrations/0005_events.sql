@@ -48,7 +48,7 @@ ALTER TABLE issues ADD COLUMN tracking TEXT;
 -- The UTM tags of its links, frozen likewise; where its opens and clicks are not counted, its mails have them.
 ALTER TABLE issues ADD COLUMN utm TEXT;
 -- Turns subscribers into numbers that stand for copies, where it is counted how many read and not who. Erased when the
--- issue is sent: from then on nobody can tell whose copy a number is.
+-- issue is sent or cancelled: from then on nobody can tell whose copy a number is.
 ALTER TABLE issues ADD COLUMN pseudonym_key BLOB;
 -- When its events were deleted, because they were old; its figures stay.
 ALTER TABLE issues ADD COLUMN events_deleted_at TEXT;
@@ -98,6 +98,13 @@ CREATE TABLE figures (
   count INTEGER NOT NULL,
   PRIMARY KEY (issue, measure, part, value)
 ) STRICT, WITHOUT ROWID;
+
+-- What an issue's deliveries were when they were last counted into figures: see tracking/counting.py.
+CREATE TABLE roll_ups (
+  issue INTEGER PRIMARY KEY REFERENCES issues (number),
+  stand TEXT NOT NULL,    -- its state, its last change and its open batches: where they are others, it is counted again
+  made_at TEXT NOT NULL
+) STRICT;
 
 -- (the views and triggers of events are at the end of this file)
 
@@ -149,6 +156,11 @@ CREATE TABLE audience_days (
   count INTEGER NOT NULL,
   PRIMARY KEY (day, measure)
 ) STRICT, WITHOUT ROWID;
+
+-- Who left and who pauses, counted for reports: a million rows would have to be looked through. An import of active
+-- readers writes neither.
+CREATE INDEX subscribers_left ON subscribers (id) WHERE state = 'unsubscribed';
+CREATE INDEX subscribers_pausing ON subscribers (paused_until, state) WHERE paused_until IS NOT NULL;
 
 -- What we tell others -------------------------------------------------------------------------------------------
 
@@ -251,9 +263,9 @@ CREATE TRIGGER events_moved AFTER UPDATE OF at ON events WHEN old.at <> new.at B
     ON CONFLICT DO UPDATE SET count = count + 1;
 END;
 
--- Whose copy a number was cannot be told any more once the issue is sent.
+-- Whose copy a number was cannot be told any more once nothing more of the issue is handed over.
 CREATE TRIGGER issues_settled AFTER UPDATE OF state ON issues
-  WHEN new.state = 'sent' AND new.pseudonym_key IS NOT NULL BEGIN
+  WHEN new.state IN ('sent', 'cancelled') AND new.pseudonym_key IS NOT NULL BEGIN
   UPDATE issues SET pseudonym_key = NULL WHERE number = new.number;
 END;
 

@@ -114,6 +114,8 @@ def shown(value: object) -> str:
         return "********" if value.get_secret_value() else ""
     if isinstance(value, dict):
         return ", ".join(f"{name}={one}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

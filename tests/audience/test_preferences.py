@@ -93,6 +93,7 @@ def test_saving_what_is_so_already_writes_nothing(db: Database, ada: int) -> Non
     before = list(db.conn.iterdump())
     preferences.introduce(db, ada, name="Ada", timezone="Europe/London", now=NOW + timedelta(days=1))
     preferences.resume(db, ada, now=NOW + timedelta(days=1))
+    preferences.count(db, ada, True, now=NOW + timedelta(days=1))
     assert list(db.conn.iterdump()) == before
 
 
@@ -150,6 +151,26 @@ def test_all_that_is_kept_is_told(db: Database, ada: int, settings: Settings) ->
     json.dumps(kept)
 
 
+@pytest.mark.parametrize(("mode", "told"), [("readers", 2), ("counts", 0)])
+def test_opens_and_clicks_are_told_where_they_are_kept_as_hers(db: Database, ada: int, mode: str, told: int) -> None:
+    db.execute(
+        "INSERT INTO issues (number, state, subject, preheader, intro, cutoff, created_at, updated_at, tracking)"
+        " VALUES (7, 'draft', 'Seven', '', '', '', '', '', ?)",
+        [json.dumps({"mode": mode, "utm": "", "hidden": False})],
+    )
+    db.execute("INSERT INTO links (issue, number, address) VALUES (7, 3, 'https://example.com/a')")
+    for copy, kind, link, mark in ((ada, 5, 0, 2), (ada, 6, 3, 1), (ada + 1, 6, 3, 1)):
+        db.execute("INSERT INTO readings VALUES (7, ?, ?, ?, ?, 0, ?, 0)", [copy, kind, link, 1_764_147_600_000, mark])
+    rows = kept_about(db, ada)["opens_and_clicks"]
+    assert len(rows) == told
+    if told:
+        assert rows[0] == {
+            "issue": 7, "kind": "opened", "link": None, "at": "2025-11-26T09:00:00Z", "by": "a machine",
+        }  # fmt: skip
+        assert rows[1]["link"] == "https://example.com/a"
+        assert rows[1]["by"].startswith("you")
+
+
 def test_what_is_kept_is_found_without_reading_every_delivery(db: Database, ada: int) -> None:
     """Millions of rows are of other readers: each large table is looked into by a key."""
     read: list[str] = []
@@ -163,7 +184,7 @@ def test_what_is_kept_is_found_without_reading_every_delivery(db: Database, ada:
         if sql.startswith(("SELECT", "UPDATE"))
         for row in db.conn.execute(f"EXPLAIN QUERY PLAN {sql}")
     ]
-    large = [plan for plan in plans if plan.split()[1] in ("d", "v", "events", "deliveries", "votes")]
+    large = [plan for plan in plans if plan.split()[1] in ("d", "v", "e", "r", "u", "events", "deliveries", "votes", "readings")]
     assert large
     assert [plan for plan in large if not plan.startswith("SEARCH")] == []
 
@@ -172,6 +193,7 @@ def test_every_table_that_knows_a_reader_is_told_of(db: Database, ada: int) -> N
     """A table with a column for a subscriber, made later, must be in what is told and in what is erased."""
     known = {
         "consents", "departures", "address_changes", "letters", "deliveries", "events", "wishes",
+        "uncounted",
     }  # fmt: skip
     tables = {
         name

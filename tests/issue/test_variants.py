@@ -241,7 +241,7 @@ def with_a_variant(kept: Snapshot) -> tuple[Database, Variant]:
     whole = issues.frozen(db, 1)
     assert whole is not None
     cut = cut_for(kept.draft, [CODING], off_topic="lead")
-    variant = Variant(cut, in_envelope(render_cut(kept, cut, SETTINGS).content, whole.envelope))
+    variant = Variant(cut, in_envelope(render_cut(kept, cut, SETTINGS).content, whole))
     with writing(db) as connection:
         put(connection, 1, [variant])
     return db, variant
@@ -291,7 +291,7 @@ def test_an_editor_is_not_shown_the_lead_for_want_of_anything_else_where_it_was_
     assert whole is not None
     alone, chosen = (cut_for(kept.draft, [topic], off_topic="lead") for topic in ("gardening", CODING))
     assert chosen.comparisons == alone.comparisons
-    contents = [in_envelope(render_cut(kept, cut, SETTINGS).content, whole.envelope) for cut in (alone, chosen)]
+    contents = [in_envelope(render_cut(kept, cut, SETTINGS).content, whole) for cut in (alone, chosen)]
     with writing(db) as connection:
         put(connection, 1, [Variant(alone, contents[0]), Variant(chosen, contents[1])])
     for number, topic in ((1, "gardening"), (2, CODING)):

@@ -16,7 +16,7 @@ from digest.settings import Settings
 from digest.tokens import Signer
 from serving import Clock, Reader, dump, served
 
-FORMS = ("topics", "pause", "resume", "you", "address", "address/keep", "forget")
+FORMS = ("topics", "pause", "resume", "you", "address", "address/keep", "counting", "forget")
 
 
 @pytest.fixture
@@ -151,6 +151,40 @@ def test_what_is_kept_is_shown_and_taken_along(reader: Reader, her: Ada) -> None
     for kept in (page, answer):
         assert kept.headers["cache-control"] == "no-store"
         assert kept.headers["x-robots-tag"] == "noindex"
+
+
+def test_a_reader_is_counted_no_longer_and_again(reader: Reader, her: Ada) -> None:
+    def ticked(page: str) -> bool:
+        return bool(re.search(r'name="uncounted"[^>]* checked', page))
+
+    assert not ticked(reader.get(f"/p/{her.token}").text)
+    page = saved(reader, her, "counting", {"uncounted": "1"})
+    assert "is not counted" in page
+    assert ticked(page)
+    assert her.column("uncounted") == 1
+    assert reader.get(f"/p/{her.token}/data.json").json()["subscription"]["opens_and_clicks_are_counted"] == "no"
+    assert not ticked(saved(reader, her, "counting"))
+    assert her.column("uncounted") == 0
+    assert reader.get(f"/p/{her.token}/data.json").json()["subscription"]["opens_and_clicks_are_counted"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("tracking", "words"),
+    [
+        ("off", "At present we count nobody"),
+        ("counts", "not who does it"),
+        ("readers", "We keep when you open"),
+    ],
+)
+def test_the_page_says_what_is_counted(
+    db: Database, settings: Settings, clock: Clock, tracking: str, words: str
+) -> None:
+    her = ada(db, settings)
+    with served(settings.model_copy(update={"tracking": tracking}), clock) as reader:
+        page = reader.get(f"/p/{her.token}").text
+        assert words in page
+        assert "Do not count what I open and click" in page
+        assert her.column("uncounted") == 0
 
 
 def test_forgetting_is_asked_once_more_and_then_done(reader: Reader, her: Ada) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from digest import times
-from digest.audience import consents, preferences, signing_up, topics
+from digest.audience import consents, growth, preferences, signing_up, topics
 from digest.audience.consents import Witness
 from digest.audience.forgetting import is_forgotten
 from digest.audience.signing_up import Wish
@@ -87,6 +87,8 @@ def add(db: Database, settings: Settings, wish: Wish, consent: Consent | None, *
                 times.to_text(consent.given_at),
             ),
         ).fetchone()[0]
+        if state is None:
+            growth.joined(connection, 1, now)
         connection.execute("DELETE FROM wishes WHERE subscriber = ?", (number,))
         where, words = Witness(consent.source), consent.words
         consents.record(db, settings, number, "added", where, now=consent.given_at, words=words)

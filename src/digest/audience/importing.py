@@ -19,6 +19,7 @@ from datetime import datetime
 from itertools import chain, islice
 
 from digest import times
+from digest.audience import growth
 from digest.audience.forgetting import marker
 from digest.audience.reading import TOLD, Export, Row, Told, Troubles
 from digest.audience.services import OWN, Field, Service
@@ -156,7 +157,7 @@ class Staging:
         self._fold()
         with writing(self._db):
             report = self._judge()
-            self._write(report, times.to_text(now))
+            self._write(report, now)
         return report
 
     def _put(self, rows: list[Row], columns: tuple[str, ...]) -> None:
@@ -248,8 +249,8 @@ class Staging:
         report.kept_out.total += fates.get("kept out", 0)
         return report
 
-    def _write(self, report: ImportReport, stamp: str) -> None:
-        connection = self._db.conn
+    def _write(self, report: ImportReport, now: datetime) -> None:
+        connection, stamp = self._db.conn, times.to_text(now)
         service = "" if report.service is OWN else f": {report.service.key}"
         some = any(export.has_more for export in self._exports)
         topics_of = "SELECT DISTINCT topics FROM staged WHERE topics NOTNULL"
@@ -262,6 +263,7 @@ class Staging:
         source = f"import{service}"
         values = {"now": stamp, "source": source, "file": f"{source}, {report.file}"[:500], "last": last}
         connection.execute(_ADD + ("s.place" if self._in_order else "s.key, s.place"), values)
+        growth.joined(connection, report.added_in.get("active", 0), now)
         if any(export.service is not OWN for export in self._exports):
             connection.execute(_CONSENT, values)
         connection.execute(f"{_SUPPRESS} {_BARRED}", values)

@@ -1,4 +1,4 @@
-"""What a reader chose, and may change at any time: topics, a pause, name and time zone; and what is kept about them."""
+"""What a reader chose, and may change at any time: topics, a pause, name, zone, being counted; and what is kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Preferences:
     """A reader as the preferences page shows them.
 
     `topics` are slugs, none of them for everything; `paused_until` is None where nothing is paused; `moving_to` is an
-    address that was asked for and is not confirmed yet.
+    address that was asked for and is not confirmed yet; `uncounted` says that opens and clicks must not be counted.
     """
 
     subscriber: int
@@ -39,6 +39,7 @@ class Preferences:
     topics: tuple[str, ...]
     paused_until: datetime | None
     moving_to: str | None
+    uncounted: bool
 
 
 @cache
@@ -55,14 +56,14 @@ def find_preferences(db: Database, subscriber: int, *, now: datetime) -> Prefere
     """
     row = db.conn.execute(
         "SELECT s.email, s.name, s.state, x.reason, s.timezone, s.topic_set, s.paused_until,"
-        " (SELECT email FROM address_changes WHERE subscriber = s.id ORDER BY id DESC LIMIT 1)"
+        " (SELECT email FROM address_changes WHERE subscriber = s.id ORDER BY id DESC LIMIT 1), s.uncounted"
         " FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key"
         " WHERE s.id = ? AND s.email_key NOT LIKE ?",
         (subscriber, f"{PREFIX}%"),
     ).fetchone()
     if row is None:
         raise NotFoundError("nobody is behind this link any more; what we kept about its reader was erased")
-    email, name, state, suppressed, zone, topic_set, paused_until, moving_to = row
+    email, name, state, suppressed, zone, topic_set, paused_until, moving_to, uncounted = row
     until = times.from_text(paused_until) if paused_until else None
     return Preferences(
         subscriber,
@@ -74,6 +75,7 @@ def find_preferences(db: Database, subscriber: int, *, now: datetime) -> Prefere
         topics_in(db, topic_set),
         until if until and until > now else None,
         moving_to,
+        bool(uncounted),
     )
 
 
@@ -134,6 +136,14 @@ def introduce(db: Database, subscriber: int, *, name: str, timezone: str, now: d
         _write(db, subscriber, "timezone", zone, now)
 
 
+def count(db: Database, subscriber: int, wanted: bool, *, now: datetime) -> None:
+    """Count a reader's opens and clicks, or do not: in the issues whose audience is frozen from now on.
+
+    Where it is kept who read, none that comes in from now on is kept either, of whatever issue.
+    """
+    _write(db, subscriber, "uncounted", 0 if wanted else 1, now)
+
+
 def _write(db: Database, subscriber: int, column: str, value: object, now: datetime) -> None:
     # `column` is one of our own words. A row that would not change is left alone.
     with writing(db) as connection:
@@ -161,8 +171,10 @@ def kept_about(db: Database, subscriber: int) -> dict[str, Any]:
         raise NotFoundError("nobody is behind this link any more; what we kept about its reader was erased")
     [subscription] = rows
     topics = topics_in(db, subscription.pop("topic_set"))
+    counted = "no" if subscription.pop("uncounted") else "yes"
     return {
-        "subscription": subscription | {"topics": list(topics) or "everything"},
+        "subscription": subscription
+        | {"topics": list(topics) or "everything", "opens_and_clicks_are_counted": counted},
         "consents": _rows(
             db, "SELECT kind, source, words, ip, agent, given_at FROM consents WHERE subscriber = ?", subscriber
         ),
@@ -195,9 +207,10 @@ def kept_about(db: Database, subscriber: int) -> dict[str, Any]:
             "SELECT d.issue, coalesce(v.subject, i.subject) AS subject,"
             " CASE d.state WHEN 0 THEN 'queued' WHEN 1 THEN 'on its way'"
             " WHEN 2 THEN 'sent' WHEN 3 THEN 'refused' WHEN 4 THEN 'uncertain' ELSE 'not sent' END AS state, d.reason,"
-            " b.provider, b.claimed_at AS at"
+            " b.provider, b.claimed_at AS at, iif(u.issue IS NULL, NULL, 'not counted') AS opens_and_clicks"
             " FROM issues i CROSS JOIN deliveries d ON d.issue = i.number LEFT JOIN batches b ON b.number = d.batch"
             " LEFT JOIN variants v ON v.issue = d.issue AND v.variant = d.variant"
+            " LEFT JOIN uncounted u ON u.issue = d.issue AND u.subscriber = d.subscriber"
             " WHERE d.subscriber = ? ORDER BY d.issue",
             subscriber,
         ),
@@ -205,9 +218,20 @@ def kept_about(db: Database, subscriber: int) -> dict[str, Any]:
             db,
             "SELECT e.issue, m.measure AS kind, e.key AS about, e.detail,"
             " strftime('%Y-%m-%dT%H:%M:%SZ', e.at, 'unixepoch') AS at"
-            " FROM issues i CROSS JOIN events e ON e.issue = i.number JOIN event_measures m"
+            " FROM issues i CROSS JOIN events e ON e.issue = i.number CROSS JOIN event_measures m"
             " ON m.issue = e.issue AND m.subscriber = e.subscriber AND m.kind = e.kind AND m.key = e.key"
             " WHERE e.subscriber = ? ORDER BY e.at, e.issue, e.kind, e.key",
+            subscriber,
+        ),
+        # Where it is counted how many read and not who, the same number stands for a copy that is not this reader's.
+        "opens_and_clicks": _rows(
+            db,
+            "SELECT r.issue, CASE r.kind WHEN 5 THEN 'opened' ELSE 'clicked' END AS kind, l.address AS link,"
+            " strftime('%Y-%m-%dT%H:%M:%SZ', r.at / 1000, 'unixepoch') AS at,"
+            " CASE r.mark WHEN 1 THEN 'you, as far as we can tell' WHEN 2 THEN 'a machine' ELSE 'not clear' END AS by"
+            " FROM issues i CROSS JOIN readings r ON r.issue = i.number"
+            " LEFT JOIN links l ON l.issue = r.issue AND l.number = r.link"
+            " WHERE r.copy = ? AND i.tracking ->> 'mode' = 'readers' ORDER BY r.at, r.issue, r.kind, r.link",
             subscriber,
         ),
         "votes": _rows(

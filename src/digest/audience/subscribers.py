@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from digest import times
+from digest.audience import growth
 from digest.audience.addresses import Address, read_address, read_name, read_timezone
 from digest.audience.forgetting import is_forgotten
 from digest.errors import InputError, NotFoundError, StateError
@@ -97,6 +98,8 @@ def add(
             " timezone = coalesce(excluded.timezone, timezone), updated_at = excluded.updated_at",
             (address.email, address.key, clean, zone, stamp, stamp),
         )
+        if known is None:
+            growth.joined(connection, 1, now)
         found = _by_key(db, address)
         assert found is not None  # noqa: S101 (just written)
         return found, True

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import IO
+from typing import IO, Literal
 
 from digest import times
 from digest.audience.addresses import read_address
@@ -26,6 +26,9 @@ from digest.tables import not_a_table, read_table
 COLUMNS = ("email", "reason", "source", "created_at")
 ADDABLE: tuple[Reason, ...] = ("unsubscribed", "hard bounce", "complaint")
 """The reasons a person may give; who is to be forgotten is forgotten: see `forgetting.py`."""
+
+SOFTLY = "soft bounces in {} issues"
+"""The source of a suppression that many soft bounces made a hard one."""
 
 ROWS_A_TRANSACTION = 2_000
 LONGEST_CELL = 10_000
@@ -136,6 +139,60 @@ def add_suppression(db: Database, email: str, reason: Reason, *, source: str, no
     key = read_address(email).key
     with writing(db):
         return not is_forgotten(db, key) and _put(db, key, reason, source, now) != "unchanged"
+
+
+def suppress_as_told(
+    db: Database, key: str, reason: Literal["hard bounce", "complaint"], *, source: str, at: datetime
+) -> None:
+    """Put an address, by its key, on the list because of what a provider told happened to it at a moment.
+
+    In whatever order such things are told, the list comes to the same: a complaint says more than a bounce, a hard
+    bounce more than soft ones, any of them more than that the reader left; of the same, the earliest stays. A forgotten
+    address has its mark there already.
+    """
+    rank = (
+        "CASE {0}.reason WHEN 'complaint' THEN 0 WHEN 'hard bounce' THEN iif({0}.source LIKE :softly, 2, 1) ELSE 3 END"
+    )
+    mine, other = rank.format("excluded"), rank.format("suppressions")
+    with writing(db) as connection:
+        if is_forgotten(db, key):
+            return
+        connection.execute(
+            "INSERT INTO suppressions (email_key, reason, source, created_at) VALUES (:key, :reason, :source, :at)"  # noqa: S608 (ours)
+            " ON CONFLICT DO UPDATE SET reason = excluded.reason, source = excluded.source,"
+            f" created_at = excluded.created_at WHERE ({mine}, excluded.created_at, excluded.source)"
+            f" < ({other}, suppressions.created_at, coalesce(suppressions.source, ''))",
+            {"key": key, "reason": reason, "source": source, "at": times.to_text(at), "softly": SOFTLY.format("%")},
+        )
+
+
+def suppress_softly(db: Database, key: str, *, issues: int, at: datetime) -> None:
+    """Put an address, by its key, on the list because mail to it bounced softly in so many issues, the last time then.
+
+    What says more stays.
+    """
+    with writing(db) as connection:
+        known = connection.execute(
+            "UPDATE suppressions SET source = ?, created_at = ? WHERE email_key = ? AND source LIKE ?",
+            (SOFTLY.format(issues), times.to_text(at), key, SOFTLY.format("%")),
+        ).rowcount
+        if not known:
+            suppress_as_told(db, key, "hard bounce", source=SOFTLY.format(issues), at=at)
+
+
+def unsuppress_softly(db: Database, key: str) -> None:
+    """Take an address, by its key, off the list where soft bounces alone put it there; who left has left still."""
+    with writing(db) as connection:
+        gone = connection.execute(
+            "DELETE FROM suppressions WHERE email_key = ? AND reason = 'hard bounce' AND source LIKE ?",
+            (key, SOFTLY.format("%")),
+        ).rowcount
+        if gone:
+            connection.execute(
+                "INSERT INTO suppressions (email_key, reason, created_at) SELECT email_key, 'unsubscribed', updated_at"
+                " FROM subscribers WHERE email_key = ? AND state = 'unsubscribed'",
+                (key,),
+            )
 
 
 def lift(db: Database, email: str, *, now: datetime) -> Suppression:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from digest.issue import issues
 from digest.issue.fit import Fitted, moved_between
 from digest.issue.snapshot import Snapshot
+from digest.issue.tracked import settings_of
 from digest.issue.variant_records import content_of, cuts_of, in_envelope
 from digest.issue.variants import Cut, compose, cut_for, is_whole, render_cut
 from digest.settings import Settings
@@ -31,10 +32,10 @@ def laid_out_for(
         return None, whole
     if not cut.comparisons:
         return cut, None
-    fitted = render_cut(snapshot, cut, settings)
+    fitted = render_cut(snapshot, cut, settings_of(settings, whole.content.tracking))
     if issues.frozen(db, number) is None:
         return cut, fitted
-    content = replace(in_envelope(fitted.content, whole.content.envelope), mjml=fitted.content.mjml)
+    content = replace(in_envelope(fitted.content, whole.content), mjml=fitted.content.mjml)
     # Of two with the same comparisons, one has the lead for want of anything else, and says so.
     same = (bool(cut.topics), cut.comparisons)
     mailed = next(

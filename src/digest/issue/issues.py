@@ -22,6 +22,7 @@ from digest.issue.render import render
 from digest.issue.snapshot import Snapshot
 from digest.issue.snapshot import read as read_snapshot
 from digest.issue.snapshot import write as write_snapshot
+from digest.issue.tracked import Tracking
 from digest.mail import personalise
 from digest.mail.templates import TemplateError
 from digest.settings import Settings
@@ -215,8 +216,7 @@ def frozen(db: Database, number: int) -> Rendered | None:
     issue = find_issue(db, number)
     if issue.html is None or issue.text is None or issue.envelope is None:
         return None
-    columns = "SELECT links, tracking, utm FROM issues WHERE number = ?"
-    links, *tracking = db.conn.execute(columns, (number,)).fetchone()
+    links = db.conn.execute("SELECT links FROM issues WHERE number = ?", (number,)).fetchone()[0]
     return Rendered(
         envelope=issue.envelope,
         subject=issue.subject,
@@ -225,8 +225,14 @@ def frozen(db: Database, number: int) -> Rendered | None:
         html=issue.html,
         text=issue.text,
         links=tuple(json.loads(links)),
-        tracking=tracked.read(*tracking),
+        tracking=tracking_of(db, number),
     )
+
+
+def tracking_of(db: Database, number: int) -> Tracking | None:
+    """Give how approval froze that opens and clicks are counted; None where an issue's links stay as they are."""
+    row = db.conn.execute("SELECT tracking, utm FROM issues WHERE number = ?", (number,)).fetchone()
+    return tracked.read(*row) if row else None
 
 
 def freeze(

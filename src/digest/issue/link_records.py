@@ -12,15 +12,12 @@ from digest.issue.tracked import addresses_in, comparisons_of
 from digest.store import Database
 
 
-def put(connection: sqlite3.Connection, db: Database, issue: int, contents: Sequence[Rendered]) -> None:
-    """Write down the addresses of an issue and its variants, the issue itself first; none where they are not counted."""
-    tracking = contents[0].tracking
-    if tracking is None or not tracking.counts:
-        return
+def put(connection: sqlite3.Connection, db: Database, issue: int, contents: Sequence[Rendered], site: str) -> None:
+    """Write down the addresses of an issue and its variants, the issue itself first; `site` is where they lead by."""
     addresses = list(dict.fromkeys(address for content in contents for address in addresses_in(content.html)))
     draft = issues.snapshot_of(db, issue)
     comparisons = [item.comparison for item in shown(draft.placed)] if draft else []
-    of = comparisons_of(addresses, comparisons, tracking.site)
+    of = comparisons_of(addresses, comparisons, site)
     connection.executemany(
         "INSERT INTO links (issue, number, address, comparison) VALUES (?, ?, ?, ?)",
         [(issue, number, address, of.get(address)) for number, address in enumerate(addresses, start=1)],

@@ -37,8 +37,8 @@ _LONGEST = 9999
 class Tracking:
     """What is done to the links of an issue, as approval froze it.
 
-    `site` is where they lead by, `utm` the tags that real addresses get, without a place for the number of the issue any
-    more. `hidden` says whether there is a link that only machines follow. Where the mode is `off`, all there is are tags.
+    `site` is where they lead by, `utm` the tags that real addresses get, with the number of the issue in them. `hidden`
+    says whether there is a link that only machines follow. Where the mode is `off`, there are tags and nothing else.
     """
 
     mode: Mode

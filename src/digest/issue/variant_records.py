@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from digest.errors import NotFoundError
 from digest.issue import issues
-from digest.issue.model import Envelope, Rendered
+from digest.issue.model import Rendered
 from digest.issue.render import links_of
 from digest.issue.variants import WHOLE, Cut
 from digest.store import Database
@@ -69,7 +69,8 @@ def content_of(db: Database, issue: int, variant: int) -> Rendered:
     ).fetchone()
     if row is None:
         raise NotFoundError(f"issue {issue} has no variant {variant}")
-    return _content(whole.envelope, *row)
+    subject, preheader, html, text = row
+    return Rendered(whole.envelope, subject, preheader, "", html, text, links_of(html), whole.tracking)
 
 
 def check_variants(db: Database) -> list[str]:
@@ -85,10 +86,6 @@ def check_variants(db: Database) -> list[str]:
     return wrong
 
 
-def in_envelope(content: Rendered, envelope: Envelope) -> Rendered:
-    """Give the content of a variant as it is kept: with the envelope of its issue, and without its MJML."""
-    return replace(content, envelope=envelope, mjml="")
-
-
-def _content(envelope: Envelope, subject: str, preheader: str, html: str, text: str) -> Rendered:
-    return Rendered(envelope, subject, preheader, "", html, text, links_of(html))
+def in_envelope(content: Rendered, whole: Rendered) -> Rendered:
+    """Give the content of a variant as it is kept: with the envelope and tracking of its issue, without its MJML."""
+    return replace(content, envelope=whole.envelope, tracking=whole.tracking, mjml="")

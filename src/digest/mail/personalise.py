@@ -16,7 +16,7 @@ PLACES = ("token", "greeting", "message")
 """`token`: the one opaque token of the copy, which serves all its links. `greeting`: such as ``Hello Ada,``.
 `message`: names the copy in its Message-ID."""
 TRACK = "track"
-"""A further place, of which opens and clicks are counted. Only `issue/tracked.py` writes it, into what is handed over."""
+"""A further place, by which opens and clicks are counted: only `issue/tracked.py` writes it, in what is mailed."""
 
 _PLACE = re.compile(r"\[\[digest:([a-z_]+)\]\]")
 _OPENING = "[[digest:"

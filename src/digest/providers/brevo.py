@@ -26,6 +26,7 @@ from pydantic import Field, SecretStr
 
 from digest.providers import calls
 from digest.providers.calls import HttpProvider
+from digest.providers.hooks.brevo import Options as HookOptions
 from digest.providers.interface import (
     AccountError,
     Answer,
@@ -73,7 +74,7 @@ _ADDRESS = re.compile(r"[^\s\"'<>,;:()\[\]]+@[^\s\"'<>,;:()\[\]]+")
 _TWICE = ("duplicate_parameter", "duplicate_request")
 
 
-class Options(HttpOptions):
+class Options(HttpOptions, HookOptions):
     """What may be set about Brevo."""
 
     key: SecretStr = Field(description="The API key, xkeysib-…; not the one for SMTP.")

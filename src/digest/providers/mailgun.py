@@ -26,6 +26,7 @@ from pydantic import Field, SecretStr
 
 from digest.providers import calls
 from digest.providers.calls import HttpProvider
+from digest.providers.hooks.mailgun import Options as HookOptions
 from digest.providers.interface import (
     AccountError,
     Answer,
@@ -62,7 +63,7 @@ _ABOUT_THE_ACCOUNT = re.compile(r"not allowed to send|for test purposes only|\ba
 _AGAIN_AFTER = re.compile(r"try again after (.+?(?:UTC|GMT|[+-]\d{4}))", re.I)
 
 
-class Options(HttpOptions):
+class Options(HttpOptions, HookOptions):
     """What may be set about Mailgun."""
 
     domain: str = Field(

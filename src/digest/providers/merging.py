@@ -15,7 +15,7 @@ from typing import Any
 from digest.providers.interface import Message, Recipient, Segments
 from digest.providers.wire import escaped
 
-NAMES = {"token": "t", "message": "m", "greeting": "g"}
+NAMES = {"token": "t", "message": "m", "greeting": "g", "track": "k"}
 """The places' names as variables: short, because each is sent a million times."""
 GREETING_HTML = "h"
 """The greeting, escaped: none of the dialects used here escapes by itself."""

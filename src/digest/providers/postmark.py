@@ -22,6 +22,7 @@ from pydantic import Field, SecretStr
 
 from digest.providers import calls
 from digest.providers.calls import HttpProvider
+from digest.providers.hooks.postmark import Options as HookOptions
 from digest.providers.interface import (
     AccountError,
     Answer,
@@ -76,7 +77,7 @@ _SHARED = re.compile(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class Options(HttpOptions):
+class Options(HttpOptions, HookOptions):
     """What may be set about Postmark."""
 
     token: SecretStr = Field(description="The server's API token, from its API Tokens tab.")
@@ -235,7 +236,7 @@ def _bulk_form(message: Message, stream: str) -> tuple[bytes, Form]:
         "InlineCss": False,
     }
     head = orjson.dumps({**_shared(message, stream), **content})[:-1] + b',"Messages":'
-    places = {"t": "token", "m": "message", "g": "greeting", "h": "greeting:html"}
+    places = {"t": "token", "m": "message", "g": "greeting", "h": "greeting:html", "k": "track"}
     # The headers are written out for each copy, so what only they need is no variable.
     model = {name: hole(places[name]) for name in sorted(used(replace(message, headers={})))}
     return head, Form({**_own(message), "TemplateModel": model})

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr
 
 from digest.providers import calls
 from digest.providers.calls import HttpProvider
+from digest.providers.hooks.resend import Options as HookOptions
 from digest.providers.interface import (
     AccountError,
     Answer,
@@ -35,7 +36,7 @@ SHARED = ("from", "subject", "html", "text", "reply_to", "headers", "tags", "att
 """What all messages of a call have alike: where an error names one, no half of the call is better."""
 
 
-class Options(HttpOptions):
+class Options(HttpOptions, HookOptions):
     """What may be set about Resend."""
 
     key: SecretStr = Field(description="The API key, re_…; sending access to the domain is enough.")

@@ -26,6 +26,7 @@ from pydantic import Field, SecretStr
 
 from digest.providers import calls
 from digest.providers.calls import HttpProvider
+from digest.providers.hooks.sendgrid import Options as HookOptions
 from digest.providers.interface import (
     AccountError,
     Answer,
@@ -68,7 +69,7 @@ _SPENT = re.compile(r"credits? exceeded|messaging limits?", re.IGNORECASE)
 _NEVER = re.compile(r"(?!)")
 
 
-class Options(HttpOptions):
+class Options(HttpOptions, HookOptions):
     """What may be set about SendGrid."""
 
     key: SecretStr = Field(description="The API key, SG.…; it needs “Mail Send”, and “Email Activity” for `activity`.")

@@ -20,6 +20,7 @@ from pydantic import Field, SecretStr
 
 from digest.providers import calls, ses_answers, sigv4
 from digest.providers.calls import HttpProvider
+from digest.providers.hooks.ses import Options as HookOptions
 from digest.providers.interface import (
     AccountError,
     Answer,
@@ -37,7 +38,7 @@ from digest.providers.ses_body import Body
 NO_CONTENT = hashlib.sha256().hexdigest()
 
 
-class Options(HttpOptions):
+class Options(HttpOptions, HookOptions):
     """What may be set about Amazon SES."""
 
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d+$", description="The region, such as eu-central-1.")

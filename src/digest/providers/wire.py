@@ -20,7 +20,7 @@ from digest.providers.interface import Recipient, Segments
 _NONCE = secrets.token_hex(12)
 _HOLE = re.compile(rf"<{_NONCE}\|([a-z:_]+)>".encode())
 _SPECIAL = re.compile("[&<>\"']")
-SAFE = ("token", "message")
+SAFE = ("token", "message", "track")
 """Places whose values are letters, digits, - and _: they need no escaping anywhere."""
 
 

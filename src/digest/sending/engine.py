@@ -18,6 +18,7 @@ from functools import lru_cache
 from digest import times
 from digest.errors import DigestError, StateError
 from digest.issue import issues
+from digest.issue.link_records import numbers_of
 from digest.issue.model import Issue
 from digest.issue.preview import message_of
 from digest.issue.variant_records import content_of, cuts_of
@@ -187,7 +188,9 @@ class Engine:
             beginning.begin(self.db, self.settings, number, now=self.clock())
             issue = issues.find_issue(self.db, number)
         self._issue = issue
-        self._message = lru_cache(MESSAGES)(lambda variant: message_of(content_of(self.db, number, variant)))
+        links = numbers_of(self.db, number)
+        self._message = lru_cache(MESSAGES)(lambda variant: message_of(content_of(self.db, number, variant), links))
+        self._tracking = issues.tracking_of(self.db, number)
         self._queue = Queue((WHOLE, *cuts_of(self.db, number)))
         self._local_time = None if early else issue.local_time
         self.progress()
@@ -412,8 +415,15 @@ class Engine:
 
     def _batch(self, lane: Lane, claimed: Claimed) -> Batch:
         message = self._message(claimed.variant)
-        writer = Writer.of(claimed.issue, message, self.signers, nonce=self._issue.nonce, unused=lane.provider.unused)
-        recipients = writer.recipients(claimed.copies)
+        writer = Writer.of(
+            claimed.issue,
+            message,
+            self.signers,
+            nonce=self._issue.nonce,
+            unused=lane.provider.unused,
+            tracking=self._tracking,
+        )
+        recipients = writer.recipients(claimed.copies, ledger.copies_counted(self.db, claimed))
         return Batch(claimed.number, claimed.idempotency_key, message, recipients, claimed.claimed_at)
 
     def _answered(self, lane: Lane, claimed: Claimed, answer: Answer) -> None:

@@ -23,7 +23,7 @@ import orjson
 
 from digest import times
 from digest.errors import StateError
-from digest.issue import variant_records
+from digest.issue import issues, link_records, variant_records
 from digest.issue.variants import NO_MAIL, WHOLE
 from digest.providers.interface import Answer
 from digest.sending.message_ids import read_ids, write_ids
@@ -60,6 +60,8 @@ _BY_VARIANT = " INDEXED BY deliveries_variant"
 _WHOLE = 0
 """The number, no subscriber's, under which the id of a whole call is kept."""
 _BUT = " AND subscriber NOT IN (SELECT value FROM json_each(?))"
+# By the domain of the reader's address: 0.28 s for a million readers, on top of the 0.95 s that their freeze takes.
+_HOST = " LEFT JOIN mailbox_hosts h ON h.domain = substr(s.email_key, instr(s.email_key, '@') + 1)"
 _IN_ZONES = " AND coalesce(s.timezone, '') IN (SELECT value FROM json_each(:zones))"
 
 
@@ -98,6 +100,14 @@ class Claimed:
 
 
 @dataclass(frozen=True)
+class CountedAs:
+    """Of an issue, the key to the numbers that stand for its readers; and who of a batch is not counted at all."""
+
+    key: bytes | None = None
+    uncounted: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
 class OpenBatch:
     """A batch that is not settled, and whose it is."""
 
@@ -114,8 +124,9 @@ class OpenBatch:
 def freeze_audience(db: Database, issue: int, *, now: datetime, plan: Plan = NO_TOPICS) -> int:
     """Begin sending: queue a delivery for everyone who is active, not suppressed and has not paused; give how many.
 
-    The variants of the plan are written down with it, and each reader gets the one of their topics. Of two who begin
-    at once, one does it and the other finds it done.
+    The variants of the plan are written down with it, and each reader gets the one of their topics; so are the
+    addresses that are counted, and whose opens and clicks are not. Of two who begin at once, one does it and the other
+    finds it done.
 
     Raises:
         StateError: nobody is to be mailed, and the issue stays approved; or it is not approved (any more).
@@ -141,6 +152,7 @@ def freeze_audience(db: Database, issue: int, *, now: datetime, plan: Plan = NO_
         count = _queue(connection, issue, plan, stamp)
         if not count:
             raise StateError(f"nobody is subscribed, so issue {issue} is not sent; `digest subscribers import` or add")
+        _count_links(connection, db, issue, plan)
         readers = sets_in_use(db, now=now)
         connection.execute(
             "UPDATE issues SET topics_report = ? WHERE number = ?", (as_text(report_on(plan, readers)), issue)
@@ -151,16 +163,57 @@ def freeze_audience(db: Database, issue: int, *, now: datetime, plan: Plan = NO_
 def _queue(connection: sqlite3.Connection, issue: int, plan: Plan, now: str) -> int:
     """Queue a delivery for everyone who is to be mailed, in the variant of their topics; give how many."""
     if not any(plan.allotment.of_set.values()):
-        sql = f"INSERT INTO deliveries (issue, subscriber) SELECT :issue, s.id FROM subscribers s WHERE {MAILED}"  # noqa: S608
-        return connection.execute(f"{sql} ORDER BY s.id", {"issue": issue, "now": now}).rowcount
+        return connection.execute(
+            "INSERT INTO deliveries (issue, subscriber, host)"  # noqa: S608
+            f" SELECT :issue, s.id, coalesce(h.host, 0) FROM subscribers s{_HOST} WHERE {MAILED} ORDER BY s.id",
+            {"issue": issue, "now": now},
+        ).rowcount
     return connection.execute(
-        "INSERT INTO deliveries (issue, subscriber, variant, state, reason)"  # noqa: S608
+        "INSERT INTO deliveries (issue, subscriber, variant, state, reason, host)"  # noqa: S608
         f" SELECT :issue, s.id, max(coalesce(v.variant, 0), 0), iif(v.variant = {NO_MAIL}, 5, 0),"
-        f" iif(v.variant = {NO_MAIL}, :off_topic, NULL)"
+        f" iif(v.variant = {NO_MAIL}, :off_topic, NULL), coalesce(h.host, 0)"
         " FROM subscribers s LEFT JOIN (SELECT key + 0 AS topic_set, value AS variant FROM json_each(:of_set)) v"
-        f" ON v.topic_set = s.topic_set WHERE {MAILED} ORDER BY s.id",
+        f" ON v.topic_set = s.topic_set{_HOST} WHERE {MAILED} ORDER BY s.id",
         {"issue": issue, "now": now, "off_topic": OFF_TOPIC, "of_set": json.dumps(dict(plan.allotment.of_set))},
     ).rowcount
+
+
+def _count_links(connection: sqlite3.Connection, db: Database, issue: int, plan: Plan) -> None:
+    """Write down what counting the issue's opens and clicks needs, where they are counted."""
+    content = issues.frozen(db, issue)
+    if content is None or content.tracking is None or not content.tracking.counts:
+        return
+    contents = [content, *(variant.content for variant in plan.variants)]
+    link_records.put(connection, db, issue, contents, content.tracking.site)
+    connection.execute(
+        "INSERT INTO uncounted (issue, subscriber) SELECT d.issue, s.id FROM subscribers s"
+        " CROSS JOIN deliveries d ON d.issue = ? AND d.subscriber = s.id WHERE s.uncounted = 1",
+        (issue,),
+    )
+    draw_pseudonyms(connection, issue)
+
+
+def draw_pseudonyms(connection: sqlite3.Connection, issue: int) -> None:
+    """Draw the key by which numbers stand for an issue's readers, where it is counted how many read and not who.
+
+    The store erases it when the issue is sent. Until then one that was drawn stays: a batch that is handed over again
+    has the same bytes.
+    """
+    connection.execute(
+        "UPDATE issues SET pseudonym_key = ?"
+        " WHERE number = ? AND pseudonym_key IS NULL AND tracking ->> 'mode' = 'counts'",
+        (secrets.token_bytes(32), issue),
+    )
+
+
+def copies_counted(db: Database, batch: Claimed) -> CountedAs:
+    """Give what the numbers of a batch's copies are made of."""
+    key = db.conn.execute("SELECT pseudonym_key FROM issues WHERE number = ?", (batch.issue,)).fetchone()[0]
+    uncounted = db.conn.execute(
+        "SELECT subscriber FROM uncounted WHERE issue = ? AND subscriber BETWEEN ? AND ?",
+        (batch.issue, batch.first, batch.last),
+    )
+    return CountedAs(key, frozenset(subscriber for (subscriber,) in uncounted))
 
 
 def claim_batch(

@@ -58,6 +58,7 @@ def retry_rejected(db: Database, number: int, *, now: datetime) -> int:
                 "UPDATE issues SET state = 'sending', sent_at = NULL, updated_at = ? WHERE number = ?",
                 (times.to_text(now), number),
             )
+            ledger.draw_pseudonyms(connection, number)
         return count
 
 

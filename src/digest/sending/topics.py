@@ -17,6 +17,7 @@ from digest.issue import issues
 from digest.issue.model import Rendered
 from digest.issue.render import render
 from digest.issue.snapshot import Snapshot
+from digest.issue.tracked import settings_of
 from digest.issue.variant_records import Variant, in_envelope
 from digest.issue.variants import BEYOND, NO_MAIL, WHOLE, Allotment, Cut, allot, render_cut
 from digest.mail import personalise
@@ -106,6 +107,7 @@ def plan(
     if snapshot is None or whole is None:
         return Plan(content_hash, everybody, trouble="it was approved by an older digest, which kept no draft of it")
     allotment = _allotment(db, settings, snapshot, readers)
+    settings = settings_of(settings, whole.tracking)
     try:
         if allotment.cuts and not _is_still(snapshot, whole, settings):
             trouble = "the templates or the settings changed since it was approved"
@@ -145,7 +147,7 @@ def _is_still(snapshot: Snapshot, whole: Rendered, settings: Settings) -> bool:
 
 
 def _rendered(snapshot: Snapshot, cut: Cut, whole: Rendered, settings: Settings) -> Variant:
-    content = in_envelope(render_cut(snapshot, cut, settings).content, whole.envelope)
+    content = in_envelope(render_cut(snapshot, cut, settings).content, whole)
     for part in (content.html, content.text):
         personalise.split(part)
     return Variant(cut, content)

@@ -99,21 +99,26 @@ def next_step(
 
 
 def seen(db: Database, batch: Claimed) -> frozenset[int]:
-    """Give the subscribers of whose copies in a batch there is any event: those were accepted.
+    """Give the subscribers of whose copies in a batch there is any event, open or click: those were accepted.
 
     An unsubscription or a vote may have come from another mail, and proves nothing; nor does what happened before.
+    Whose an open or a click is, is known of issues that keep it; a machine's proves as much as a person's.
     """
+    since = batch.claimed_at.timestamp()
     rows = db.conn.execute(
-        "SELECT DISTINCT subscriber FROM events WHERE issue = ? AND subscriber BETWEEN ? AND ?"
-        " AND kind NOT IN (?, ?) AND at >= ?",
-        (
-            batch.issue,
-            batch.first,
-            batch.last,
-            events.Kind.VOTED,
-            events.Kind.UNSUBSCRIBED,
-            int(batch.claimed_at.timestamp()),
-        ),
+        "SELECT DISTINCT subscriber FROM events WHERE issue = :issue AND subscriber BETWEEN :first AND :last"
+        " AND kind NOT IN (:voted, :unsubscribed) AND at >= :seconds"
+        " UNION SELECT DISTINCT copy FROM readings WHERE issue = :issue AND copy BETWEEN :first AND :last"
+        " AND at >= :milliseconds AND (SELECT tracking ->> 'mode' FROM issues WHERE number = :issue) = 'readers'",
+        {
+            "issue": batch.issue,
+            "first": batch.first,
+            "last": batch.last,
+            "voted": int(events.Kind.VOTED),
+            "unsubscribed": int(events.Kind.UNSUBSCRIBED),
+            "seconds": int(since),
+            "milliseconds": int(since) * 1000,
+        },
     )
     mine = {id_ for id_, _, _ in batch.copies}
     return frozenset(id_ for (id_,) in rows if id_ in mine)

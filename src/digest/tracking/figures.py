@@ -48,6 +48,7 @@ class Figures:
             unsure=self.total(f"{measure} unsure"),
             machines=self.total(f"{measure} machines"),
             hidden=self.total("hidden") if measure == "opened" else 0,
+            hidden_people=self.total("hidden people") if measure == "opened" else 0,
         )
 
     @property
@@ -82,8 +83,8 @@ def totals_of(db: Database, issues: list[int]) -> dict[int, Figures]:
 
 MEASURES = (
     "audience", *STATES.values(), "delivered", "deferred", "bounced hard", "bounced soft", "complained", "unsubscribed",
-    "voted", "opened", "opened people", "opened unsure", "opened machines", "hidden", "clicked", "clicked people",
-    "clicked unsure", "clicked machines", "opens", "opens people", "clicks", "clicks people",
+    "voted", "opened", "opened people", "opened unsure", "opened machines", "hidden", "hidden people", "clicked",
+    "clicked people", "clicked unsure", "clicked machines", "opens", "opens people", "clicks", "clicks people",
 )  # fmt: skip
 """Those that have a figure of all copies together."""
 

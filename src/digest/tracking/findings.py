@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -131,6 +131,31 @@ def notes_on(
             )
     if deleted_at:
         notes.append(f"Its single events were deleted on {deleted_at[:10]}, being old; figures stay.")
+    return tuple(notes)
+
+
+def notes_on_trends(*, subjects: int, silent: Sequence[int], modes: Collection[Mode]) -> tuple[str, ...]:
+    """Say what figures over time cannot know.
+
+    Args:
+        subjects: how many subjects were compared.
+        silent: the issues of which nobody told of a delivery.
+        modes: how the opens and clicks of the issues were counted.
+    """
+    notes = ["Days, and the weeks and months made of them, are those of UTC; who came and went has no other."]
+    if silent:
+        which = f"issue {silent[0]}" if len(silent) == 1 else f"{len(silent)} of the issues"
+        notes.append(f"Of {which} nobody told of a delivery; their rates are of what was accepted.")
+    if "off" in modes:
+        notes.append(
+            "Some issues count no opens and clicks: they are in no average of these, and have no best subject."
+        )
+    if subjects > 1:
+        notes.append(
+            "Subjects are ordered by the share of readers who clicked. Better and worse mean: than all of them, with 95 %"
+            f" certainty; of {subjects} that are alike, chance alone calls some {max(1, round(subjects / 20))} so. And a"
+            " subject is not all that differs: so do contents, weekday and season."
+        )
     return tuple(notes)
 
 

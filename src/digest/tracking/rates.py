@@ -50,7 +50,8 @@ class People:
 
     `all` are those of which anything was seen; of them `people` a person surely read, `unsure` nobody can say, and
     `machines` only machines. `hidden` are copies of which nobody can see whether they were opened, because only a proxy
-    that opens everything (Apple's) asked for the picture; 0 for clicks.
+    that opens everything (Apple's) asked for the picture; 0 for clicks. `hidden_people` are those of `people` of which
+    it could not be seen either, and is known by a click.
     """
 
     all: int = 0
@@ -58,6 +59,7 @@ class People:
     unsure: int = 0
     machines: int = 0
     hidden: int = 0
+    hidden_people: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Give it for JSON."""
@@ -69,7 +71,8 @@ class Rates:
     """The shares of an issue. Where nobody tells of deliveries, those of what was delivered are of what was accepted.
 
     `delivered` is None then. `opened` and `clicked` are people; `opened_all` and `clicked_all` count machines too.
-    Copies of which nobody can see whether they were opened do not count for `opened`.
+    Copies of which nobody can see whether they were opened do not count for `opened`, nor do those of them that were
+    clicked: see `HIDING` in judging.py.
     """
 
     delivered: Rate | None
@@ -102,17 +105,23 @@ def rates_of(
 ) -> Rates:
     """Make an issue's rates of its figures; `delivered` is None where nobody tells of deliveries."""
     reached, what = (accepted, "accepted") if delivered is None else (delivered, "delivered")
-    seen = f"{what}, without those of which an open cannot be seen" if opened.hidden else what
+    unseen = opened.hidden + opened.hidden_people
+    seen = f"{what}, without those of which an open cannot be seen" if unseen else what
     return Rates(
         delivered=None if delivered is None else rate(delivered, accepted, "accepted"),
         bounced=rate(bounced_hard + bounced_soft, accepted, "accepted"),
         bounced_hard=rate(bounced_hard, accepted, "accepted"),
         complained=rate(complained, reached, what),
         unsubscribed=rate(unsubscribed, reached, what),
-        opened=rate(opened.people, reached - opened.hidden, seen),
+        opened=rate(opened.people - opened.hidden_people, reached - unseen, seen),
         opened_all=rate(opened.all, reached, what),
         clicked=rate(clicked.people, reached, what),
         clicked_all=rate(clicked.all, reached, what),
-        click_to_open=rate(clicked.people, opened.people, "opened by people"),
+        # As a rule it is by a click that a hidden copy is known to be opened: of these all would have clicked.
+        click_to_open=rate(
+            max(clicked.people - opened.hidden_people, 0),
+            opened.people - opened.hidden_people,
+            "opened by people, where an open can be seen" if unseen else "opened by people",
+        ),
         click_to_open_all=rate(clicked.all, opened.all, "opened"),
     )

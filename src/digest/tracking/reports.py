@@ -121,6 +121,7 @@ class HostFigures:
     unsubscribed: int
     opened: int | None
     hidden: int | None
+    hidden_people: int | None
     clicked: int | None
 
 
@@ -347,6 +348,7 @@ def _hosts(figures: Figures, mode: Mode) -> tuple[HostFigures, ...]:
             unsubscribed=count("unsubscribed", host),
             opened=count("opened people", host) if mode == "readers" else None,
             hidden=count("hidden", host) if mode == "readers" else None,
+            hidden_people=count("hidden people", host) if mode == "readers" else None,
             clicked=count("clicked people", host) if mode == "readers" else None,
         )
         for host in sorted(audience, key=lambda host: (host == "0", -audience[host], int(host)))

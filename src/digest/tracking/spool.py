@@ -33,7 +33,7 @@ from digest.errors import DigestError
 from digest.store import Database, writing
 
 MOST_BYTES, MOST_S = 16 * 1024 * 1024, 300.0
-"""When a process begins another file: a provider's calls name readers, and are not to lie there when they are worked."""
+"""When a process begins another file: what a provider says names readers, and goes with the file once it is worked."""
 
 AT_ONCE, BYTES_AT_ONCE = 5_000, 1024 * 1024
 """Records, and bytes of them, worked in one transaction: others wait for it who want to write."""

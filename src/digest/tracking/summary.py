@@ -12,7 +12,7 @@ from digest.audience.addresses import read_address
 from digest.settings import Settings
 from digest.store import Database, writing
 from digest.tracking.rates import Rate
-from digest.tracking.trends import Week, WeekIssue, week
+from digest.tracking.weeks import Week, WeekIssue, week
 
 HOUR = time(9)
 """On Mondays at this hour in the newsletter's zone."""
@@ -39,7 +39,7 @@ def post_due(db: Database, settings: Settings, *, now: datetime) -> int:
     name = f"{monday.isocalendar().year}-W{monday.isocalendar().week:02}"
     if not settings.summary_to or not due <= local < due + GRACE or _made(db, name):
         return 0
-    detail = letter_of(week(db, settings, now=now), settings)
+    detail = letter_of(week(db, now=now), settings)
     with writing(db) as connection:
         if _made(db, name):
             return 0

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
+from digest import times
+from digest.audience import growth
+from digest.audience.health import Health, health
 from digest.issue.model import State
 from digest.issue.tracked import Mode
+from digest.store import Database
+from digest.tracking import findings
+from digest.tracking.figures import Figures, mode_of, states_of, totals_of
 from digest.tracking.findings import Trouble
-from digest.tracking.rates import People, Rate, Rates
+from digest.tracking.rates import People, Rate, Rates, rate, rates_of
 
 Unit = Literal["day", "week", "month"]
+PERIODS: dict[Unit, int] = {"day": 31, "week": 26, "month": 24}
+"""How many days, weeks or months of growth are shown."""
+
+ISSUES = 52
+"""How many issues are shown: a year of weeks."""
+
+ENOUGH, SETTLED = 100, timedelta(days=3)
+"""Subjects are compared of issues that reached so many readers, and went out so long ago that most is read."""
+
+BEFORE = 8
+"""With the average of how many issues before it the week's issue is compared."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +44,8 @@ class IssueLine:
     tracking: Mode
     audience: int
     accepted: int
+    rejected: int
+    uncertain: int
     delivered: int | None
     bounced_hard: int
     bounced_soft: int
@@ -40,10 +61,10 @@ class IssueLine:
 class Growth:
     """Who came and went in a day, a week from Monday on, or a month (UTC).
 
-    `start` is its first day, ``2026-11-23``; `label` is short: ``23 Nov``, ``Nov 2026``. `joined` and `left` are readers who
-    became active and who ceased to be; `bounced` and `complained` are active readers whose address was put on the
-    suppression list: they are still subscribed, and are mailed no more. `net` is what is left of all that. `active` is
-    how many were subscribed (active) at its end, those on the suppression list among them.
+    `start` is its first day, ``2026-11-23``; `label` is short: ``23 Nov``, ``Nov 2026``. `joined` and `left` are
+    readers who became active and who ceased to be, `net` is the one less the other, and `active` how many were
+    subscribed at its end. `bounced` and `complained` are active readers whose address was put on the suppression list:
+    they are still subscribed, and are mailed no more.
     """
 
     start: str
@@ -70,23 +91,6 @@ class Subject:
     clicked: Rate
     opened: Rate
     verdict: Literal["better", "worse", "alike"]
-
-
-@dataclass(frozen=True)
-class Health:
-    """How the list is. `mailed` are those who would get an issue now: active, not suppressed, not pausing.
-
-    `suppressed` are addresses on the suppression list by reason. `suppressed_active` are readers who are still
-    subscribed and whose address is on it.
-    """
-
-    active: int
-    mailed: int
-    pausing: int
-    suppressed_active: int
-    pending: int
-    unsubscribed: int
-    suppressed: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -125,35 +129,182 @@ class Trends:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class WeekIssue:
-    """An issue of the week beside the average of those before it."""
+def over_time(
+    db: Database, *, now: datetime, issues: int = ISSUES, unit: Unit = "week", periods: int | None = None
+) -> Trends:
+    """Give what became of the newest issues and of the audience.
 
-    line: IssueLine
-    before: Averages
-
-
-@dataclass(frozen=True)
-class Week:
-    """What happened in the seven days before `until`, for the summary to the editors. Moments are UTC text.
-
-    `waiting` are counts of what waits for a person or a machine: uncertain copies, held batches, events of unknown
-    kinds, webhooks that are switched off, messages to webhooks that were given up.
+    Args:
+        db: the store.
+        now: the moment.
+        issues: how many issues at the most.
+        unit: growth by day, week or month.
+        periods: how many of them; the last of them is the one that is going on.
     """
+    lines = issue_lines(db, limit=issues)
+    subjects = best_subjects(lines, now=now)
+    newest = lines[-1:]
+    return Trends(
+        issues=lines,
+        averages=averages(lines),
+        unit=unit,
+        growth=growth_by(db, unit, periods or PERIODS[unit], now=now),
+        subjects=subjects,
+        health=health(db, now=now),
+        troubles=tuple(trouble for line in newest for trouble in troubles_of_line(db, line)),
+        notes=findings.notes_on_trends(
+            subjects=len(subjects),
+            silent=[line.number for line in lines if line.delivered is None and line.accepted],
+            modes={line.tracking for line in lines},
+        ),
+    )
 
-    since: str
-    until: str
-    issues: tuple[WeekIssue, ...]
-    joined: int
-    left: int
-    bounced: int
-    complained: int
-    net: int
-    health: Health
-    suppressed: dict[str, int]
-    waiting: dict[str, int]
-    troubles: tuple[Trouble, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Give it for JSON."""
-        return asdict(self)
+def issue_lines(db: Database, *, limit: int, before: int | None = None) -> tuple[IssueLine, ...]:
+    """Give the newest issues that were sent, or began to be, in their order; those before the number `before`."""
+    rows = db.conn.execute(
+        "SELECT number, subject, state, sending_at, sent_at, tracking FROM issues"
+        " WHERE sending_at IS NOT NULL AND (:before IS NULL OR number < :before) ORDER BY number DESC LIMIT :limit",
+        {"before": before, "limit": limit},
+    ).fetchall()
+    figures = totals_of(db, [row[0] for row in rows])
+    return tuple(_line(db, figures[row[0]], *row) for row in reversed(rows))
+
+
+def _line(
+    db: Database,
+    figures: Figures,
+    number: int,
+    subject: str,
+    state: State,
+    sending_at: str,
+    sent_at: str | None,
+    tracking: str | None,
+) -> IssueLine:
+    states = states_of(db, number, state, figures)
+    counted: dict[str, Any] = {
+        "accepted": states["accepted"],
+        "delivered": figures.delivered,
+        "bounced_hard": figures.total("bounced hard"),
+        "bounced_soft": figures.total("bounced soft"),
+        "complained": figures.total("complained"),
+        "unsubscribed": figures.total("unsubscribed"),
+        "opened": figures.people("opened"),
+        "clicked": figures.people("clicked"),
+    }
+    return IssueLine(
+        number=number,
+        subject=subject,
+        state=state,
+        sending_at=sending_at,
+        sent_at=sent_at,
+        tracking=mode_of(tracking),
+        audience=states["audience"],
+        rejected=states["rejected"],
+        uncertain=states["uncertain"],
+        votes=figures.total("voted"),
+        rates=rates_of(**counted),
+        **counted,
+    )
+
+
+def troubles_of_line(db: Database, line: IssueLine) -> tuple[Trouble, ...]:
+    """Say what should be looked at in an issue."""
+    paused_by = db.conn.execute("SELECT trouble FROM issues WHERE number = ?", (line.number,)).fetchone()[0]
+    states = {"rejected": line.rejected, "uncertain": line.uncertain}
+    return findings.troubles_of(line.number, states, line.rates, paused_by)
+
+
+def averages(lines: Sequence[IssueLine]) -> Averages:
+    """Give the means of issues' rates, each issue counting the same; of opens and clicks, of those that count them."""
+
+    def mean(shares: Iterable[Rate | None]) -> float | None:
+        values = [share.value for share in shares if share is not None and share.value is not None]
+        return sum(values) / len(values) if values else None
+
+    tracked = [line.rates for line in lines if line.tracking != "off"]
+    return Averages(
+        issues=len(lines),
+        delivered=mean(line.rates.delivered for line in lines),
+        bounced=mean(line.rates.bounced for line in lines),
+        complained=mean(line.rates.complained for line in lines),
+        unsubscribed=mean(line.rates.unsubscribed for line in lines),
+        opened=mean(rates.opened for rates in tracked),
+        clicked=mean(rates.clicked for rates in tracked),
+        click_to_open=mean(rates.click_to_open for rates in tracked),
+    )
+
+
+def best_subjects(lines: Iterable[IssueLine], *, now: datetime) -> tuple[Subject, ...]:
+    """Put the subjects of issues in the order of the share of readers who clicked, the best first.
+
+    An issue whose whole interval lies above or below the share of all together is called better or worse.
+    """
+    old = times.to_text(now - SETTLED)
+    fit = [
+        line
+        for line in lines
+        if line.tracking != "off" and line.rates.clicked.of >= ENOUGH and (line.sent_at or line.sending_at) <= old
+    ]
+    everywhere = rate(
+        sum(line.rates.clicked.count for line in fit), sum(line.rates.clicked.of for line in fit), "reached"
+    ).value
+
+    def verdict(share: Rate) -> Literal["better", "worse", "alike"]:
+        if everywhere is None or share.low is None or share.high is None or share.low <= everywhere <= share.high:
+            return "alike"
+        return "better" if share.low > everywhere else "worse"
+
+    found = [
+        Subject(
+            line.number, line.subject, line.sent_at, line.rates.clicked, line.rates.opened, verdict(line.rates.clicked)
+        )
+        for line in fit
+    ]
+    return tuple(sorted(found, key=lambda subject: (-(subject.clicked.value or 0), subject.number)))
+
+
+def growth_by(db: Database, unit: Unit, periods: int, *, now: datetime) -> tuple[Growth, ...]:
+    """Give the last days, weeks or months, the one that is going on included; none before the first reader came."""
+    days = growth.days(db)
+    if not days:
+        return ()
+    starts = [_start_of(now.astimezone(UTC).date(), unit)]
+    while len(starts) < periods and starts[0] > _start_of(min(days), unit):
+        starts.insert(0, _start_of(starts[0] - timedelta(days=1), unit))
+    # Nobody is lost, whatever clock wrote a day: what was before belongs to the beginning, what is to come to the last.
+    active = sum(found["joined"] - found["left"] for day, found in days.items() if day < starts[0])
+    sums = {start: dict.fromkeys(growth.MEASURES, 0) for start in starts}
+    for day, found in days.items():
+        if day >= starts[0]:
+            row = sums[min(_start_of(day, unit), starts[-1])]
+            for measure, count in found.items():
+                row[measure] += count
+    made = []
+    for start, row in sums.items():
+        net = row["joined"] - row["left"]
+        active += net
+        label = f"{start:%b %Y}" if unit == "month" else f"{start.day} {start:%b}"
+        made.append(
+            Growth(
+                start=start.isoformat(),
+                label=label,
+                joined=row["joined"],
+                left=row["left"],
+                bounced=row["hard bounce"],
+                complained=row["complaint"],
+                net=net,
+                active=active,
+            )
+        )
+    return tuple(made)
+
+
+def _start_of(day: date, unit: Unit) -> date:
+    match unit:
+        case "day":
+            return day
+        case "week":
+            return day - timedelta(days=day.weekday())
+        case "month":
+            return day.replace(day=1)

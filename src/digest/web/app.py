@@ -23,6 +23,7 @@ from digest.sending.copies import Signers
 from digest.settings import Settings
 from digest.store import file_of, open_store, store_key
 from digest.tokens import TokenError
+from digest.tracking.spool import Spool, SpoolError, folder_of
 from digest.web import site
 from digest.web.abuse.sign_ups import SignUps
 from digest.web.guard import Guard, refuse_too_large, security_headers
@@ -46,7 +47,8 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now,
     from pathlib import Path
 
     stores = Stores(Path(file))
-    state = State(settings, stores, signers, Pages(settings, signers.links), clock, sign_ups=sign_ups)
+    pages, spool = Pages(settings, signers.links), Spool(folder_of(Path(file)))
+    state = State(settings, stores, signers, pages, clock, sign_ups=sign_ups, spool=spool)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -59,8 +61,10 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now,
             else:
                 yield
         finally:
+            await spool.close()
             db = stores.take()
             sign_ups.write_down(db, clock())
+            state.hook_counts.write_down(db)
             stores.give_back(db)
             stores.close()
 
@@ -78,7 +82,9 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now,
         if hasattr(module, "router"):
             app.include_router(module.router, include_in_schema=False)
     from digest.web.api.app import create_api
+    from digest.web.hooks.receiving import router as hooks
 
+    app.include_router(hooks, include_in_schema=False)
     app.mount("/api/v1", create_api(state))
     for kind in (HTTPException, RequestValidationError, DigestError, sqlite3.Error, Exception):
         app.add_exception_handler(kind, _error_page)
@@ -120,6 +126,8 @@ def told(error: Exception) -> tuple[int, str]:
             return 404, str(error)
         case StateError():
             return 409, str(error)
+        case SpoolError():
+            return 503, str(error)
         case sqlite3.OperationalError():
             return 503, "the store is busy; please try again in a minute"
         case _:

@@ -29,6 +29,7 @@ LETTERS_EVERY_S = 1.0
 MAILBOX_EVERY_S = 180.0
 TELL_EVERY_S = 2.0
 TIDY_EVERY_S = 3600.0
+COUNTS_EVERY_S = 60.0
 AFTER_ERROR_S = 10.0
 """So long something that failed rests at least."""
 FINISH_S, LEAVE_S = 6.0, 8.5
@@ -74,6 +75,7 @@ def _tasks(state: State, worker: Worker, stopping: threading.Event) -> list[Task
         Task("letters", LETTERS_EVERY_S, _letters(state, worker, stopping)),
         Task("webhooks", TELL_EVERY_S, lambda db: _tell(db, state, stopping)),
         Task("tidying", TIDY_EVERY_S, lambda db: tidy(db, state)),
+        Task("counts of webhooks", COUNTS_EVERY_S, state.hook_counts.write_down),
     ]
     if state.settings.unsubscribe_imap:
         tasks.append(Task("unsubscriptions by mail", MAILBOX_EVERY_S, lambda db: _read_mailbox(db, state)))

@@ -35,6 +35,7 @@ from digest.store import Database
 from digest.tokens import Signer
 from digest.web.abuse.sign_ups import TRAP
 from digest.web.jsonld import JsonLd
+from digest.web.numbers import counted, percent, several
 
 KEPT = 2_000
 """Pages kept in memory, 20 KB each; those asked for least recently go first."""
@@ -68,6 +69,7 @@ class Pages:
         )
         made.filters |= {
             "coded": coded,
+            "counted": counted,
             "day": self.day,
             "entry": lambda tool: _ENTRY[tool.entry],
             "excerpt": text.excerpt,
@@ -75,8 +77,10 @@ class Pages:
             "host": host_of,
             "isolated": text.isolated,
             "paragraphs": text.paragraphs,
+            "percent": percent,
             "readable": self.readable,
             "segment": lambda part: quote(part, safe=""),
+            "several": several,
             "shorten": text.shorten,
             "stamp": times.to_text,
             "title_of": compose.title,

@@ -13,7 +13,11 @@ from digest import times
 from digest.sending.copies import Signers
 from digest.settings import Settings
 from digest.store import Database
+from digest.tracking.hook_counting import HookCounts
+from digest.tracking.intake import Destinations
+from digest.tracking.spool import Spool
 from digest.web.abuse.sign_ups import SignUps
+from digest.web.hooks.keys import HookKeys
 from digest.web.kept import Kept
 from digest.web.pages import Pages
 from digest.web.stores import Stores
@@ -30,6 +34,10 @@ class State:
     clock: Callable[[], datetime] = times.now
     kept: Kept = field(default_factory=Kept)
     sign_ups: SignUps = field(kw_only=True)
+    spool: Spool = field(kw_only=True)
+    destinations: Destinations = field(default_factory=Destinations)
+    hook_keys: HookKeys = field(default_factory=HookKeys)
+    hook_counts: HookCounts = field(default_factory=HookCounts)
 
 
 async def _state(request: Request) -> State:

@@ -10,7 +10,7 @@ from typing import cast
 
 from digest.providers.hooks.interface import Hooks
 
-_OURS = frozenset({"credentials", "fields", "interface"})
+_OURS = frozenset({"credentials", "fields", "interface", "sns"})
 """What is in this folder and is no provider."""
 
 

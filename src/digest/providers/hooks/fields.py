@@ -31,9 +31,9 @@ def loads(body: bytes) -> Any:
 
 
 def raw_of(value: object, body: bytes) -> str:
-    """Write a part of a body again, to be kept; all of the body where that cannot be done."""
+    """Write a part of a body again, to be kept; all of the body where that cannot be done, or it is no JSON."""
     try:
-        return orjson.dumps(value).decode()
+        return orjson.dumps(value).decode() if value is not None else body.decode(errors="replace")
     except (orjson.JSONEncodeError, RecursionError):
         return body.decode(errors="replace")
 

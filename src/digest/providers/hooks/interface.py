@@ -43,7 +43,8 @@ class RefusedError(Exception):
     """A call is not the provider's, or too old; `status` is what it is answered.
 
     `str()` is why, in words that are counted: few, and nothing of the call is in them. They are ``wrong signature``,
-    ``too old``, ``no signature``, ``malformed``, ``wrong topic``, ``wrong certificate``, ``not set up``.
+    ``too old``, ``too early``, ``no signature``, ``malformed``, ``wrong topic``, ``wrong certificate``,
+    ``no certificate``, ``not confirmed``, ``not set up``.
     """
 
     def __init__(self, reason: str, status: int = 401) -> None:
@@ -60,6 +61,8 @@ class Told:
     and so does `fields.UNTOLD`. `hard` is said of a bounce only. `code` is the enhanced or the SMTP code, such as
     ``5.1.1``; `words` what the receiving server said. `link` and `agent` are of opens and clicks; `machine` is True
     where the provider itself says that no person did it. `batch` is the key of the batch, where the provider has it.
+    `blameless` is True of a soft bounce that is no fault of the mailbox: the provider would not send the mail, so that
+    it may not count towards suppressing the address.
     """
 
     word: Word
@@ -74,6 +77,7 @@ class Told:
     link: str = ""
     agent: str = ""
     machine: bool = False
+    blameless: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Nothing:
 
 
 class Hooks(Protocol):
-    """What a file of `providers/hooks/` is (a module). `Options` is what must be set; `verify` is given them by name."""
+    """What a file of `providers/hooks/` is (a module). `Options` is what must be set; `verify` gets it by name."""
 
     Options: type[BaseModel]
 

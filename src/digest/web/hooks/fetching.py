@@ -1,4 +1,7 @@
-"""Fetching what proves a provider's call, such as a certificate. Which addresses may be asked says the provider's file."""
+"""Fetching what proves a provider's call, such as a certificate.
+
+Which addresses may be asked says the provider's file.
+"""
 
 from __future__ import annotations
 

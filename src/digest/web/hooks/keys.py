@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable
 from starlette.concurrency import run_in_threadpool
 
 from digest.providers.hooks.interface import RefusedError
-from digest.tracking.hook_keys import Seen, look
-from digest.web.stores import Stores
+from digest.tracking.hook_keys import Seen
 
 KEPT = 100_000
 """Keys kept in memory, some 500 bytes each; a call is worked within seconds."""
@@ -19,12 +18,15 @@ KEPT = 100_000
 class HookKeys:
     """Knows which keys came before. It is for the thread of the event loop."""
 
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
+    def __init__(self) -> None:
         self._lately: OrderedDict[tuple[str, str], tuple[bytes, asyncio.Future[bool]]] = OrderedDict()
 
-    async def once(self, provider: str, key: str, digest: bytes, keep: Callable[[], Awaitable[None]]) -> bool:
+    async def once(
+        self, provider: str, key: str, digest: bytes, *, look: Callable[[], Seen], keep: Callable[[], Awaitable[None]]
+    ) -> bool:
         """Do `keep` where a key never came before, and tell whether it was so. What comes twice at once waits for it.
+
+        `look` looks into the store, in a thread of its own.
 
         Raises:
             RefusedError: it came with another body: who has seen a signature signs something else with it.
@@ -37,29 +39,23 @@ class HookKeys:
             await asyncio.shield(known[1])
             return False
         # A task of its own: one who hangs up does not break off what others wait for.
-        doing = asyncio.ensure_future(self._first(provider, key, digest, keep))
+        doing = asyncio.ensure_future(_first(look, keep))
         self._lately[name] = digest, doing
         while len(self._lately) > KEPT:
             self._lately.popitem(last=False)
         doing.add_done_callback(lambda done: self._done(name, done))
         return await asyncio.shield(doing)
 
-    async def _first(self, provider: str, key: str, digest: bytes, keep: Callable[[], Awaitable[None]]) -> bool:
-        seen = await run_in_threadpool(self._worked, provider, key, digest)
-        if seen == "forged":
-            raise RefusedError("wrong signature")
-        if seen == "new":
-            await keep()
-        return seen == "new"
-
     def _done(self, name: tuple[str, str], done: asyncio.Future[bool]) -> None:
         """Let a key come again whose call was not kept."""
         if done.cancelled() or done.exception() is not None:
             self._lately.pop(name, None)
 
-    def _worked(self, provider: str, key: str, digest: bytes) -> Seen:
-        db = self._stores.take()
-        try:
-            return look(db.conn, provider, key, digest)
-        finally:
-            self._stores.give_back(db)
+
+async def _first(look: Callable[[], Seen], keep: Callable[[], Awaitable[None]]) -> bool:
+    seen = await run_in_threadpool(look)
+    if seen == "forged":
+        raise RefusedError("wrong signature")
+    if seen == "new":
+        await keep()
+    return seen == "new"

@@ -5,6 +5,9 @@ A caller is told why it was refused in a word or two, so that who sets up a webh
 
 from __future__ import annotations
 
+import sqlite3
+from functools import partial
+
 import httpx
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -12,10 +15,12 @@ from fastapi.responses import PlainTextResponse, Response
 from digest.providers import hooks
 from digest.providers.hooks.interface import Call, RefusedError
 from digest.settings import Settings
-from digest.tracking.hook_keys import digest_of
+from digest.tracking.hook_keys import Seen, digest_of, look
 from digest.tracking.records import HookCall, encode
+from digest.tracking.spool import SpoolError
 from digest.web.hooks.fetching import fetch
 from digest.web.state import Now, Our
+from digest.web.stores import Stores
 
 router = APIRouter(prefix="/hooks")
 
@@ -44,17 +49,28 @@ async def receive(provider: str, request: Request, our: Our, now: Now) -> Respon
 
         if verified.key is None:
             await keep()
-        elif not await our.hook_keys.once(provider, verified.key, digest_of(call.body), keep):
-            our.hook_counts.note(provider, "repeated", now)
+        else:
+            digest = digest_of(call.body)
+            seen = partial(_look, our.stores, provider, verified.key, digest)
+            if not await our.hook_keys.once(provider, verified.key, digest, look=seen, keep=keep):
+                our.hook_counts.note(provider, "repeated", now)
     except RefusedError as error:
         our.hook_counts.note(provider, f"refused: {error}", now)
         return PlainTextResponse(f"{error}\n", error.status)
-    except (OSError, httpx.HTTPError):
+    except (SpoolError, OSError, httpx.HTTPError, sqlite3.OperationalError):
         # A certificate cannot be had, or the disk is full. It comes again; what of it is in the spool counts once.
         our.hook_counts.note(provider, "failed", now)
         # After 429 all of them try again: Brevo gives an event up at any other status of 4xx and 5xx.
         return PlainTextResponse("it cannot be taken now\n", 429, {"Retry-After": str(TRY_AGAIN_S)})
     return PlainTextResponse("taken\n")
+
+
+def _look(stores: Stores, provider: str, key: str, digest: bytes) -> Seen:
+    db = stores.take()
+    try:
+        return look(db.conn, provider, key, digest)
+    finally:
+        stores.give_back(db)
 
 
 def options(settings: Settings, provider: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A reader's own page: topics, a pause, name and time zone, what is kept; and being forgotten."""
+"""A reader's own page: topics, a pause, name and time zone, not being counted, what is kept; and being forgotten."""
 
 from __future__ import annotations
 
@@ -85,6 +85,14 @@ def keep_address(link: Own, form: Posted, db: Store) -> Response:
     """Keep the address there is."""
     changing_address.call_off(db, link.subscriber)
     return then(f"/p/{link.token}?done=same-address#address")
+
+
+@router.post("/p/{token}/counting", dependencies=ours)
+def counting(link: Own, form: Posted, db: Store, now: Now) -> Response:
+    """Have opens and clicks counted or not: a box without its tick is not in the form."""
+    uncounted = bool(form.text("uncounted"))
+    preferences.count(db, link.subscriber, not uncounted, now=now)
+    return then(f"/p/{link.token}?done={'uncounted' if uncounted else 'counted'}#counting")
 
 
 @router.api_route("/p/{token}/data", methods=SEEN)

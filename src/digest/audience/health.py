@@ -1,0 +1,61 @@
+"""How the list is: who would be mailed now, and who would not, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from digest import times
+from digest.audience import growth
+from digest.audience.subscribers import REASONS
+from digest.store import Database
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the list is. `mailed` are those who would get an issue now: active, not suppressed, not pausing.
+
+    `active`, `pending` and `unsubscribed` are all subscribers by their state, the active ones being `mailed`, `pausing`
+    and `suppressed_active`: still subscribed, and on the suppression list. `suppressed` are all addresses on that list,
+    by reason.
+    """
+
+    active: int
+    mailed: int
+    pausing: int
+    suppressed_active: int
+    pending: int
+    unsubscribed: int
+    suppressed: dict[str, int]
+
+
+# One statement, so that all are of one moment. From the list to the readers, which SQLite would do the other way round:
+# a million readers with 25,000 such addresses among them take 0.1 s, and 1.2. Whose address is on it as unsubscribed is
+# no active reader.
+_COUNTS = f"""
+SELECT
+  (SELECT count(*) FROM suppressions x CROSS JOIN subscribers s ON s.email_key = x.email_key
+    WHERE s.state = 'active' AND x.reason <> 'unsubscribed'),
+  (SELECT count(*) FROM subscribers s WHERE s.paused_until > :now AND s.state = 'active'
+    AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.email_key = s.email_key)),
+  (SELECT count(*) FROM subscribers WHERE state = 'pending'),
+  (SELECT count(*) FROM subscribers WHERE state = 'unsubscribed'),
+  ({growth.SUBSCRIBED}),
+  {", ".join(f"count(*) FILTER (WHERE reason = '{reason}')" for reason in REASONS)}
+FROM suppressions
+"""  # noqa: S608 (our own words)
+
+
+def health(db: Database, *, now: datetime) -> Health:
+    """Count. Of a million readers with 25,000 suppressed and 10,000 pausing ones it takes a sixth of a second."""
+    row = db.conn.execute(_COUNTS, {"now": times.to_text(now)}).fetchone()
+    barred, pausing, pending, unsubscribed, active, *by_reason = row
+    return Health(
+        active=active,
+        mailed=active - barred - pausing,
+        pausing=pausing,
+        suppressed_active=barred,
+        pending=pending,
+        unsubscribed=unsubscribed,
+        suppressed=dict(zip(REASONS, by_reason, strict=True)),
+    )

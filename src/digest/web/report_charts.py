@@ -1,0 +1,170 @@
+"""Which charts the reports have: each from the figures of the table beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from digest import times
+from digest.tracking.findings import COMPLAINTS, MANY_COMPLAINTS
+from digest.tracking.reports import HourFigures, IssueReport
+from digest.tracking.trends import Growth, IssueLine
+from digest.web.charts import Chart, Series, bars, columns, legend, lines, meter, spark
+from digest.web.numbers import counted, percent, several
+
+WHO = ("People", "Unsure", "Machines only")
+
+
+@dataclass(frozen=True)
+class Small:
+    """One of several small charts that stand side by side: what it shows, how that stands last, and the drawing."""
+
+    title: str
+    last: str
+    drawn: Markup
+    spark: Markup
+
+
+def funnel(report: IssueReport) -> Markup:
+    """Draw what was left from step to step: of the audience to those who clicked."""
+    steps = [("Readers it was for", report.audience), ("Accepted by the provider", report.accepted)]
+    if report.delivered is not None:
+        steps.append(("Delivered", report.delivered))
+    if report.tracking != "off":
+        steps += [("Opened, by people", report.opened.people), ("Clicked, by people", report.clicked.people)]
+    names, counts = zip(*steps, strict=True)
+    chart = Chart(
+        "funnel", "From the audience to the click", _listed(names, [counted(count) for count in counts]), names, {}
+    )
+    written = [f"{counted(count)} · {percent(_share(count, report.audience))}" for count in counts]
+    written[0] = counted(report.audience)
+    return bars(chart, Series("Copies", counts), whole=report.audience, written=written)
+
+
+def people_and_machines(report: IssueReport) -> Markup:
+    """Draw who opened and who clicked."""
+    both = (report.opened, report.clicked)
+    whole = report.accepted if report.delivered is None else report.delivered
+    names = ("Opened", "Clicked")
+    written = [several(one.all, "copy", "copies") for one in both]
+    chart = Chart("people", "Opened and clicked, by people and by machines", _listed(names, written), names, {})
+    series = [Series(name, [getattr(one, key) for one in both]) for name, key in zip(WHO, _WHO_KEYS, strict=True)]
+    return legend(*WHO) + bars(chart, *series, whole=whole, written=written)
+
+
+_WHO_KEYS = ("people", "unsure", "machines")
+
+
+def hours(report: IssueReport, zone: ZoneInfo) -> list[Small]:
+    """Draw when it was opened and clicked by people for the first time; or delivered, where that is not counted."""
+    kinds = [("opened", "Opened, by people"), ("clicked", "Clicked, by people")]
+    if report.tracking == "off":
+        kinds = [("delivered", "Delivered")]
+    return [_by_hour(report.hours, kind, title, zone) for kind, title in kinds if report.hours]
+
+
+def _by_hour(found: Sequence[HourFigures], kind: str, title: str, zone: ZoneInfo) -> Small:
+    values = [getattr(hour, kind) for hour in found]
+    top = max(range(len(values)), key=values.__getitem__)
+    most = f"Most at {found[top].label}: {counted(values[top])}." if values[top] else "None yet."
+    chart = Chart(
+        f"hours-{kind}", f"{title}, hour by hour", most, [hour.label for hour in found], _days(found, zone), 130
+    )
+    return Small(title, most, columns(chart, Series(title, values)), Markup(""))
+
+
+def _days(found: Sequence[HourFigures], zone: ZoneInfo) -> dict[int, str]:
+    """Mark where days begin, and hours between them while there are few days."""
+    marks: dict[int, str] = {}
+    for slot, hour in enumerate(found):
+        local = _moment(hour.start).astimezone(zone)
+        if local.hour == 0:
+            marks[slot] = f"{local:%a} {local.day}"
+        elif len(found) <= 100 and local.hour % (6 if len(found) <= 50 else 12) == 0:
+            marks[slot] = f"{local:%H:%M}"
+    return marks or {0: f"{_moment(found[0].start).astimezone(zone):%H:%M}"}
+
+
+def _moment(text: str) -> datetime:
+    moment = times.from_text(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo("UTC"))
+
+
+def complaints(share: float | None) -> Markup:
+    """Draw the share of complaints against what Gmail takes."""
+    limits = ((COMPLAINTS, "0.1%: aim"), (MANY_COMPLAINTS, "0.3%: limit"))
+    says = f"Complaints: {percent(share)}. Gmail asks to stay below 0.1% and never to reach 0.3%."
+    return meter("complaints", says, share, limits)
+
+
+def rates(issues: Sequence[IssueLine]) -> list[Small]:
+    """Draw how each rate went from issue to issue."""
+    sent = [line for line in issues if line.accepted]
+    slots = [f"Issue {line.number}" for line in sent]
+    marks = {slot: str(line.number) for slot, line in enumerate(sent)}
+    made = []
+    for name, title, value in _RATES:
+        values = [value(line) for line in sent]
+        known = [one for one in values if one is not None]
+        if not known:
+            continue
+        says = f"{title}: from {percent(min(known))} to {percent(max(known))}; last {percent(known[-1])}."
+        chart = Chart(f"rate-{name}", f"{title}, issue by issue", says, slots, marks, 84)
+        drawn = lines(chart, Series(title, values), write=percent)
+        made.append(Small(title, percent(known[-1]), drawn, spark(values)))
+    return made
+
+
+Value = Callable[[IssueLine], float | None]
+
+
+def _tracked(value: Value) -> Value:
+    return lambda line: value(line) if line.tracking != "off" else None
+
+
+_RATES: tuple[tuple[str, str, Value], ...] = (
+    ("delivered", "Delivered", lambda line: line.rates.delivered.value if line.rates.delivered else None),
+    ("opened", "Opened, by people", _tracked(lambda line: line.rates.opened.value)),
+    ("clicked", "Clicked, by people", _tracked(lambda line: line.rates.clicked.value)),
+    ("unsubscribed", "Unsubscribed", lambda line: line.rates.unsubscribed.value),
+    ("bounced", "Bounced", lambda line: line.rates.bounced.value),
+    ("complained", "Complained", lambda line: line.rates.complained.value),
+)
+
+
+def coming_and_going(found: Sequence[Growth]) -> Markup:
+    """Draw who joined, upwards, and who left, downwards."""
+    joined, left = [one.joined for one in found], [one.left for one in found]
+    says = f"{several(sum(joined), 'reader')} joined, {counted(sum(left))} left."
+    chart = Chart("growth", "Readers who joined and who left", says, *_slots(found))
+    return legend("Joined", "Left") + columns(chart, Series("Joined", joined), below=Series("Left", left))
+
+
+def subscribed(found: Sequence[Growth]) -> Markup:
+    """Draw how many were subscribed."""
+    counts = [one.active for one in found]
+    says = f"From {counted(counts[0])} to {counted(counts[-1])}."
+    chart = Chart("active", "Readers subscribed", says, *_slots(found), height=130)
+    return lines(chart, Series("Subscribed", counts))
+
+
+def _slots(found: Sequence[Growth]) -> tuple[list[str], dict[int, str]]:
+    labels = [one.label for one in found]
+    return labels, dict(enumerate(labels))
+
+
+def audience(found: Sequence[Growth]) -> dict[str, Markup]:
+    """Draw the growth of the audience, where there is any."""
+    return {"growth": coming_and_going(found), "active": subscribed(found)} if found else {}
+
+
+def _share(count: int, of: int) -> float | None:
+    return count / of if of else None
+
+
+def _listed(names: Sequence[str], written: Sequence[str]) -> str:
+    return "; ".join(f"{name}: {count}" for name, count in zip(names, written, strict=True)) + "."

@@ -1,0 +1,138 @@
+"""The tables of the reports, as they may be taken along: each a kind of row, and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from digest.audience.health import Health
+from digest.tracking.rates import Rate
+from digest.tracking.reports import ComparisonFigures, HostFigures, HourFigures, IssueReport, LinkFigures
+from digest.tracking.trends import Growth, IssueLine, Subject, Trends
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of one kind, which is a dataclass."""
+
+    kind: type
+    rows: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A figure by its name; `share`, from 0 to 1, is the one of `of`, which are what `of_what` says."""
+
+    what: str
+    count: int
+    share: float | None = None
+    of: int | None = None
+    of_what: str = ""
+
+
+@dataclass(frozen=True)
+class ComparisonLine:
+    """A comparison of an issue, with its two tools side by side."""
+
+    slug: str
+    title: str
+    form: str
+    links: int
+    clicks: int
+    clicks_people: int
+    votes: int
+    left: str
+    left_votes: int
+    left_ship: int
+    left_skip: int
+    right: str
+    right_votes: int
+    right_ship: int
+    right_skip: int
+
+    @classmethod
+    def of(cls, found: ComparisonFigures) -> ComparisonLine:
+        """Lay one out."""
+        left, right = found.tools
+        return cls(
+            *(found.slug, found.title, found.form, found.links, found.clicks, found.clicks_people, found.votes),
+            *(left.name, left.votes, left.ship, left.skip),
+            *(right.name, right.votes, right.ship, right.skip),
+        )
+
+
+def of_issue(report: IssueReport) -> dict[str, Table]:
+    """Give the tables of an issue's page by their names."""
+    hours = [*report.hours, *([report.later] if report.later else [])]
+    return {
+        "summary": Table(Line, list(_summary(report))),
+        "people": Table(Line, list(_people(report))),
+        "hours": Table(HourFigures, hours),
+        "links": Table(LinkFigures, report.links),
+        "comparisons": Table(ComparisonLine, [ComparisonLine.of(one) for one in report.comparisons]),
+        "mailboxes": Table(HostFigures, report.hosts),
+    }
+
+
+def of_trends(found: Trends) -> dict[str, Table]:
+    """Give the tables of the page of all issues by their names."""
+    return {
+        "issues": Table(IssueLine, found.issues),
+        "subjects": Table(Subject, found.subjects),
+        "health": Table(Line, list(_health(found.health))),
+    }
+
+
+def of_growth(found: Sequence[Growth]) -> Table:
+    """Give the table of growth."""
+    return Table(Growth, found)
+
+
+def _summary(report: IssueReport) -> Iterator[Line]:
+    def of_all(what: str, count: int) -> Line:
+        return Line(what, count, count / report.audience if report.audience else None, report.audience, "audience")
+
+    rates = report.rates
+    yield Line("audience", report.audience)
+    for what in ("queued", "claimed", "skipped", "rejected", "uncertain", "accepted"):
+        yield of_all(what, getattr(report, what))
+    if rates.delivered:
+        yield _of_rate("delivered", rates.delivered)
+    yield _of_rate("opened by people", rates.opened)
+    yield _of_rate("clicked by people", rates.clicked)
+    yield _of_rate("clicked of those who opened", rates.click_to_open)
+    yield Line("votes", report.votes)
+    yield _of_rate("unsubscribed", rates.unsubscribed)
+    yield _of_rate("complained", rates.complained)
+    yield _of_rate("bounced for good", rates.bounced_hard)
+    yield _of_rate("bounced", rates.bounced)
+    yield Line("deferred", report.deferred)
+
+
+def _people(report: IssueReport) -> Iterator[Line]:
+    for what, people, rate, with_machines in (
+        ("opened", report.opened, report.rates.opened, report.rates.opened_all),
+        ("clicked", report.clicked, report.rates.clicked, report.rates.clicked_all),
+    ):
+        yield _of_rate(f"{what} by people", rate)
+        yield Line(f"{what}, unsure", people.unsure)
+        yield Line(f"{what} by machines only", people.machines)
+        yield _of_rate(f"{what}, machines too", with_machines)
+    yield Line("cannot be seen", report.opened.hidden)
+    yield Line("opens", report.opens)
+    yield Line("opens by people", report.opens_people)
+    yield Line("clicks", report.clicks)
+    yield Line("clicks by people", report.clicks_people)
+
+
+def _health(found: Health) -> Iterator[Line]:
+    for name, count in vars(found).items():
+        if name != "suppressed":
+            yield Line(name, count)
+    for reason, count in found.suppressed.items():
+        yield Line(f"suppressed: {reason}", count)
+
+
+def _of_rate(what: str, rate: Rate) -> Line:
+    return Line(what, rate.count, rate.value, rate.of, rate.of_what)
