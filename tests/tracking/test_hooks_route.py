@@ -122,7 +122,7 @@ def test_large_calls_are_taken_and_larger_ones_are_not(site: Reader, db: Databas
 def test_many_at_once_are_all_there(site: Reader, db: Database, now: datetime) -> None:
     def call(number: int) -> int:
         body = b'{"n": %d}' % number
-        return site.post("/hooks/resend", content=body, headers=signed(body, now)).status_code
+        return int(site.post("/hooks/resend", content=body, headers=signed(body, now)).status_code)
 
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(call, range(200))) == {200}

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from digest.errors import SettingsError
 from digest.providers import connect
 from digest.sending import ledger
-from digest.sending.ledger import Claimed
+from digest.sending.ledger import Claimed, OpenBatch
 from digest.sending.uncertain import seen
 from digest.settings import Settings
 from digest.store import Database, writing
@@ -55,46 +54,54 @@ def settle(db: Database, *, whole: Whole, lives: Callable[[int], bool], now: dat
         lives: tells whether the worker of a number is at work; what it has in hand is left to it.
         now: the moment.
     """
-    numbers = db.conn.execute(
-        "SELECT number, issue FROM batches WHERE state <> 'settled' AND issue IN (SELECT number FROM issues)"
-        " ORDER BY number"
-    ).fetchall()
+    issues = db.conn.execute("SELECT DISTINCT issue FROM batches WHERE state <> 'settled' ORDER BY issue").fetchall()
     proven = 0
-    for number, issue in numbers:
-        # Most have none: others are not kept from writing while that is found out.
-        batch = _open(db, issue, number, lives)
-        if batch is not None and seen(db, batch):
-            proven += _settle(db, issue, number, whole, lives, now)
+    for (issue,) in issues:
+        for batch in ledger.open_batches(db, issue):
+            # Most have no events: nobody is kept from writing while that is found out.
+            if _may_be_settled(batch, lives) and seen(db, _in_doubt(db, issue, batch)):
+                proven += _settle(db, issue, batch, lives, now, at_once=whole(batch.provider, batch.account))
     return proven
 
 
 def _settle(
-    db: Database, issue: int, number: int, whole: Whole, lives: Callable[[int], bool], now: datetime
+    db: Database, issue: int, batch: OpenBatch, lives: Callable[[int], bool], now: datetime, *, at_once: bool
 ) -> int:
     with writing(db):
-        found = _open(db, issue, number, lives)
-        if found is None:
+        # Somebody may have taken it up, or have held it, since.
+        found = next((one for one in ledger.open_batches(db, issue) if one.number == batch.number), None)
+        if found is None or not _may_be_settled(found, lives):
             return 0
-        state, trouble, worker = db.conn.execute(
-            "SELECT state, trouble, worker FROM batches WHERE number = ?", (number,)
-        ).fetchone()
-        # It stays that worker's: the dead one's, so that the next run takes it up.
-        batch = ledger.adopt(db, number, before=worker, worker=worker, trouble="its process died", now=now)
-        if batch is None:
+        shown = seen(db, _in_doubt(db, issue, found))
+        # It stays the dead worker's, so that the next run takes up what is left of it.
+        taken = ledger.adopt(
+            db, found.number, before=found.worker, worker=found.worker, trouble="its process died", now=now
+        )
+        if taken is None:
             return 0
-        shown = seen(db, batch)
-        if shown and whole(batch.provider, batch.account):
-            shown = frozenset(id_ for id_, _, _ in batch.copies)
-        if not shown:
-            return 0
-        ledger.accept_some(db, batch, dict.fromkeys(shown), by="events", now=now)
-        rest = tuple(copy for copy in batch.copies if copy[0] not in shown)
-        if rest and state == "held":
-            ledger.hold(db, replace(batch, copies=rest), trouble)
-        if not rest:
-            ledger.finish(db, issue, now=now)
+        if at_once:
+            shown = frozenset(id_ for id_, _, _ in taken.copies)
+        ledger.accept_some(db, taken, dict.fromkeys(shown), by="events", now=now)
+        if len(shown) < len(taken.copies) and found.state == "held":
+            ledger.hold(db, taken, found.trouble or "")
+        ledger.finish(db, issue, now=now)
         return len(shown)
 
 
-def _open(db: Database, issue: int, number: int, lives: Callable[[int], bool]) -> Claimed | None:
-    ...
+def _may_be_settled(batch: OpenBatch, lives: Callable[[int], bool]) -> bool:
+    # What a living process holds, it does not touch any more.
+    return batch.state == "held" or not lives(batch.worker)
+
+
+def _in_doubt(db: Database, issue: int, batch: OpenBatch) -> Claimed:
+    """Give a batch with the copies of which nobody knows whether they were accepted, without their addresses."""
+    provider, account, key, first, last = db.conn.execute(
+        "SELECT provider, account, idempotency_key, first, last FROM batches WHERE number = ?", (batch.number,)
+    ).fetchone()
+    rows = db.conn.execute(
+        "SELECT subscriber FROM deliveries WHERE issue = ? AND subscriber BETWEEN ? AND ? AND batch = ?"
+        " AND state IN (1, 4) ORDER BY subscriber",
+        (issue, first, last, batch.number),
+    )
+    copies = tuple((subscriber, "", None) for (subscriber,) in rows)
+    return Claimed(batch.number, issue, provider, account, key, batch.claimed_at, first, last, copies)

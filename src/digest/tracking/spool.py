@@ -214,7 +214,12 @@ class Spool:
 def framed(record: bytes) -> bytes:
     """Write a record as it stands in a file."""
     length = len(record)
-    return _HEAD.pack(MARK, length, zlib.crc32(record, length)) + record
+    return _HEAD.pack(MARK, length, _code(length, record)) + record
+
+
+def _code(length: int, record: bytes) -> int:
+    # The length as bytes: of no length and no record the code would be zero, as all that was never written.
+    return zlib.crc32(record, zlib.crc32(length.to_bytes(4, "little")))
 
 
 def sync_folder(folder: Path) -> None:
@@ -340,7 +345,7 @@ def _record(file: BinaryIO, left: int) -> bytes | None:
     if mark != MARK or _HEAD.size + length > left:
         return None
     record = file.read(length)
-    return record if len(record) == length and zlib.crc32(record, length) == code else None
+    return record if len(record) == length and _code(length, record) == code else None
 
 
 def _next_mark(file: BinaryIO, start: int, end: int) -> int:

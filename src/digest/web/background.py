@@ -28,6 +28,7 @@ from digest.web.state import State
 LETTERS_EVERY_S = 1.0
 MAILBOX_EVERY_S = 180.0
 TELL_EVERY_S = 2.0
+SUMMARY_EVERY_S = 600.0
 TIDY_EVERY_S = 3600.0
 COUNTS_EVERY_S = 60.0
 AFTER_ERROR_S = 10.0
@@ -74,6 +75,7 @@ def _tasks(state: State, worker: Worker, stopping: threading.Event) -> list[Task
     tasks = [
         Task("letters", LETTERS_EVERY_S, _letters(state, worker, stopping)),
         Task("webhooks", TELL_EVERY_S, lambda db: _tell(db, state, stopping)),
+        Task("the week's summary", SUMMARY_EVERY_S, lambda db: _sum_up(db, state)),
         Task("tidying", TIDY_EVERY_S, lambda db: tidy(db, state)),
         Task("counts of webhooks", COUNTS_EVERY_S, state.hook_counts.write_down),
     ]
@@ -90,6 +92,13 @@ def tidy(db: Database, state: State) -> None:
     telling.delete_old(db, now=now)
     state.sign_ups.write_down(db, now)
     empty_log(db)
+
+
+def _sum_up(db: Database, state: State) -> None:
+    # Here, because most of the time it is not due.
+    from digest.tracking import summary
+
+    summary.post_due(db, state.settings, now=state.clock())
 
 
 def _tell(db: Database, state: State, stopping: threading.Event) -> None:

@@ -63,7 +63,9 @@ def flat(row: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             found |= flat(value, f"{before}{name}_")
         elif isinstance(value, list | tuple):
-            found[before + name] = "; ".join(str(one.get("name", one)) if isinstance(one, dict) else str(one) for one in value)
+            found[before + name] = "; ".join(
+                str(one.get("name", one)) if isinstance(one, dict) else str(one) for one in value
+            )
         else:
             found[before + name] = value
     return found

@@ -19,7 +19,7 @@ OPTIONS = Options(webhook_token=SecretStr(TOKEN))
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
 ADA = "ada@example.net"
 SECONDS = int(at("08:00:09").timestamp())
-TOLD = {"at": at("08:00:09.120"), "copy": COPY, "address": ADA, "batch": BATCH}
+TOLD: dict[str, Any] = {"at": at("08:00:09.120"), "copy": COPY, "address": ADA, "batch": BATCH}
 
 
 def event(kind: str, **own: Any) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from digest.providers.hooks.postmark import Options, read
 
 OPTIONS = Options(webhook_user="pm", webhook_password=SecretStr("a long word: nobody guesses"))
 ADA = "ada@example.net"
-COMMON = {
+COMMON: dict[str, Any] = {
     "ServerID": 23,
     "MessageStream": "broadcast",
     "MessageID": "b7bc2f4a-e38e-4336-af7d-e6c392c2f817",
     "Tag": "",
     "Metadata": {"batch": BATCH, "copy": COPY, "message": NAME},
 }
-TOLD = {"copy": COPY, "name": NAME, "address": ADA, "batch": BATCH}
+TOLD: dict[str, Any] = {"copy": COPY, "name": NAME, "address": ADA, "batch": BATCH}
 SERVER = "smtp;550 5.1.1 no such user"
 
 
@@ -56,7 +56,12 @@ def bounced(*, hard: bool) -> Told:
     return Told("bounced", at=at("08:00:09"), **TOLD, hard=hard, code="5.1.1", words=SERVER)
 
 
-READING = {"ReceivedAt": "2026-11-26T08:10:00Z", "Recipient": ADA, "UserAgent": "Mozilla/5.0", "Platform": "Desktop"}
+READING: dict[str, Any] = {
+    "ReceivedAt": "2026-11-26T08:10:00Z",
+    "Recipient": ADA,
+    "UserAgent": "Mozilla/5.0",
+    "Platform": "Desktop",
+}
 COMPLAINED = Told("complained", at=at("08:00:09"), **TOLD, words=SERVER)
 CHANGED = at("08:20:00")
 EVENTS: list[tuple[Any, Told | Nothing | Unknown]] = [

@@ -37,7 +37,7 @@ def event(kind: str, **data: Any) -> dict[str, Any]:
     return {"type": kind, "created_at": "2026-11-26T08:00:05.736Z", "data": common | data}
 
 
-TOLD = {"at": at("08:00:05.736"), "copy": COPY, "name": NAME, "address": ADA}
+TOLD: dict[str, Any] = {"at": at("08:00:05.736"), "copy": COPY, "name": NAME, "address": ADA}
 EVENTS: list[tuple[dict[str, Any], Told | Nothing]] = [
     (event("email.sent"), Told("accepted", **TOLD)),
     (event("email.delivered"), Told("delivered", **TOLD)),

@@ -6,16 +6,17 @@ other site.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, get_args
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from digest import times
+from digest.audience.preferences import find_preferences
 from digest.audience.subscribers import find_subscriber
 from digest.errors import InputError, NotFoundError, StateError
 from digest.issue.issues import find_issue
@@ -47,7 +48,7 @@ UNITS: tuple[Unit, ...] = get_args(Unit)
 class _Behind(APIRoute):
     """A route that is answered only where the link's token is ours and has not ended."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def behind(request: Request) -> Response:
@@ -116,7 +117,9 @@ def overview(request: Request, our: Our, db: Store, now: Now) -> Response:
         "states": report_words.STATES,
         "complaints_word": report_words.complaints,
         "most": _most,
-        "short_day": lambda moment: f"{(local := times.from_text(moment).astimezone(our.settings.zone)).day} {local:%b %Y}",
+        "short_day": lambda moment: (
+            f"{(local := times.from_text(moment).astimezone(our.settings.zone)).day} {local:%b %Y}"
+        ),
     }
     return _page(request, our, "report-overview.html", context, now=now)
 
@@ -173,9 +176,9 @@ def find_a_reader(token: str, form: Posted, request: Request, our: Our, db: Stor
 
 
 @router.api_route("/readers/{number}.{form}", methods=SEEN)
-def reader_table(number: Number, form: Form, db: Store) -> Response:
+def reader_table(number: Number, form: Form, db: Store, now: Now) -> Response:
     """What happened with one reader, to take along."""
-    found = timeline(db, number)
+    found = _timeline(db, number, now)
     if form == "json":
         return exports.whole(f"reader-{number}", found.as_dict())
     return exports.answer(f"reader-{number}", form, found.moments, Moment)
@@ -184,7 +187,7 @@ def reader_table(number: Number, form: Form, db: Store) -> Response:
 @router.api_route("/readers/{number}", methods=SEEN)
 def reader(number: Number, request: Request, our: Our, db: Store, now: Now) -> Response:
     """What happened with one reader."""
-    found = timeline(db, number)
+    found = _timeline(db, number, now)
     context = {
         "timeline": found,
         "number": number,
@@ -194,6 +197,10 @@ def reader(number: Number, request: Request, our: Our, db: Store, now: Now) -> R
         "by": report_words.MARKS,
     }
     return _page(request, our, "report-reader.html", context, now=now)
+
+
+def _timeline(db: Database, number: int, now: datetime) -> Timeline:
+    return timeline(db, find_preferences(db, number, now=now).email)
 
 
 def _by_day(found: Timeline, our: State) -> list[tuple[str, list[Moment]]]:
