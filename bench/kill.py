@@ -142,9 +142,9 @@ class Trial:
         accepted, others = Counter[str](), []
         if provider is None and not self._expected:
             return _in_outbox(self._folder / "outbox"), []
-        for address, html in _copies(provider) if provider else _opened(self._folder / "outbox"):
+        for address, found in _copies(provider) if provider else _opened(self._folder / "outbox"):
             accepted[address] += 1
-            if self._expected and html != self._expected.get(address):
+            if self._expected and found != self._expected.get(address):
                 others.append(address)
         return accepted, sorted(others)
 
@@ -349,7 +349,7 @@ def _read_all(outbox: Path) -> None:
 
 def _copies(provider: Simulated) -> Iterator[tuple[str, list[str]]]:
     for copy in provider.copies():
-        yield copy["address"], compared(copy["html"])
+        yield copy["address"], compared(copy["text"])
 
 
 def _opened(outbox: Path) -> Iterator[tuple[str, list[str]]]:

@@ -95,19 +95,19 @@ def sent(folder: Path, given: dict[str, object]) -> Iterator[tuple[float, dict[s
 
 
 def look(path: str) -> tuple[int, list[str]]:
-    """Open a message: whose it is, and which comparisons are in its HTML."""
+    """Open a message: whose it is, and which comparisons are in its text; the links of its HTML lead by the site."""
     with Path(path).open("rb") as file:
         message = email.message_from_binary_file(file, policy=policy.compat32)
-    html = next(part for part in message.walk() if part.get_content_type() == "text/html").get_payload(decode=True)
+    text = next(part for part in message.walk() if part.get_content_type() == "text/plain").get_payload(decode=True)
     found = _READER.search(str(message["To"]))
     assert found is not None
-    assert isinstance(html, bytes)
-    return int(found[1]), compared(html.decode())
+    assert isinstance(text, bytes)
+    return int(found[1]), compared(text.decode())
 
 
-def compared(html: str) -> list[str]:
+def compared(text: str) -> list[str]:
     """Give the comparisons that a mail leads to, sorted."""
-    return sorted(set(_COMPARED.findall(html)))
+    return sorted(set(_COMPARED.findall(text)))
 
 
 def wrong(box: Path, expected: Sequence[list[str]]) -> dict[str, int]:

@@ -82,6 +82,14 @@ class Signer:
         return known
 
 
+def numbers_in(token: str) -> tuple[int, int] | None:
+    """Give the two numbers that a token says it has, unproven: with which key it is to be read may depend on them."""
+    if not _SPELLING.fullmatch(token):
+        return None
+    first, second = _NUMBERS.unpack(urlsafe_b64decode(token)[: _NUMBERS.size])
+    return first, second
+
+
 class _Mac:
     """The cut HMAC-SHA-256 under a key of 32 bytes (RFC 2104).
 

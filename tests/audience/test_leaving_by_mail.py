@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlite_utils import Database
 
-from digest.audience import leaving_by_mail, subscribers
-from digest.audience.leaving_by_mail import DONE, Look, MailboxError, read_mailbox, take
+from digest.audience import subscribers
+from digest.audience.leaving_by_mail import Look, read_mailbox, take
 from digest.errors import SettingsError
 from digest.issue.envelope import envelope
+from digest.mail import mailbox
+from digest.mail.mailbox import DONE, MailboxError
 from digest.settings import Settings
 from digest.tokens import Signer
 from imap_server import Mailbox, serving
@@ -314,7 +316,7 @@ def test_a_certificate_of_nobody_known_is_refused(
 def test_a_password_never_goes_out_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     for name in ("MailBox", "MailBoxStartTls", "MailBoxUnencrypted"):
-        monkeypatch.setattr(leaving_by_mail, name, lambda *_, name=name, **__: opened.append(name))
+        monkeypatch.setattr(mailbox, name, lambda *_, name=name, **__: opened.append(name))
     for scheme, host in (("imaps", "mail.example.com"), ("imap", "mail.example.com"), ("imap", "localhost")):
-        leaving_by_mail._connected(scheme, host, None)
+        mailbox._connected(scheme, host, None)
     assert opened == ["MailBox", "MailBoxStartTls", "MailBoxUnencrypted"]

@@ -125,7 +125,7 @@ def batches(db: Database, columns: str) -> list[tuple[Any, ...]]:
 
 def event(db: Database, reader: int, kind: Kind = Kind.DELIVERED, *, at: datetime = NOW) -> None:
     db.execute(
-        "INSERT INTO events (issue, subscriber, kind, at) VALUES (1, ?, ?, ?)",
+        "INSERT INTO events (issue, subscriber, kind, at) VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING",
         [reader, int(kind), int(at.timestamp())],
     )
 

@@ -573,7 +573,7 @@ class Sending(RuleBasedStateMachine):
         if self.at_the_end == "much later":
             self.sleep(30 * HOUR_S)
         elif self.at_the_end == "word comes" and self._unknown():
-            self.tell_of(0, "delivered")
+            self.tell_of(0, Kind.DELIVERED)
         before: dict[str, int] = {}
         for run in range(30):
             before = ledger.tally(self.db, 1) if run % 3 == 0 else before

@@ -48,10 +48,11 @@ from conftest import NOW, import_sample, remove
 from digest.audience.topics import topics_in
 from digest.errors import StateError
 from digest.issue import editing, issues
+from digest.issue.link_records import numbers_of
 from digest.issue.variant_records import check_variants, content_of, cuts_of
 from digest.issue.variants import render_cut, topics_of
 from digest.providers import connect
-from digest.providers.interface import AccountError, Answer, Pace, TryAgainError
+from digest.providers.interface import AccountError, Answer, Pace, Segments, TryAgainError
 from digest.sending import beginning, ledger, steering, topics
 from digest.sending.engine import Engine
 from digest.sending.ledger_check import check_ledger
@@ -94,6 +95,13 @@ def on_topics(db: Database, chosen: list[str]) -> list[str]:
 def compared(html: str) -> list[str]:
     """The comparisons that a mail leads to."""
     return list(dict.fromkeys(re.findall(r"/compare/([a-z0-9-]+)", html)))
+
+
+def led_to(db: Database, html: Segments) -> str:
+    """The addresses that the counted links of a mail lead to."""
+    links = {number: address for address, number in numbers_of(db, 1).items()}
+    filled = html.fill(dict.fromkeys(html.places, "place"))
+    return "\n".join(links[int(number)] for number in re.findall(r"/c/place/(\d+)", filled))
 
 
 # Freezing --------------------------------------------------------------------------------------------------------
@@ -381,7 +389,7 @@ def all_is_right(post: Post, *takers: Taker) -> None:
     for taker in takers:
         for number, reader in taker.accepted:
             assert reader not in got, f"reader {reader} has two"
-            got[reader] = compared("".join(numbers[number].message.html.texts))
+            got[reader] = compared(led_to(post.db, numbers[number].message.html))
     assert sorted(got) == everyone(12)
     for reader, found in got.items():
         assert sorted(found) == sorted(on_topics(post.db, CHOSEN.get(reader, []))), f"reader {reader}"

@@ -138,7 +138,7 @@ def test_word_of_an_earlier_copy_proves_nothing_of_a_later_batch() -> None:
     batch = claimed(db)
     event(db, 2, at=NOW - timedelta(seconds=1))
     assert seen(db, batch) == frozenset()
-    event(db, 2, at=NOW)
+    event(db, 2, Kind.DEFERRED, at=NOW)
     assert seen(db, batch) == {2}
 
 

@@ -21,12 +21,14 @@ from digest.cli.issue import approve, cancel, draft, edit, pause, render, resume
 from digest.cli.letters import letters
 from digest.cli.providers import providers
 from digest.cli.read_mail import read_mail
+from digest.cli.report import report
 from digest.cli.sending import resolve, retry_rejected, send, status, uncertain
 from digest.cli.serve import serve
 from digest.cli.settings import settings
 from digest.cli.simulate import simulate
 from digest.cli.subscribers import subscribers
 from digest.cli.suppressions import suppressions
+from digest.cli.timeline import timeline
 from digest.cli.tokens import tokens
 from digest.cli.webhooks import webhooks
 from digest.errors import DigestError, InputError
@@ -69,11 +71,12 @@ def completion(app: App, shell: str) -> None:
 
 for command in (
     import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, uncertain, resolve,
-    retry_rejected, status, subscribers, suppressions, letters,
+    retry_rejected, status, report, subscribers, suppressions, letters,
     serve, tokens, webhooks, settings, providers, simulate, db, demo,
 ):  # fmt: skip
     cli.add_command(command)
 subscribers.add_command(read_mail)
+subscribers.add_command(timeline)
 
 
 def main() -> None:

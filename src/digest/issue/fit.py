@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from digest.audience.addresses import NAME_LENGTH
 from digest.issue.model import Draft, Form, Moved, Placed, Rendered
 from digest.issue.render import render
-from digest.issue.tracked import size_as_mailed
+from digest.issue.tracked import longest_as_mailed
 from digest.mail.personalise import TRACK
 from digest.settings import Settings
 from digest.tokens import TOKEN_LENGTH
@@ -58,8 +58,14 @@ def moved_between(wanted: Draft, fitted: Draft) -> tuple[Moved, ...]:
 
 
 def weight(content: Rendered) -> int:
-    """Give the bytes of HTML a copy has at most, as it is handed over, its places filled."""
-    html = size_as_mailed(content.html, content.tracking)
+    """Give the bytes of HTML a copy has at most, its places filled; as it is handed over, or tested if that is more.
+
+    A link that is counted is shorter than some addresses.
+    """
+    return max(_filled(content.html), _filled(longest_as_mailed(content.html, content.tracking)))
+
+
+def _filled(html: str) -> int:
     tokens = sum(html.count(place) * (TOKEN_LENGTH - len(place)) for place in _TOKENS)
     return len(html.encode()) + tokens + _GREETING
 

@@ -130,7 +130,7 @@ def as_mailed(html: str, tracking: Tracking | None, numbers: Mapping[str, int]) 
     return _END.sub(lambda end: unseen + end[0], written, count=1) if _END.search(written) else written + unseen
 
 
-def size_as_mailed(html: str, tracking: Tracking | None) -> str:
+def longest_as_mailed(html: str, tracking: Tracking | None) -> str:
     """Write HTML as it is handed over at its longest, before its links have numbers."""
     return as_mailed(html, tracking, dict.fromkeys(addresses_in(html), _LONGEST))
 

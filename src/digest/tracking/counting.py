@@ -88,7 +88,7 @@ def contribution(readings: Collection[Judged], host: int | None = None) -> Count
     clicks: Counter[int] = sum(links.values(), Counter())
     found = _by_whom("opened", opens, person=read_at < _NEVER) | _by_whom("clicked", clicks, person=clicked_at < _NEVER)
     if hidden:
-        found["hidden people" if read_at < _NEVER else "hidden"] = 1
+        found |= _unseen(read=read_at < _NEVER, clicked=clicked_at < _NEVER)
     found |= _often("opens", opens) | _often("clicks", clicks)
     total: Counter[Key] = Counter({(measure, "", ""): count for measure, count in found.items()})
     if host is not None:
@@ -111,6 +111,11 @@ def _by_whom(measure: str, marks: Mapping[int, int], *, person: bool) -> dict[st
     if marks.get(Mark.UNSURE):
         return {measure: 1, f"{measure} unsure": 1}
     return {measure: 1, f"{measure} machines": 1} if marks else {}
+
+
+def _unseen(*, read: bool, clicked: bool) -> dict[str, int]:
+    """Say of a copy of which a person's open could not be seen whether a person is known all the same."""
+    return {"hidden people" if read else "hidden": 1} | ({"hidden clicked": 1} if clicked else {})
 
 
 def _often(measure: str, marks: Mapping[int, int]) -> dict[str, int]:
@@ -299,14 +304,14 @@ def deliveries(db: Database, issue: int) -> Counter[Key]:
 def roll_up(db: Database, issue: int, *, now: datetime) -> None:
     """Count the deliveries of an issue into its figures: a million in half a second, in which others can write."""
     measures = json.dumps(["audience", *STATES.values()])
-    stand = _stand(db, issue)
+    # Before they are counted: what changes meanwhile is counted the next time.
+    stand = _stands(db).get(issue, "")
     counts = deliveries(db, issue)
     with writing(db) as connection:
         connection.execute(
             "DELETE FROM figures WHERE issue = ? AND measure IN (SELECT value FROM json_each(?))", (issue, measures)
         )
         add_figures(connection, issue, counts)
-        # As it was before they were counted: what changed meanwhile is counted the next time.
         connection.execute(
             "INSERT INTO roll_ups (issue, stand, made_at) VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET stand = excluded.stand, made_at = excluded.made_at",
@@ -315,17 +320,22 @@ def roll_up(db: Database, issue: int, *, now: datetime) -> None:
 
 
 def to_roll_up(db: Database) -> list[int]:
-    """Give the issues whose deliveries may be others than their figures say; those being sent always are."""
-    rows = db.conn.execute("SELECT number, state FROM issues WHERE sending_at IS NOT NULL ORDER BY number").fetchall()
-    stands = dict(db.conn.execute("SELECT issue, stand FROM roll_ups").fetchall())
-    return [number for number, state in rows if state == "sending" or stands.get(number) != _stand(db, number)]
+    """Give the issues whose deliveries may be others than their figures say; those that are being sent always are."""
+    rolled_up = dict(db.conn.execute("SELECT issue, stand FROM roll_ups").fetchall())
+    return sorted(
+        issue for issue, stand in _stands(db).items() if stand.startswith(_MOVING) or stand != rolled_up.get(issue)
+    )
 
 
-def _stand(db: Database, issue: int) -> str:
-    row = db.conn.execute(
-        "SELECT state || ' ' || updated_at || ' '"
+_MOVING = ("sending", "paused")
+
+
+def _stands(db: Database) -> dict[int, str]:
+    """Say of each issue what its deliveries depend on: its state, its last change and its open batches."""
+    rows = db.conn.execute(
+        # Without the index, each issue's whole content would be stepped over.
+        "SELECT number, state || ' ' || updated_at || ' '"
         " || (SELECT count(*) FROM batches WHERE issue = issues.number AND state <> 'settled')"
-        " FROM issues WHERE number = ?",
-        (issue,),
-    ).fetchone()
-    return str(row[0])
+        " FROM issues INDEXED BY issues_updated_at WHERE state NOT IN ('draft', 'approved')"
+    )
+    return dict(rows.fetchall())

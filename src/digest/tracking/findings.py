@@ -67,10 +67,8 @@ def troubles_of(number: int, states: Mapping[str, int], rates: Rates, paused_by:
         what = f"of {_copies(uncertain)} nobody knows yet whether they were accepted"
         found.append(Trouble("warn", what, f"`digest uncertain {number}` says what they wait for"))
     if rejected := states["rejected"]:
-        what = f"{_copies(rejected)} refused by the provider"
-        found.append(
-            Trouble("warn", what, f"`digest show {number}` says why; `digest retry-rejected {number}` tries again")
-        )
+        what = f"{_copies(rejected)} rejected by the provider"
+        found.append(Trouble("warn", what, f"`digest retry-rejected {number}` queues them again"))
     return tuple(sorted((each for each in found if each), key=lambda each: each.level))
 
 
@@ -117,7 +115,7 @@ def notes_on(
         if hidden:
             notes.append(
                 f"Of {_copies(hidden)} nobody can see whether they were opened: Apple's Mail Privacy Protection asks"
-                " for every picture. They count for no rate of opens by people."
+                " for every picture. Rates of opens by people leave out all that it asked for."
             )
         notes.append(
             "An open shows only where pictures are loaded, and a scanner may pass for a person: clicks tell more than"
@@ -152,9 +150,9 @@ def notes_on_trends(*, subjects: int, silent: Sequence[int], modes: Collection[M
         )
     if subjects > 1:
         notes.append(
-            "Subjects are ordered by the share of readers who clicked. Better and worse mean: than all of them, with 95 %"
-            f" certainty; of {subjects} that are alike, chance alone calls some {max(1, round(subjects / 20))} so. And a"
-            " subject is not all that differs: so do contents, weekday and season."
+            "Subjects are ordered by the share of readers who clicked. Better and worse mean: than all of them, with"
+            " 95 % certainty, so that chance calls one in twenty so. And a subject is not all that differs: so do"
+            " contents, weekday and season."
         )
     return tuple(notes)
 

@@ -42,6 +42,7 @@ class Why(IntEnum):
     FEW_QUICK = 16
     AGAIN = 17
     NO_AGENT = 18
+    BESIDE_FEW = 19
 
     @property
     def words(self) -> str:
@@ -56,10 +57,10 @@ _WORDS = {
     Why.PROGRAM: "a program or a crawler, by its own words",
     Why.NETWORK: "from a network that is a machine's, by setting",
     Why.HIDDEN_LINK: "followed the link that no person sees",
-    Why.BESIDE_HIDDEN_LINK: "within minutes of what followed the hidden link",
+    Why.BESIDE_HIDDEN_LINK: "shortly before or after what followed the hidden link",
     Why.BURST: "part of a burst of clicks that no person makes",
     Why.SWEEP: "nearly all links of the mail within minutes",
-    Why.BESIDE_BURST: "within minutes of a machine's burst",
+    Why.BESIDE_BURST: "shortly before or after a machine's burst",
     Why.SOON: "within seconds of the sending",
     Why.APPLE_PROXY: "Apple's privacy proxy, which opens everything",
     Why.GMAIL_PROXY: "Gmail's picture proxy, for a person who opened",
@@ -69,6 +70,7 @@ _WORDS = {
     Why.FEW_QUICK: "several links in quick order: a hand or a machine",
     Why.AGAIN: "the same link twice at once: a double click, or a check beside one",
     Why.NO_AGENT: "does not say what it is",
+    Why.BESIDE_FEW: "shortly before clicks of a hand or a machine",
 }
 
 SOON_MS = 10_000
@@ -81,29 +83,28 @@ FAST_MS = 400
 """Nobody follows another link so soon: to aim at a thing and press takes a hand half a second and more
 (https://en.wikipedia.org/wiki/Fitts%27s_law), to find the next link comes on top. Scanners take milliseconds."""
 
-FEW = 3
-"""So many links in a run may be a reader opening tabs, whatever share of the mail's links they are."""
+FEW, SOME = 3, 6
+"""So many links in a run may be a reader opening tabs: few whatever share of the mail's links they are, some where most
+are left out."""
 
-SOME = 6
-"""So many may be, where they are a small share of the mail's links."""
+HALF = 1 / 2
+"""A run that leaves out more than half of the mail's links is a person's, at a hand's pace: scanners follow all of
+them, or a sample of one or two. One that does not, with more than a few, is a machine's."""
 
-SMALL_SHARE = 1 / 3
-"""Scanners follow all links, or a sample of one or two. A run of some is a person's if it leaves two thirds out."""
-
-LARGE_SHARE = 1 / 2
-"""More than `FEW` links in a run are a machine's if they are half of the mail's."""
+NEARLY_ALL = 0.8
+"""So large a share of the mail's links are all that a scanner follows."""
 
 LATE_MS = 600_000
-"""When so much time has passed since the handing over, a run of few links at a hand's pace is a person's: of scanners'
-bursts 97 % begin within half of it."""
+"""When so much time has passed since the handing over, or since anything first asked, a run at a hand's pace that does
+not have nearly all links is a person's: of scanners' bursts 97 % begin within half of that time."""
 
-SWEEP_MS, SWEEP_LINKS, SWEEP_SHARE = 300_000, 6, 0.8
-"""A slow scanner: so long it may take, for so many links at least, which are so large a share of all."""
+SWEEP_MS, SWEEP_LINKS = 300_000, 8
+"""A slow scanner: so long it may take for nearly all links, of a mail that has so many at least."""
 
-BESIDE_MS = 120_000
-"""What asks so long before or after a machine's clicks is taken for the same machine. In the 836 bursts its picture was
-fetched first, in the median 33 s before. It costs those who read in the very minutes after the mail arrived, where
-a scanner does, about 1 in 50 of these."""
+BEFORE_MS, AFTER_MS = 120_000, 30_000
+"""A picture asked for so long before a machine's clicks is taken for the same machine's: in the 836 bursts it came
+first, in the median by 33 s. So is what asks so long after them, and a click so long before. It costs those who read
+in the very minute after a mail arrived where a scanner does."""
 
 AGAIN_MS = 1_000
 """The same link a second time within this is no second click."""
@@ -166,24 +167,25 @@ def judge(readings: Sequence[Seen], *, handed_over_ms: int | None = None, links:
     by_run: dict[Seen, Verdict] = {}
     bursts: list[Span] = []
     hidden: list[Span] = []
+    unclear: list[Span] = []
+    # Nothing asks before the handing over, so that is no later than what asked first.
+    begun = min((one.at_ms for one in readings), default=0) if handed_over_ms is None else handed_over_ms
     # Those that say who they are make runs of their own: beside a person's click there may be the one of a scanner that
     # looks at what the person is about to see.
     for plain in (True, False):
         for run in _runs([one for one in clicks if (one.agent in _PLAIN) is plain]):
-            late = handed_over_ms is not None and run[0].at_ms - handed_over_ms >= LATE_MS
-            found = _judge_run(run, links=links, late=late)
+            found = _judge_run(run, links=links, late=run[0].at_ms - begun >= LATE_MS)
             by_run.update(dict.fromkeys(run, found) if found else {})
             if any(one.link == 0 for one in run):
                 hidden.append((run[0].at_ms, run[-1].at_ms))
             elif found == _BURST:
                 bursts.append((run[0].at_ms, run[-1].at_ms))
+            elif plain and found == _UNCLEAR:
+                unclear.append((run[0].at_ms, run[-1].at_ms))
     for swept in _sweeps([one for one in clicks if one.agent in _PLAIN], links):
         by_run.update((one, (Mark.MACHINE, Why.SWEEP)) for one in swept if by_run.get(one) != _BURST)
         bursts.append((swept[0].at_ms, swept[-1].at_ms))
-    beside = {
-        Why.BESIDE_HIDDEN_LINK: (_joined(hidden, 0), _joined(hidden, BESIDE_MS)),
-        Why.BESIDE_BURST: (_joined(bursts, 0), _joined(bursts, BESIDE_MS)),
-    }
+    beside_hidden, beside_burst, beside_few = _Beside(hidden), _Beside(bursts), _Beside(unclear)
     again = _again(clicks)
 
     def verdict(one: Seen) -> Verdict:
@@ -197,13 +199,15 @@ def judge(readings: Sequence[Seen], *, handed_over_ms: int | None = None, links:
         found = by_run.get(one, by_name)
         if found[0] is Mark.MACHINE:
             return found
-        for why, (within, around) in beside.items():
-            # A scanner does not come by a mailbox provider's proxy; that it asks in the same second may be chance.
-            if _inside(one.at_ms, within if one.agent in _PROXIES else around):
-                return Mark.MACHINE, why
+        if beside_hidden.has(one):
+            return Mark.MACHINE, Why.BESIDE_HIDDEN_LINK
+        if beside_burst.has(one):
+            return Mark.MACHINE, Why.BESIDE_BURST
         if by_name[0] is Mark.UNSURE or found[0] is Mark.UNSURE:
             return by_name if by_name[0] is Mark.UNSURE else found
-        return (Mark.UNSURE, Why.AGAIN) if one in again else found
+        if one in again:
+            return Mark.UNSURE, Why.AGAIN
+        return (Mark.UNSURE, Why.BESIDE_FEW) if one.kind is Kind.OPENED and beside_few.has(one) else found
 
     return [verdict(one) for one in readings]
 
@@ -240,15 +244,12 @@ def _judge_run(run: Sequence[Seen], *, links: int | None, late: bool) -> Verdict
         return None
     if any(other.at_ms - one.at_ms < FAST_MS for one, other in pairwise(run) if one.link != other.link):
         return _BURST
-    share = count / links if links else None
-    small = share is not None and share <= SMALL_SHARE
-    if count <= FEW:
-        return _TABS if small or late else _UNCLEAR
-    if share is None:
+    if not links:
         return _BURST if count > SOME else _UNCLEAR
-    if small and count <= SOME:
+    share = count / links
+    if count <= SOME and (share < HALF or (late and share < NEARLY_ALL)):
         return _TABS
-    return _BURST if share >= LARGE_SHARE else _UNCLEAR
+    return _BURST if count > FEW and share >= HALF else _UNCLEAR
 
 
 def _sweeps(clicks: Sequence[Seen], links: int | None) -> Iterator[Sequence[Seen]]:
@@ -265,7 +266,7 @@ def _sweeps(clicks: Sequence[Seen], links: int | None) -> Iterator[Sequence[Seen
             if not inside[gone]:
                 del inside[gone]
             first += 1
-        if len(inside) >= SWEEP_SHARE * links:
+        if len(inside) >= NEARLY_ALL * links:
             if first >= swept[1]:
                 yield from [clicks[slice(*swept)]] if swept[1] else []
                 swept = (first, last + 1)
@@ -286,10 +287,26 @@ def _again(clicks: Sequence[Seen]) -> set[Seen]:
     return found
 
 
-def _joined(spans: Iterable[Span], margin: int) -> list[Span]:
-    """Give spans with a margin on both sides, joined where they touch, in order."""
+class _Beside:
+    """Tells what asked beside clicks that came one upon the other."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._within = _joined(spans, 0, 0)
+        self._picture = _joined(spans, BEFORE_MS, AFTER_MS)
+        self._click = _joined(spans, AFTER_MS, AFTER_MS)
+
+    def has(self, one: Seen) -> bool:
+        """Tell whether it asked so near that it is taken for the same."""
+        if one.agent in _PROXIES:
+            # A scanner comes by no mailbox provider's proxy: what asks by one shortly before or after is no part of it.
+            return _inside(one.at_ms, self._within)
+        return _inside(one.at_ms, self._picture if one.kind is Kind.OPENED else self._click)
+
+
+def _joined(spans: Sequence[Span], before: int, after: int) -> list[Span]:
+    """Give spans that begin so much earlier and end so much later, joined where they touch, in order."""
     joined: list[Span] = []
-    for start, end in sorted((start - margin, end + margin) for start, end in spans):
+    for start, end in sorted((start - before, end + after) for start, end in spans):
         if joined and start <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(joined[-1][1], end))
         else:

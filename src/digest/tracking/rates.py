@@ -50,8 +50,8 @@ class People:
 
     `all` are those of which anything was seen; of them `people` a person surely read, `unsure` nobody can say, and
     `machines` only machines. `hidden` are copies of which nobody can see whether they were opened, because only a proxy
-    that opens everything (Apple's) asked for the picture; 0 for clicks. `hidden_people` are those of `people` of which
-    it could not be seen either, and is known by a click.
+    that opens everything (Apple's) asked for the picture; 0 for clicks. `hidden_people` are those of `people` for whom
+    it asked too: that they opened is known by a click, as a rule.
     """
 
     all: int = 0
@@ -106,7 +106,7 @@ def rates_of(
     """Make an issue's rates of its figures; `delivered` is None where nobody tells of deliveries."""
     reached, what = (accepted, "accepted") if delivered is None else (delivered, "delivered")
     unseen = opened.hidden + opened.hidden_people
-    seen = f"{what}, without those of which an open cannot be seen" if unseen else what
+    seen = f"{what}, where an open can be seen" if unseen else what
     return Rates(
         delivered=None if delivered is None else rate(delivered, accepted, "accepted"),
         bounced=rate(bounced_hard + bounced_soft, accepted, "accepted"),
@@ -117,9 +117,8 @@ def rates_of(
         opened_all=rate(opened.all, reached, what),
         clicked=rate(clicked.people, reached, what),
         clicked_all=rate(clicked.all, reached, what),
-        # As a rule it is by a click that a hidden copy is known to be opened: of these all would have clicked.
         click_to_open=rate(
-            max(clicked.people - opened.hidden_people, 0),
+            clicked.people - clicked.hidden_people,
             opened.people - opened.hidden_people,
             "opened by people, where an open can be seen" if unseen else "opened by people",
         ),

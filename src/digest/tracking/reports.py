@@ -20,7 +20,7 @@ from digest.issue.model import State
 from digest.issue.tracked import Mode
 from digest.settings import Settings
 from digest.store import Database
-from digest.tracking import findings
+from digest.tracking import counting, findings
 from digest.tracking.figures import Figures, figures_of, mode_of, states_of
 from digest.tracking.findings import Trouble
 from digest.tracking.rates import People, Rates, rates_of
@@ -188,7 +188,7 @@ def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
     if issue.sending_at is None:
         raise StateError(f"issue {number} is {issue.state} and was never sent: there is nothing to report on yet")
     figures = figures_of(db, number)
-    states = states_of(db, number, issue.state, figures)
+    states = states_of(db, number, figures, stale=number in counting.to_roll_up(db))
     tracking, deleted_at, trouble = db.conn.execute(
         "SELECT tracking, events_deleted_at, trouble FROM issues WHERE number = ?", (number,)
     ).fetchone()

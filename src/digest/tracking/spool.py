@@ -139,8 +139,9 @@ class Spool:
     def _try_to_write(self, data: bytes, ending: bool) -> bool:
         try:
             self._write(data, ending)
-        except OSError as error:
-            log.error("spool: nothing can be written to %s: %s", self._folder, error.strerror or error)
+        except Exception as error:  # whatever it is, those who wait must be told
+            words = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            log.error("spool: nothing can be written to %s: %s", self._folder, words)
             return False
         return True
 

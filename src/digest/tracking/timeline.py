@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -55,8 +56,8 @@ def timeline(db: Database, email: str) -> Timeline:
         NotFoundError: nobody has it.
     """
     row = db.conn.execute(
-        "SELECT s.id, s.email, s.state, x.reason FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key"
-        " WHERE s.email_key = ?",
+        "SELECT s.id, s.email, s.state, x.reason FROM subscribers s"
+        " LEFT JOIN suppressions x ON x.email_key = s.email_key WHERE s.email_key = ?",
         (read_address(email).key,),
     ).fetchone()
     if row is None:
@@ -80,12 +81,14 @@ def _consents(db: Database, subscriber: int) -> Iterator[Moment]:
         "asked": "asked to subscribe",
         "confirmed": "confirmed the subscription",
         "changed": "changed the address",
-        "left": "left",
-        "returned": "came back",
         "imported": "was imported",
         "added": "was added",
     }
-    rows = db.conn.execute("SELECT given_at, kind, source FROM consents WHERE subscriber = ?", (subscriber,))
+    # Who left and came back is told by the departures.
+    rows = db.conn.execute(
+        "SELECT given_at, kind, source FROM consents WHERE subscriber = ? AND kind IN (SELECT value FROM json_each(?))",
+        (subscriber, json.dumps([*words])),
+    )
     known = rows.fetchall()
     for at, kind, source in known:
         yield Moment(at, kind, words[kind], None, "", source)
@@ -159,9 +162,11 @@ def _events(db: Database, subscriber: int) -> Iterator[Moment]:
         Kind.UNSUBSCRIBED: "left by its link",
     }
     rows = db.conn.execute(
-        "SELECT strftime('%Y-%m-%dT%H:%M:%S.000000Z', e.at, 'unixepoch'), e.issue, e.kind, e.key, coalesce(e.detail, '')"
-        " FROM issues i CROSS JOIN events e ON e.issue = i.number WHERE e.subscriber = ?",
-        (subscriber,),
+        "SELECT strftime('%Y-%m-%dT%H:%M:%S.000000Z', e.at, 'unixepoch'), e.issue, e.kind, e.key,"
+        " coalesce(e.detail, '') FROM issues i CROSS JOIN events e ON e.issue = i.number WHERE e.subscriber = ?1"
+        # Departures say more of it.
+        " AND (e.kind <> ?2 OR NOT EXISTS (SELECT 1 FROM departures WHERE subscriber = ?1 AND issue = e.issue))",
+        (subscriber, int(Kind.UNSUBSCRIBED)),
     )
     for at, issue, number, key, detail in rows:
         kind = Kind(number)
@@ -179,8 +184,8 @@ def _readings(db: Database, subscriber: int) -> Iterator[Moment]:
     """Give opens and clicks, of issues that keep whose they are: in others the number of a copy is nobody's."""
     for (issue,) in _issues_of(db, "readers"):
         rows = db.conn.execute(
-            "SELECT strftime('%Y-%m-%dT%H:%M:%S', r.at / 1000, 'unixepoch') || printf('.%03d000Z', r.at % 1000), r.kind,"
-            " r.link, r.mark, r.why, l.address"
+            "SELECT strftime('%Y-%m-%dT%H:%M:%S', r.at / 1000, 'unixepoch') || printf('.%03d000Z', r.at % 1000),"
+            " r.kind, r.link, r.mark, r.why, l.address"
             " FROM readings r LEFT JOIN links l ON l.issue = r.issue AND l.number = r.link"
             " WHERE r.issue = ? AND r.copy = ? ORDER BY r.at DESC LIMIT ?",
             (issue, subscriber, NEWEST),

@@ -13,7 +13,7 @@ from digest.audience.health import Health, health
 from digest.issue.model import State
 from digest.issue.tracked import Mode
 from digest.store import Database
-from digest.tracking import findings
+from digest.tracking import counting, findings
 from digest.tracking.figures import Figures, mode_of, states_of, totals_of
 from digest.tracking.findings import Trouble
 from digest.tracking.rates import People, Rate, Rates, rate, rates_of
@@ -168,12 +168,14 @@ def issue_lines(db: Database, *, limit: int, before: int | None = None) -> tuple
         {"before": before, "limit": limit},
     ).fetchall()
     figures = totals_of(db, [row[0] for row in rows])
-    return tuple(_line(db, figures[row[0]], *row) for row in reversed(rows))
+    stale = counting.to_roll_up(db)
+    return tuple(_line(db, figures[row[0]], row[0] in stale, *row) for row in reversed(rows))
 
 
 def _line(
     db: Database,
     figures: Figures,
+    stale: bool,
     number: int,
     subject: str,
     state: State,
@@ -181,7 +183,7 @@ def _line(
     sent_at: str | None,
     tracking: str | None,
 ) -> IssueLine:
-    states = states_of(db, number, state, figures)
+    states = states_of(db, number, figures, stale=stale)
     counted: dict[str, Any] = {
         "accepted": states["accepted"],
         "delivered": figures.delivered,

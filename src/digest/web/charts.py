@@ -139,7 +139,10 @@ def spark(values: Values) -> Markup:
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return Markup("")
-    plot = _Plot(Chart("", "", "", [""] * len(values), {}, 24), [0, max(known) or 1], top=3)
+    # Its foot is not 0, or most rates would be straight lines: it shows the way, the figure beside it the height.
+    low, high = min(known), max(known)
+    room = (high - low) or high or 1
+    plot = _Plot(Chart("", "", "", [""] * len(values), {}, 24), [low - room / 2, high + room / 4], top=3)
     last = max(slot for slot, value in enumerate(values) if value is not None)
     drawn = plot.line(values, 0) + plot.dot(last, known[-1], 0, shown=True)
     return Markup('<svg class="spark" height="30" aria-hidden="true" focusable="false">{}</svg>').format(drawn)
@@ -153,7 +156,8 @@ def meter(name: str, says: str, share: float | None, limits: Sequence[tuple[floa
         drawn.append(Markup('<rect class="s0" y="4" width="{}" height="14"/>').format(_percent(share / end)))
     for at, word in limits:
         x = _percent(at / end)
-        drawn.append(Markup('<line class="limit" x1="{0}" x2="{0}" y1="0" y2="24"/>').format(x))
+        line = Markup('<line class="{1}" x1="{0}" x2="{0}" y1="0" y2="24"/>')
+        drawn += [line.format(x, kind) for kind in ("limit-ground", "limit")]
         drawn.append(Markup('<text class="mark" x="{}" y="40" text-anchor="middle">{}</text>').format(x, word))
     return Markup(
         '<svg class="chart meter" role="img" height="46" aria-labelledby="{0}-t"><title id="{0}-t">{1}</title>{2}</svg>'
@@ -200,7 +204,7 @@ class _Plot:
         for value in self._steps:
             y = self.y(value)
             kind = "zero" if value == 0 else "grid"
-            drawn.append(Markup('<line class="{}" x2="100%" y1="{1}" y2="{1}"/>').format(kind, y))
+            drawn.append(Markup('<line class="{0}" x2="100%" y1="{1}" y2="{1}"/>').format(kind, y))
             word = _ON_SCALE.get(write, write)(abs(value))
             drawn.append(Markup('<text class="step" dx="-8" y="{}" text-anchor="end">{}</text>').format(y + 4, word))
         foot = self._top + self._chart.height + 20

@@ -16,6 +16,7 @@ from digest.tracking.trends import Growth, IssueLine
 from digest.web.charts import Chart, Series, bars, columns, legend, lines, meter, spark
 from digest.web.numbers import counted, percent, several
 
+HIDDEN = "Cannot be seen whether opened"
 WHO = ("People", "Unsure", "Machines only")
 
 
@@ -37,12 +38,16 @@ def funnel(report: IssueReport) -> Markup:
     if report.tracking != "off":
         steps += [("Opened, by people", report.opened.people), ("Clicked, by people", report.clicked.people)]
     names, counts = zip(*steps, strict=True)
-    chart = Chart(
-        "funnel", "From the audience to the click", _listed(names, [counted(count) for count in counts]), names, {}
+    written = [counted(count) for count in counts]
+    chart = Chart("funnel", "From the audience to the click", _listed(names, written), names, {})
+    seen = Series("Copies", counts)
+    if report.tracking == "off" or not report.opened.hidden:
+        return bars(chart, seen, whole=report.audience, written=written)
+    # What hides an open hides it from the bar, too: that it is so much shorter says nothing of the readers.
+    hidden = Series(HIDDEN, [report.opened.hidden if name.startswith("Opened") else 0 for name in names])
+    return legend(*(one.name for one in (seen, hidden))) + bars(
+        chart, seen, hidden, whole=report.audience, written=written
     )
-    written = [f"{counted(count)} · {percent(_share(count, report.audience))}" for count in counts]
-    written[0] = counted(report.audience)
-    return bars(chart, Series("Copies", counts), whole=report.audience, written=written)
 
 
 def people_and_machines(report: IssueReport) -> Markup:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from digest.mail.text import shorten
 from digest.tracking.findings import BOUNCES, COMPLAINTS, MANY_COMPLAINTS
-from digest.tracking.rates import Rate
+from digest.tracking.rates import Rate, rate
 from digest.tracking.reports import HostFigures, IssueReport
 from digest.tracking.trends import Growth, Trends
 from digest.web.numbers import counted, one_in, percent, several
@@ -16,6 +16,9 @@ FEW_DELIVERED = 0.95
 
 ENOUGH = 50
 """Of fewer copies at a mailbox provider no share is called bad: one copy would be 2 %."""
+
+SOME = 3
+"""Of fewer complaints at a mailbox provider nothing is said."""
 
 STATES = {"sending": "being sent", "paused": "paused", "cancelled": "cancelled"}
 FORMS = {"full": "in full", "brief": "in brief", "link": "as a link", "more": "only counted"}
@@ -40,9 +43,9 @@ def headline(report: IssueReport) -> str:
     return f"{said}; {clickers(report.rates.clicked)}." if report.tracking != "off" else f"{said}."
 
 
-def clickers(rate: Rate) -> str:
+def clickers(share: Rate) -> str:
     """Say how many clicked: ``1 in 9 clicked``."""
-    return f"{one_in(rate.value)} clicked" if rate.count else "nobody clicked yet"
+    return f"{one_in(share.value)} clicked" if share.count else "nobody clicked yet"
 
 
 def overview(found: Trends) -> str:
@@ -72,10 +75,10 @@ def bad(host: HostFigures) -> list[str]:
     if host.accepted >= ENOUGH:
         if host.delivered is not None and host.delivered / host.accepted < FEW_DELIVERED:
             found.append("few delivered")
-        if (host.bounced_hard + host.bounced_soft) / host.accepted > BOUNCES:
+        if (host.bounced_hard + host.bounced_soft) / host.accepted >= BOUNCES:
             found.append("many bounces")
-    if reached >= ENOUGH and (word := complaints(host.complained / reached)):
-        found.append(word)
+    if host.complained >= SOME and (word := complaints(rate(host.complained, reached, ""))):
+        found.append(f"complaints {word}")
     return found
 
 
@@ -89,11 +92,12 @@ def in_short(address: str) -> str:
     return shorten(bare or address, 64)
 
 
-def complaints(share: float | None) -> str:
-    """Give a word for a share of complaints that is too high, or nothing."""
-    if share is None or share < COMPLAINTS:
+def complaints(share: Rate) -> str:
+    """Say that a share of complaints is too high, or nothing."""
+    if share.value is None or share.low is None or share.value < COMPLAINTS:
         return ""
-    return "complaints over the limit" if share >= MANY_COMPLAINTS else "many complaints"
+    word = "over the limit" if share.value >= MANY_COMPLAINTS else "high"
+    return word if share.low >= COMPLAINTS else f"{word}, may be chance"
 
 
 def standing(state: str) -> str:

@@ -1,4 +1,4 @@
-"""What tests of several providers' hooks share: a call as the route hands it over, and that no body breaks the reading."""
+"""What tests of several providers' hooks share: calls as the route hands them over, and that no body breaks anything."""
 
 from __future__ import annotations
 

@@ -7,12 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from calling import check_that_nothing_breaks
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from damage import bodies
-from hypothesis import given
-from hypothesis import settings as fuzzing
 from pydantic import ValidationError
 
 from digest.providers.hooks import sendgrid
@@ -184,9 +182,7 @@ def test_a_signature_that_sendgrid_made_is_right() -> None:
         "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglS"
         "I8eNEc6wEA3F+g=="
     )
-    signature = (
-        "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAbPIqHh89M15TluLtEZtM="
-    )
+    signature = "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAbPIqHh89M15TluLtEZtM="
     made = Call({sendgrid.SIGNATURE: signature, sendgrid.TIMESTAMP: "1600112502"}, body, {})
     then = datetime.fromtimestamp(1600112502, tz=UTC)
     assert verified(made, key=key, now=then) == Verified()
@@ -260,8 +256,5 @@ def test_what_is_no_key_of_sendgrid_is_told_at_once(key: str) -> None:
         sendgrid.Options(webhook_key=key)
 
 
-@given(bodies([[found] for found, _ in EVENTS.values()]))
-@fuzzing(max_examples=300, deadline=None)
-def test_reading_never_fails(body: bytes) -> None:
-    for one in sendgrid.read(body):
-        assert isinstance(one, Told | Unknown | Nothing)
+def test_reading_never_fails() -> None:
+    check_that_nothing_breaks(sendgrid.read, [[found] for found, _ in EVENTS.values()])

@@ -59,6 +59,11 @@ def text(value: object, *path: str) -> str:
     return " ".join(_CONTROL.sub(" ", str(value)[: LONGEST * 2]).split())[:LONGEST]
 
 
+def together(*words: str) -> str:
+    """Give texts as one, not too long; those that are empty are left out."""
+    return ": ".join(filter(None, words))[:LONGEST]
+
+
 def moment(value: object) -> datetime:
     """Read a moment in ISO 8601; one without a zone is in UTC."""
     if not isinstance(value, str):

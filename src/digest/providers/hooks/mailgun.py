@@ -101,7 +101,7 @@ def read(body: bytes) -> Sequence[Told | Unknown | Nothing]:
     if kind == "failed":
         return [_failed(event, at)]
     if kind == "rejected":
-        words = f"not sent: {text(event, 'reject', 'reason')}"
+        words = fields.together("not sent", text(event, "reject", "reason"))
         return [_told(event, "bounced", at, words=words, blameless=True)]
     if kind not in _WORDS:
         return [Unknown(kind, fields.raw_of(found, body))]
@@ -112,7 +112,7 @@ def _failed(event: dict[str, Any], at: datetime) -> Told:
     """Tell failures apart: Mailgun has one kind of event for what it tries again, gave up, and never tried."""
     status, reason = part(event, "delivery-status"), text(event, "reason")
     told = _told(event, "deferred", at)
-    words = ": ".join(filter(None, (reason, told.words)))[: fields.LONGEST]
+    words = fields.together(reason, told.words)
     if text(event, "severity") == "temporary":
         return _told(event, "deferred", at, words=words)
     if reason == "suppress-unsubscribe":

@@ -119,7 +119,7 @@ def _read(event: Any) -> Told | Unknown | Nothing:
 def _dropped(event: Any) -> Told:
     """Tell what SendGrid took and did not send; nobody complained of such a copy, and no server refused it."""
     reason = text(event, "reason")
-    words, known = f"not sent: {reason}", reason.lower()
+    words, known = fields.together("not sent", reason), reason.lower()
     if known.startswith("unsubscribed address"):
         return _told(event, "unsubscribed", words=words)
     hard = known in _UNDELIVERABLE

@@ -20,6 +20,9 @@ from digest.providers.hooks import fields
 from digest.providers.hooks.fields import moment, part, text
 from digest.providers.hooks.interface import Call, Fetch, Nothing, RefusedError, Told, Unknown, Verified, Word
 
+TRY_AGAIN = 503
+"""The status after which SNS tries again; it takes all of 4xx for "delivered"."""
+
 _TOPIC = re.compile(r"arn:aws(?:-cn|-us-gov)?:sns:[a-z]{2}(?:-[a-z]+)+-[0-9]:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 _UNDELIVERABLE = frozenset({"Suppressed", "OnAccountSuppressionList"})
 """Kinds of bounces and complaints where SES did not even try, since the address bounced or complained before."""
@@ -60,7 +63,7 @@ async def verify(call: Call, options: Mapping[str, object], *, now: datetime, fe
 
     topics = options.get("topics")
     if not isinstance(topics, tuple) or not topics:
-        raise RefusedError("not set up", sns.TRY_AGAIN)
+        raise RefusedError("not set up", TRY_AGAIN)
     message = await sns.verified(call.body, topics, now=now, fetch=fetch)
     # The signature covers all that is read of it: no key is needed.
     return Verified(answer=partial(sns.confirm, message, fetch) if message["Type"] == sns.CONFIRMATION else None)
@@ -100,10 +103,10 @@ def _read(kind: str, event: Event, published: datetime) -> Sequence[Told | Nothi
         case "Complaint":
             return _complained(event, published)
         case "Reject":
-            words = f"not sent: {text(event, 'reject', 'reason')}"
+            words = fields.together("not sent", text(event, "reject", "reason"))
             return _each(event, "bounced", {"at": published, "words": words, "blameless": True})
         case "Rendering Failure":
-            words = f"not sent: {text(event, 'failure', 'errorMessage')}"
+            words = fields.together("not sent", text(event, "failure", "errorMessage"))
             return _each(event, "bounced", {"at": published, "words": words, "blameless": True})
         case "Open" | "Click":
             return _read_by_someone(event, "opened" if kind == "Open" else "clicked", published)
@@ -132,7 +135,7 @@ def _bounced(event: Event, published: datetime) -> Sequence[Told]:
     said = {
         "at": _first(found.get("timestamp"), published),
         "hard": kind == "Permanent" or subkind in _UNDELIVERABLE,
-        "words": f"{kind}: {subkind}",
+        "words": fields.together(kind, subkind),
     }
     return _each(event, "bounced", said, found.get("bouncedRecipients"))
 
@@ -194,7 +197,7 @@ def _of(recipient: object, shared: Mapping[str, Any]) -> dict[str, Any]:
     if code := text(recipient, "status") or fields.code_of(words):
         found["code"] = code
     if words:
-        found["words"] = ": ".join(filter(None, (shared.get("words"), words)))[: fields.LONGEST]
+        found["words"] = fields.together(shared.get("words", ""), words)
     return found
 
 

@@ -33,7 +33,7 @@ moment is when the message was published, and stays the same."""
 EARLIEST = timedelta(minutes=5)
 """So far a clock may be behind Amazon's."""
 TRY_AGAIN = 503
-"""The status after which SNS tries again; it takes all of 4xx for "delivered"."""
+"""See `digest.providers.hooks.ses`."""
 
 NOTIFICATION, CONFIRMATION, ENDED = "Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"
 _SIGNED = {

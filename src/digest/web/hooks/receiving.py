@@ -60,8 +60,9 @@ async def receive(provider: str, request: Request, our: Our, now: Now) -> Respon
     except (SpoolError, OSError, httpx.HTTPError, sqlite3.OperationalError):
         # A certificate cannot be had, or the disk is full. It comes again; what of it is in the spool counts once.
         our.hook_counts.note(provider, "failed", now)
-        # After 429 all of them try again: Brevo gives an event up at any other status of 4xx and 5xx.
-        return PlainTextResponse("it cannot be taken now\n", 429, {"Retry-After": str(TRY_AGAIN_S)})
+        # After 429 they try again: Brevo gives an event up at any other status of 4xx and 5xx. Only Amazon does at 429.
+        status = getattr(hooks.hooks_of(provider), "TRY_AGAIN", 429)
+        return PlainTextResponse("it cannot be taken now\n", status, {"Retry-After": str(TRY_AGAIN_S)})
     return PlainTextResponse("taken\n")
 
 

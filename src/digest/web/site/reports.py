@@ -36,8 +36,8 @@ from digest.web.reading import SEEN
 from digest.web.site.archive import Number
 from digest.web.state import Now, Our, State, Store
 
-LINKS = 12
-"""Links that are shown at once; the others are a press away."""
+ROWS = 12
+"""Links and comparisons that are shown at once; the others are a press away."""
 
 FRESH = timedelta(days=2)
 """So long after it went out an issue's page says that figures still come in."""
@@ -239,7 +239,7 @@ def issue(number: Number, request: Request, our: Our, db: Store, now: Now) -> Re
         "forms": report_words.FORMS,
         "bad": report_words.bad,
         "in_short": report_words.in_short,
-        "most_links": LINKS,
+        "most_rows": ROWS,
     }
     return _page(request, our, "report-issue.html", context, now=now)
 

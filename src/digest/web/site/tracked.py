@@ -17,6 +17,7 @@ from fastapi.responses import Response
 
 from digest.errors import NotFoundError
 from digest.events import Kind
+from digest.issue.tracked import HIDDEN
 from digest.tokens import TokenError
 from digest.tracking.agents import agent_of
 from digest.tracking.intake import Tracked, tracked
@@ -27,7 +28,9 @@ from digest.web.state import State
 
 router = APIRouter()
 
-HIDDEN = 0
+NOBODY = 0
+"""The copy of one who wants no opens and clicks counted."""
+
 _NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 _GIF = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _OWN = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex", "Referrer-Policy": "no-referrer"}
@@ -39,12 +42,13 @@ async def click(request: Request) -> Response:
     our: State = request.app.state.digest
     issue, copy = our.signers.links.read("track", request.path_params["track"])
     number = int(found[0]) if (found := _NUMBER.fullmatch(request.path_params["number"])) else -1
-    issue_links = _issue(our, issue)
-    to = issue_links.locations.get(number) if issue_links else None
-    if issue_links is None or (to is None and number != HIDDEN):
+    known = _issue(our, issue)
+    to = known.locations.get(number)
+    if not known.is_known or (to is None and number != HIDDEN):
         raise NotFoundError("this link of a mail leads nowhere that we know of; all our comparisons are on this site")
     try:
-        await _note(request, our, issue_links, issue, copy, Kind.CLICKED, number)
+        if _is_noted(request, our, known, copy):
+            await _note(request, our, issue, copy, Kind.CLICKED, number)
     except SpoolError as error:
         if to is None:
             raise
@@ -59,25 +63,25 @@ async def picture(request: Request) -> Response:
     our: State = request.app.state.digest
     try:
         issue, copy = our.signers.links.read("track", request.path_params["name"].removesuffix(".gif"))
-        if (issue_links := _issue(our, issue)) is None:
-            return Response(_GIF, 404, _PICTURE)
-        await _note(request, our, issue_links, issue, copy, Kind.OPENED, 0)
+        known = _issue(our, issue)
+        if _is_noted(request, our, known, copy):
+            await _note(request, our, issue, copy, Kind.OPENED, 0)
     except TokenError:
         return Response(_GIF, 404, _PICTURE)
     except SpoolError as error:
         return Response(_GIF, 503, {**_PICTURE, **error.headers})
-    return Response(_GIF, 200, _PICTURE)
+    return Response(_GIF, 200 if known.is_known else 404, _PICTURE)
 
 
 router.add_route("/c/{track}/{number}", click, methods=SEEN)
 router.add_route("/o/{name:path}", picture, methods=SEEN)
 
 
-def _issue(our: State, issue: int) -> Tracked | None:
+def _issue(our: State, issue: int) -> Tracked:
     return our.destinations.of(issue, partial(_load, our), now=our.clock())
 
 
-def _load(our: State, issue: int) -> Tracked | None:
+def _load(our: State, issue: int) -> Tracked:
     db = our.stores.take()
     try:
         return tracked(db, issue)
@@ -85,28 +89,26 @@ def _load(our: State, issue: int) -> Tracked | None:
         our.stores.give_back(db)
 
 
-async def _note(
-    request: Request,
-    our: State,
-    issue_links: Tracked,
-    issue: int,
-    copy: int,
-    kind: Literal[Kind.OPENED, Kind.CLICKED],
-    link: int,
-) -> None:
-    """Write down that somebody asked, where it is counted: not for one who wants no such thing.
+def _is_noted(request: Request, our: State, known: Tracked, copy: int) -> bool:
+    """Tell whether this is written down: not of one who wants no such thing, by a setting of ours or of the browser.
 
     `DNT` is https://www.w3.org/TR/tracking-dnt/, `Sec-GPC` https://www.w3.org/TR/gpc/.
+    """
+    headers = request.headers
+    wants_none = copy == NOBODY or headers.get("dnt") == "1" or headers.get("sec-gpc") == "1"
+    return known.is_counted and our.settings.tracking != "off" and not wants_none
+
+
+async def _note(
+    request: Request, our: State, issue: int, copy: int, kind: Literal[Kind.OPENED, Kind.CLICKED], link: int
+) -> None:
+    """Write down that somebody asked.
 
     Raises:
         SpoolError: it could not be.
     """
-    headers = request.headers
-    is_free = not copy or headers.get("dnt") == "1" or headers.get("sec-gpc") == "1"
-    if is_free or not issue_links.is_counted or our.settings.tracking == "off":
-        return
     agent = agent_of(
-        headers.get("user-agent", ""),
+        request.headers.get("user-agent", ""),
         head=request.method == "HEAD",
         address=request.client.host if request.client else None,
         networks=_networks(our.settings.machine_networks),
