@@ -1,10 +1,11 @@
-"""Asks a server for things as fast as it answers, on connections that are kept; run by bench/web.py.
+"""Asks a server for things as fast as it answers, on connections that are kept; run by bench/web.py and events.py.
 
     python bench/load.py HOST PORT CONNECTIONS SECONDS < requests.jsonl
 
 Each line of the input is a request: {"method", "path", "headers", "body"}. They are sent one after the other, by all
 connections together, and begun anew at the end unless a line says {"once": true} first. Prints JSON: how many, their
-statuses, and the times of the answers in milliseconds.
+statuses, and the times of the answers in milliseconds; where that line says {"name": true} too, also which of them were
+answered with a success, by their place. A server that dies ends it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import count, cycle
 from typing import Any
 
 
@@ -41,21 +42,31 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reque
     return status
 
 
-async def load(host: str, port: int, connections: int, seconds: float, requests: Iterator[bytes]) -> dict[str, Any]:
+async def load(
+    host: str, port: int, connections: int, seconds: float, requests: Iterator[bytes], *, may_die: bool = False
+) -> dict[str, Any]:
     """Send requests for so long, or until there are no more; give what came of them."""
     times: list[float] = []
     statuses: Counter[int] = Counter()
+    answered: list[int] = []
+    numbered = zip(requests, count(), strict=False)
     end = time.perf_counter() + seconds
 
     async def connection() -> None:
         reader, writer = await asyncio.open_connection(host, port)
         try:
-            for request in requests:
+            for request, number in numbered:
                 start = time.perf_counter()
-                statuses[await _ask(reader, writer, request)] += 1
+                status = await _ask(reader, writer, request)
+                statuses[status] += 1
                 times.append(time.perf_counter() - start)
+                if status < 400:
+                    answered.append(number)
                 if time.perf_counter() > end:
                     return
+        except (ConnectionError, asyncio.IncompleteReadError):
+            if not may_die:
+                raise
         finally:
             writer.close()
 
@@ -68,8 +79,9 @@ async def load(host: str, port: int, connections: int, seconds: float, requests:
         "seconds": took,
         "a_second": len(times) / took,
         "statuses": dict(statuses),
-        "p50_ms": 1000 * times[len(times) // 2],
-        "p99_ms": 1000 * times[int(len(times) * 0.99)],
+        "p50_ms": 1000 * times[len(times) // 2] if times else None,
+        "p99_ms": 1000 * times[int(len(times) * 0.99)] if times else None,
+        "answered": answered if may_die else None,
     }
 
 
@@ -79,7 +91,9 @@ def main() -> None:
     lines = [json.loads(line) for line in sys.stdin]
     once = bool(lines) and lines[0].get("once", False)
     requests = [encoded(line, f"{host}:{port}") for line in lines[1 if once else 0 :]]
-    found = asyncio.run(load(host, port, connections, seconds, iter(requests) if once else cycle(requests)))
+    may_die = once and lines[0].get("name", False)
+    asked = iter(requests) if once else cycle(requests)
+    found = asyncio.run(load(host, port, connections, seconds, asked, may_die=may_die))
     print(json.dumps(found))
 
 

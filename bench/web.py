@@ -77,14 +77,15 @@ def prepare(folder: Path, recipients: int, leaving: int) -> list[str]:
     return [f"/u/{token}" for token in signers.links.sign_all("copy", 0, last)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         return int(found.getsockname()[1])
 
 
 @contextmanager
-def serving(command: list[str], folder: Path, port: int) -> Iterator[None]:
-    """Run a server until the block ends."""
+def serving(command: list[str], folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block ends; give its process."""
     process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     try:
         for _ in range(400):
@@ -93,7 +94,7 @@ def serving(command: list[str], folder: Path, port: int) -> Iterator[None]:
                 break
             except OSError:
                 time.sleep(0.05)
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -173,7 +174,7 @@ def measure(wanted: argparse.Namespace) -> dict[str, Any]:
             ways = prepare(folder, wanted.recipients, each)
             with closing(open_store(folder / "digest.db")) as db:
                 slugs = [slug for (slug,) in db.conn.execute("SELECT slug FROM comparisons ORDER BY published_at")]
-            port, other = _free_port(), _free_port()
+            port, other = free_port(), free_port()
             serve = [*COMMAND, *options(LIMITS), "serve", "--port", str(port), "--no-work"]
             with (
                 serving(serve, folder, port),

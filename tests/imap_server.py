@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 _SET = re.compile(r"[\d,:*]+")
+_BEGINNING = re.compile(r"\(BODY\.PEEK\[\]<0\.(\d+)>\)")
 
 
 @dataclass
@@ -172,12 +173,16 @@ class _Session:
         raise _Refused("BAD", f"unknown command {name}")
 
     def fetch(self, chosen: list[Mail], what: str) -> str:
-        if what != "(BODY.PEEK[HEADER])":
-            raise _Refused("BAD", f"this server fetches headers alone, not {what}")
+        beginning = _BEGINNING.fullmatch(what)
+        if what != "(BODY.PEEK[HEADER])" and beginning is None:
+            raise _Refused("BAD", f"this server fetches headers or beginnings, not {what}")
         for mail in chosen:
-            head = mail.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            if beginning is None:
+                named, part = b"[HEADER]", mail.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            else:
+                named, part = b"[]<0>", mail.raw[: int(beginning[1])]
             place = self.mails.index(mail) + 1
-            self.writer.write(b"* %d FETCH (UID %d BODY[HEADER] {%d}\r\n%b)\r\n" % (place, mail.uid, len(head), head))
+            self.writer.write(b"* %d FETCH (UID %d BODY%b {%d}\r\n%b)\r\n" % (place, mail.uid, named, len(part), part))
         return "done"
 
     def expunge(self, gone: list[Mail]) -> None:

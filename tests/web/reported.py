@@ -1,12 +1,13 @@
-"""A store whose issues went out, with figures as a real newsletter's would be: for pages, charts and pictures of them."""
+"""A store whose issues went out, with figures as a real newsletter's would be."""
 
 from __future__ import annotations
 
 import json
 import math
 import random
+import sqlite3
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from conftest import NOW
@@ -47,40 +48,27 @@ def tell(db: Database, settings: Settings, given: list[Given]) -> list[int]:
     content = issues.frozen(db, first)
     assert content is not None
     addresses = [address for address in addresses_in(content.html) if "[[" not in address]
-    of = comparisons_of(addresses, [placed.comparison for placed in issues.load_draft(db, first).placed], settings.base_url)
+    comparisons = [placed.comparison for placed in issues.load_draft(db, first).placed]
+    of = comparisons_of(addresses, comparisons, settings.base_url)
     with writing(db) as connection:
-        columns = [row[1] for row in connection.execute("PRAGMA table_info(issues)") if row[1] != "number"]
+        tools = [slug for (slug,) in connection.execute("SELECT slug FROM tools ORDER BY id LIMIT 6")]
         for place, one in enumerate(given):
             number = first + place
             if place:
-                connection.execute(
-                    f"INSERT INTO issues (number, {', '.join(columns)}) SELECT ?, {', '.join(columns)} FROM issues"
-                    " WHERE number = ?",
-                    (number, first),
-                )
-                connection.execute(
-                    "INSERT INTO issue_comparisons SELECT ?, comparison, position, form, updated, substance, frozen_form"
-                    " FROM issue_comparisons WHERE issue = ?",
-                    (number, first),
-                )
+                _copy(connection, first, number)
             began = NOW - timedelta(days=3) - timedelta(weeks=len(given) - 1 - place)
+            tracking = None if one.mode == "off" else json.dumps({"mode": one.mode, "utm": "", "hidden": False})
             connection.execute(
-                "UPDATE issues SET state = 'sent', subject = ?, tracking = ?, sending_at = ?, sent_at = ? WHERE number = ?",
+                "UPDATE issues SET state = 'sent', subject = ?, tracking = ?, sending_at = ?, sent_at = ?"
+                " WHERE number = ?",
                 (
-                    SUBJECTS[place % len(SUBJECTS)],
-                    None if one.mode == "off" else json.dumps({"mode": one.mode, "utm": "", "hidden": False}),
-                    times.to_text(began),
-                    times.to_text(began + timedelta(minutes=4)),
-                    number,
+                    *(SUBJECTS[place % len(SUBJECTS)], tracking),
+                    *(times.to_text(began), times.to_text(began + timedelta(minutes=4)), number),
                 ),
             )
-            if one.mode != "off":
-                connection.executemany(
-                    "INSERT INTO links (issue, number, address, comparison) VALUES (?, ?, ?, ?)",
-                    [(number, at, address, of.get(address)) for at, address in enumerate(addresses, start=1)],
-                )
-            tools = [row[0] for row in connection.execute("SELECT slug FROM tools ORDER BY id LIMIT 6")]
-            counts = figures(one, times.to_text(began)[:13], links=len(addresses), tools=tools, seed=place)
+            rows = [(number, at, address, of.get(address)) for at, address in enumerate(addresses, start=1)]
+            connection.executemany("INSERT INTO links VALUES (?, ?, ?, ?)", rows if tracking else [])
+            counts = figures(one, began, links=len(addresses), tools=tools, seed=place)
             connection.executemany(
                 "INSERT INTO figures (issue, measure, part, value, count) VALUES (?, ?, ?, ?, ?)",
                 [(number, *key, count) for key, count in counts.items() if count],
@@ -88,23 +76,35 @@ def tell(db: Database, settings: Settings, given: list[Given]) -> list[int]:
     return list(range(first, first + len(given)))
 
 
-def figures(one: Given, hour: str, *, links: int, tools: list[str], seed: int) -> Counter[tuple[str, str, str]]:
+def _copy(connection: sqlite3.Connection, issue: int, number: int) -> None:
+    for table, key in (("issues", "number"), ("issue_comparisons", "issue")):
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[1] != key]
+        listed = ", ".join(columns)
+        connection.execute(
+            f"INSERT INTO {table} ({key}, {listed}) SELECT ?, {listed} FROM {table} WHERE {key} = ?", (number, issue)
+        )
+
+
+def figures(one: Given, at: datetime, *, links: int, tools: list[str], seed: int) -> Counter[tuple[str, str, str]]:
     """Make the figures of an issue: measure, part, value."""
     chance = random.Random(seed)
     found: Counter[tuple[str, str, str]] = Counter()
     accepted = round(one.readers * 0.994)
     reached = accepted if one.delivered is None else round(accepted * one.delivered)
-    began = times.from_text(f"{hour}:00:00+00:00")
+    began = at.replace(minute=0, second=0, microsecond=0)
+    hour = times.to_text(began)[:13]
 
     def whole(measure: str, count: float, *parts: str) -> None:
         found[measure, "", ""] = round(count)
         if "host" in parts:
             for host, share in HOSTS.items():
-                found[measure, "host", str(host)] = round(count * share * (1 if host != 2 else 1.6 if "bad" in parts else 0.9))
+                found[measure, "host", str(host)] = round(
+                    count * share * (1 if host != 2 else 1.6 if "bad" in parts else 0.9)
+                )
         if "hour" in parts:
-            shares = [math.exp(-at / 9) * (0.4 + abs(math.sin((at + 9) * math.pi / 24))) for at in range(96)]
-            for at, share in enumerate(shares):
-                there = times.to_text(began + timedelta(hours=at))[:13]
+            shares = [math.exp(-gone / 9) * (0.4 + abs(math.sin((gone + 9) * math.pi / 24))) for gone in range(96)]
+            for after, share in enumerate(shares):
+                there = times.to_text(began + timedelta(hours=after))[:13]
                 found[measure, "hour", there] = round(count * share / sum(shares) * chance.uniform(0.8, 1.2))
 
     for measure, count in (("audience", one.readers), ("accepted copies", accepted)):
@@ -135,10 +135,10 @@ def figures(one: Given, hour: str, *, links: int, tools: list[str], seed: int) -
         whole("clicked unsure", clicked * 0.2)
         whole("clicked machines", clicked * 0.5)
         whole("clicked", clicked + round(clicked * 0.2) + round(clicked * 0.5))
-        for measure, count in (("opens people", people * 1.6), ("opens", people * 2.9)):
-            whole(measure, count)
-        for measure, count in (("clicks people", clicked * 1.7), ("clicks", clicked * 4.2)):
-            whole(measure, count)
+        for measure, total in (("opens people", people * 1.6), ("opens", people * 2.9)):
+            whole(measure, total)
+        for measure, total in (("clicks people", clicked * 1.7), ("clicks", clicked * 4.2)):
+            whole(measure, total)
         for link in range(1, links + 1):
             share = chance.paretovariate(1.2) / (link + 4) / 3
             for measure, times_ in (("clicked people", 1), ("clicked", 1.7), ("clicks people", 1.5), ("clicks", 2.9)):
@@ -153,9 +153,14 @@ def grow(db: Database, *, weeks: int, readers: int) -> None:
         for day in range(weeks * 7):
             there = times.to_text(NOW - timedelta(days=weeks * 7 - 1 - day))[:10]
             joined = round(readers / (weeks * 7) * chance.uniform(0.7, 2.1))
-            rows = [("joined", joined), ("left", round(joined * chance.uniform(0.15, 0.4))), ("hard bounce", chance.randrange(4))]
+            rows = [
+                ("joined", joined),
+                ("left", round(joined * chance.uniform(0.15, 0.4))),
+                ("hard bounce", chance.randrange(4)),
+            ]
             connection.executemany(
-                "INSERT INTO audience_days VALUES (?, ?, ?)", [(there, measure, count) for measure, count in rows if count]
+                "INSERT INTO audience_days VALUES (?, ?, ?)",
+                [(there, measure, count) for measure, count in rows if count],
             )
 
 
@@ -165,3 +170,34 @@ def link(db: Database, settings: Settings, *, days: float = 7) -> str:
     return f"/reports/{Signers.of(db, settings, now=NOW).links.sign('report', ends, 0)}"
 
 
+def live(db: Database, subscriber: int, numbers: list[int]) -> None:
+    """Let one reader get these issues, open and click them, and vote."""
+    with writing(db) as connection:
+        for place, number in enumerate(numbers):
+            began = connection.execute("SELECT sending_at FROM issues WHERE number = ?", (number,)).fetchone()[0]
+            at = int(times.from_text(began).timestamp())
+            connection.execute(
+                "INSERT INTO batches (number, issue, provider, account, idempotency_key, worker, state, first, last,"
+                " size, claimed_at, settled_at) VALUES (?, ?, 'postmark', 'x', ?, 1, 'settled', ?, ?, 1, ?, ?)",
+                (number, number, f"key-{number}", subscriber, subscriber, began, began),
+            )
+            connection.execute(
+                "INSERT INTO deliveries (issue, subscriber, state, batch) VALUES (?, ?, 2, ?)",
+                (number, subscriber, number),
+            )
+            happened: list[tuple[int, str, int, str | None]] = [(2, "", at + 400, None)]
+            if place == 0:
+                happened.append((1, "", at + 4, "451 4.7.1 Greylisted, try again later"))
+            if place == 1:
+                happened.append((7, "cursor", at + 7300, None))
+            connection.executemany(
+                "INSERT INTO events (issue, subscriber, kind, key, at, detail) VALUES (?, ?, ?, ?, ?, ?)",
+                [(number, subscriber, *one) for one in happened],
+            )
+            # Opened by Apple's proxy; then by a person, who clicked.
+            read = [(5, 0, at + 405, 1, 2, 10), (5, 0, at + 7200, 0, 1, 0), (6, 3, at + 7260, 0, 1, 0)]
+            connection.executemany(
+                "INSERT INTO readings (issue, copy, kind, link, at, agent, mark, why)"
+                " VALUES (?, ?, ?, ?, 1000 * ?, ?, ?, ?)",
+                [(number, subscriber, *one) for one in read],
+            )

@@ -10,18 +10,21 @@ from urllib.parse import unquote
 
 import pytest
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
 from own_links import Ada, ada, begin_to_send, claim
 from sqlite_utils import Database
+from starlette.routing import Route
 
 from conftest import NOW
 from digest.audience import changing_address, letterbox
 from digest.audience.addresses import read_address
 from digest.issue import issues
+from digest.issue.link_records import numbers_of
 from digest.issue.preview import message_of
+from digest.sending import ledger
 from digest.sending.copies import Signers, Writer
 from digest.sending.letter_writing import batch_of
 from digest.settings import Settings
+from digest.tracking.spool import folder_of
 from digest.web import site
 from serving import Clock, Reader, dump
 
@@ -40,15 +43,16 @@ def links_of(text: str, settings: Settings) -> set[str]:
 
 
 def copy_of_issue(her: Ada, settings: Settings) -> str:
-    """The issue as it is handed over for her: HTML, text and headers."""
+    """The issue as it is handed over for her, its links and all: HTML, text and headers."""
     number = begin_to_send(her.db, settings)
     batch = claim(her.db, number)
     assert batch is not None
     content = issues.frozen(her.db, number)
     assert content is not None
-    message = message_of(content)
+    message = message_of(content, numbers_of(her.db, number))
     signers = Signers.of(her.db, settings, now=NOW)
-    [recipient] = Writer.of(number, message, signers, nonce=None, unused=()).recipients(batch.copies)
+    writer = Writer.of(number, message, signers, nonce=None, unused=(), tracking=content.tracking)
+    [recipient] = writer.recipients(batch.copies, ledger.copies_counted(her.db, batch))
     parts = (message.html, message.text, *message.headers.values())
     return "\n".join(part.fill(recipient.values) for part in parts)
 
@@ -77,12 +81,15 @@ def scan(reader: Reader, db: Database, addresses: set[str]) -> None:
 
 
 def test_the_links_of_an_issue(reader: Reader, her: Ada, settings: Settings) -> None:
+    settings = settings.model_copy(update={"hidden_link": True})
     addresses = links_of(copy_of_issue(her, settings), settings)
     ways = {unquote(address).split("/")[1] for address in addresses}
-    assert {"u", "p", "v", "compare", "issues"} <= ways
+    assert {"u", "p", "v", "c", "o", "compare", "issues"} <= ways
+    assert any(re.fullmatch(r"/c/[\w-]{24}/0", address) for address in addresses), "the link no person sees"
     assert len({address for address in addresses if address.startswith("/v/")}) >= 4
     scan(reader, her.db, addresses)
     assert her.state() == ("active", None)
+    assert any(folder_of(settings.db).iterdir()), "who opened them is in the spool"
 
 
 @pytest.mark.parametrize("kind", ["confirm", "welcome", "goodbye", "address", "notice"])
@@ -113,17 +120,19 @@ def test_every_page_behind_a_readers_link(reader: Reader, her: Ada, clock: Clock
 
 
 def test_every_route_there_is(reader: Reader, her: Ada) -> None:
+    track = her.links.sign("track", 1, her.id)
     values = {"token": her.token, "tool": "cursor", "verdict": "ship", "slug": "cursor", "number": "1"}
+    values |= {"track": track, "name": f"{track}.gif"}
     before = dump(her.db)
     asked = set()
     for module in iter_modules(site.__path__):
         routes = getattr(import_module(f"{site.__name__}.{module.name}"), "router", APIRouter()).routes
         for route in routes:
-            if not isinstance(route, APIRoute) or not {"GET", "HEAD"} & (route.methods or set()):
+            if not isinstance(route, Route) or not {"GET", "HEAD"} & (route.methods or set()):
                 continue
             address = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: values.get(found[1], "x"), route.path)
             for method in ("GET", "HEAD", "GET"):
                 assert reader.request(method, address, headers=SCANNER).status_code < 500, f"{method} {address}"
             asked.add(address)
-    assert {"/", "/compare/cursor", f"/u/{her.token}", f"/v/{her.token}/cursor/ship"} <= asked
+    assert {"/", "/compare/cursor", f"/u/{her.token}", f"/v/{her.token}/cursor/ship", f"/c/{track}/1"} <= asked
     assert dump(her.db) == before

@@ -36,7 +36,7 @@ def test_robots_are_shown_the_map_and_kept_from_what_is_a_readers_own(reader: Re
     lines = answer.text.splitlines()
     assert lines[0] == "User-agent: *"
     assert f"Sitemap: {SITE}/sitemap.xml" in lines
-    for path in ("/p/", "/u/", "/v/", "/confirm/", "/address/", "/api/"):
+    for path in ("/p/", "/u/", "/v/", "/confirm/", "/address/", "/c/", "/o/", "/api/"):
         assert f"Disallow: {path}" in lines
     assert "Disallow: /" not in lines
 

@@ -17,10 +17,12 @@ from digest.cli.catalogue import import_
 from digest.cli.checks import check
 from digest.cli.db import db
 from digest.cli.demo import demo
+from digest.cli.doctor import doctor
+from digest.cli.events import events
 from digest.cli.issue import approve, cancel, draft, edit, pause, render, resume, show
 from digest.cli.letters import letters
 from digest.cli.providers import providers
-from digest.cli.read_mail import read_mail
+from digest.cli.read_mail import read_bounces, read_mail
 from digest.cli.report import report
 from digest.cli.sending import resolve, retry_rejected, send, status, uncertain
 from digest.cli.serve import serve
@@ -72,10 +74,11 @@ def completion(app: App, shell: str) -> None:
 for command in (
     import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, uncertain, resolve,
     retry_rejected, status, report, subscribers, suppressions, letters,
-    serve, tokens, webhooks, settings, providers, simulate, db, demo,
+    serve, events, tokens, webhooks, settings, providers, simulate, db, doctor, demo,
 ):  # fmt: skip
     cli.add_command(command)
 subscribers.add_command(read_mail)
+subscribers.add_command(read_bounces)
 subscribers.add_command(timeline)
 
 

@@ -1,4 +1,4 @@
-"""`digest subscribers read-mail`."""
+"""`digest subscribers read-mail` and `read-bounces`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from digest import times
 from digest.audience.leaving_by_mail import read_mailbox
 from digest.cli.app import App, Command, with_app
 from digest.sending.copies import Signers
+from digest.tracking.bounce_mails import read_bounces as read
 
 
 @click.command("read-mail", cls=Command)
@@ -27,3 +28,26 @@ def read_mail(app: App) -> None:
     for stranger in found.strangers:
         app.say(f"  {stranger}")
     app.give({**counts, "strangers": found.strangers})
+
+
+@click.command("read-bounces", cls=Command)
+@with_app
+def read_bounces(app: App) -> None:
+    """Take in bounces and complaints by mail: read what is new in the mailbox `bounce_imap`.
+
+    `digest serve` does this by itself, every few minutes.
+    """
+    settings, now = app.settings, times.now()
+    with app.store() as db:
+        found = read(db, settings, Signers.of(db, settings, now=now), now=now)
+    counts = {name: found.counts[name] for name in ("told", "nothing", "machine", "person")}
+    words = ", ".join(f"{count} {word}" for word, count in sorted(found.told.items()))
+    app.say(
+        f"{counts['told']} told of copies{f' ({words})' if words else ''}; {counts['nothing']} said nothing of note,"
+        f" {counts['machine']} were written by machines."
+    )
+    if found.strangers:
+        app.say(f"{counts['person']} are for a person to read, flagged in the mailbox:")
+    for stranger in found.strangers:
+        app.say(f"  {stranger}")
+    app.give({**counts, "words": dict(found.told), "strangers": found.strangers})

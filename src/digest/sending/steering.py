@@ -53,9 +53,11 @@ def retry_rejected(db: Database, number: int, *, now: datetime) -> int:
         count = connection.execute(
             "UPDATE deliveries SET state = 0, reason = NULL WHERE issue = ? AND state = 3", (number,)
         ).rowcount
-        if count and issue.state == "sent":
+        if count:
+            # That it changed is written down also where its state stays: figures are counted anew then.
             connection.execute(
-                "UPDATE issues SET state = 'sending', sent_at = NULL, updated_at = ? WHERE number = ?",
+                "UPDATE issues SET state = iif(state = 'sent', 'sending', state),"
+                " sent_at = iif(state = 'sent', NULL, sent_at), updated_at = ? WHERE number = ?",
                 (times.to_text(now), number),
             )
             ledger.draw_pseudonyms(connection, number)

@@ -62,7 +62,7 @@ _PROXY = re.compile(r"YahooMailProxy|FastmailUA")
 # What the list of crawlers leaves out: it is of those that visit sites, not of what a script calls itself.
 _PROGRAM = re.compile(
     r"^(java|node|ruby|perl|php|lua|dart|deno|bun|powershell|python|restsharp|postmanruntime|insomnia|lwp|winhttp)\b"
-    r"|headless|phantomjs|selenium|puppeteer|playwright|\bscanner\b|(\b|[a-z])(bot|crawler|spider)([/;) ]|$)"
+    r"|headless|phantomjs|selenium|puppeteer|playwright|\b(bot|crawler|spider|scanner)\b|(bot|crawler|spider)(/|$)"
     r"|microsoft office (existence|protocol) discovery",
     re.IGNORECASE,
 )

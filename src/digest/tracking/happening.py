@@ -32,6 +32,9 @@ from digest.tracking.records import Reading
 DETAIL = 300
 """Characters kept of a provider's code and words."""
 
+UNSENT = "not sent"
+"""With this begins what is kept of a bounce that is no fault of the mailbox: `soft_bounces` does not count it."""
+
 _QUIET = frozenset({"accepted", "delivered", "opened", "clicked"})
 """What may be told of every copy there is, in words that nobody reads: they are not kept."""
 
@@ -279,7 +282,10 @@ def _detail(told: Told, copy: _Copy) -> str | None:
     # The words of a server, as a rule, name the address.
     if told.word in _QUIET or copy.forgotten:
         return None
-    return _clean(f"{told.code} {told.words}")[:DETAIL].strip() or None
+    said = f"{told.code} {told.words}"
+    if told.blameless:
+        said = f"{UNSENT}: {told.words.removeprefix(UNSENT).lstrip(': ')}"
+    return _clean(said)[:DETAIL].strip(": ") or None
 
 
 def _clean(text: str) -> str:

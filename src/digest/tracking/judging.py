@@ -9,8 +9,8 @@ bursts of clicks, of which 0.5 % came within 10 s of the sending, 69 % within a 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
@@ -43,6 +43,7 @@ class Why(IntEnum):
     AGAIN = 17
     NO_AGENT = 18
     BESIDE_FEW = 19
+    EARLY = 20
 
     @property
     def words(self) -> str:
@@ -70,11 +71,16 @@ _WORDS = {
     Why.FEW_QUICK: "several links in quick order: a hand or a machine",
     Why.AGAIN: "the same link twice at once: a double click, or a check beside one",
     Why.NO_AGENT: "does not say what it is",
-    Why.BESIDE_FEW: "shortly before clicks of a hand or a machine",
+    Why.BESIDE_FEW: "shortly before or after clicks of a hand or a machine",
+    Why.EARLY: "within a minute of the sending, when scanners come and hardly a reader",
 }
 
 SOON_MS = 10_000
 """What asks so soon after the handing over is a machine: the mail must arrive, be noticed, opened and read before."""
+
+EARLY_MS = 60_000
+"""What asks so soon and says it is a browser may be a scanner that looks at the picture or at one link and no more, and
+does nothing else to be known by: two thirds of scanners come in this time, and of readers some in a thousand."""
 
 RUN_MS = 5_000
 """Clicks of a copy with no longer pauses between them are one run."""
@@ -98,8 +104,8 @@ LATE_MS = 600_000
 """When so much time has passed since the handing over, or since anything first asked, a run at a hand's pace that does
 not have nearly all links is a person's: of scanners' bursts 97 % begin within half of that time."""
 
-SWEEP_MS, SWEEP_LINKS = 300_000, 8
-"""A slow scanner: so long it may take for nearly all links, of a mail that has so many at least."""
+SWEEP_MS, SWEEP_LINKS = 30_000, 8
+"""A slow scanner follows nearly all links, of a mail that has so many at least, with no longer pauses between them."""
 
 BEFORE_MS, AFTER_MS = 120_000, 30_000
 """A picture asked for so long before a machine's clicks is taken for the same machine's: in the 836 bursts it came
@@ -148,6 +154,8 @@ _PROXIES = frozenset({Agent.APPLE_PROXY, Agent.GMAIL_PROXY, Agent.OTHER_PROXY})
 _PLAIN = frozenset({Agent.BROWSER, Agent.NONE})
 _TABS: Verdict = (Mark.PERSON, Why.SOME_QUICK)
 _BURST: Verdict = (Mark.MACHINE, Why.BURST)
+_SWEEP: Verdict = (Mark.MACHINE, Why.SWEEP)
+_HIDDEN: Verdict = (Mark.MACHINE, Why.BESIDE_HIDDEN_LINK)
 _UNCLEAR: Verdict = (Mark.UNSURE, Why.FEW_QUICK)
 
 
@@ -161,60 +169,68 @@ def judge(readings: Sequence[Seen], *, handed_over_ms: int | None = None, links:
         handed_over_ms: when the copy was handed to the provider, where that is known.
         links: how many counted links the mail has, where that is known.
     """
-    clicks = sorted(
-        (one for one in readings if one.kind is Kind.CLICKED), key=lambda one: (one.at_ms, one.link, one.agent)
-    )
-    by_run: dict[Seen, Verdict] = {}
-    bursts: list[Span] = []
-    hidden: list[Span] = []
-    unclear: list[Span] = []
-    # Nothing asks before the handing over, so that is no later than what asked first.
-    begun = min((one.at_ms for one in readings), default=0) if handed_over_ms is None else handed_over_ms
-    # Those that say who they are make runs of their own: beside a person's click there may be the one of a scanner that
-    # looks at what the person is about to see.
-    for plain in (True, False):
-        for run in _runs([one for one in clicks if (one.agent in _PLAIN) is plain]):
-            found = _judge_run(run, links=links, late=run[0].at_ms - begun >= LATE_MS)
-            by_run.update(dict.fromkeys(run, found) if found else {})
-            if any(one.link == 0 for one in run):
-                hidden.append((run[0].at_ms, run[-1].at_ms))
-            elif found == _BURST:
-                bursts.append((run[0].at_ms, run[-1].at_ms))
-            elif plain and found == _UNCLEAR:
-                unclear.append((run[0].at_ms, run[-1].at_ms))
-    for swept in _sweeps([one for one in clicks if one.agent in _PLAIN], links):
-        by_run.update((one, (Mark.MACHINE, Why.SWEEP)) for one in swept if by_run.get(one) != _BURST)
-        bursts.append((swept[0].at_ms, swept[-1].at_ms))
-    beside_hidden, beside_burst, beside_few = _Beside(hidden), _Beside(bursts), _Beside(unclear)
-    again = _again(clicks)
+    copy = _Copy(readings, handed_over_ms, links)
+    return [copy.judge(one) for one in readings]
 
-    def verdict(one: Seen) -> Verdict:
+
+class _Copy:
+    """What the clicks of a copy tell together, and by it each reading."""
+
+    def __init__(self, readings: Sequence[Seen], handed_over_ms: int | None, links: int | None) -> None:
+        self._handed_over_ms = handed_over_ms
+        clicks = [one for one in readings if one.kind is Kind.CLICKED]
+        clicks.sort(key=lambda one: (one.at_ms, one.link, one.agent))
+        # Nothing asks before the handing over, so that is no later than what asked first.
+        begun = handed_over_ms if handed_over_ms is not None else min((one.at_ms for one in readings), default=0)
+        self._by_run: dict[Seen, Verdict] = {}
+        spans: dict[Verdict | None, list[Span]] = defaultdict(list)
+        plain = [one for one in clicks if one.agent in _PLAIN]
+        # Those that say who they are make runs of their own: beside a person's click there may be the one of a scanner
+        # that looks at what the person is about to see.
+        named = [one for one in clicks if one.agent not in _PLAIN]
+        for run in (*_runs(plain, RUN_MS), *_runs(named, RUN_MS)):
+            found = _judge_run(run, links=links, late=run[0].at_ms - begun >= LATE_MS)
+            spans[found if run[0].agent in _PLAIN or found != _UNCLEAR else None].append((run[0].at_ms, run[-1].at_ms))
+            if found is not None:
+                self._by_run.update(dict.fromkeys(run, found))
+        for run in _runs(plain, SWEEP_MS) if links else ():
+            if _is_sweep(run, links or 0):
+                spans[_BURST].append((run[0].at_ms, run[-1].at_ms))
+                self._by_run.update(
+                    (one, _SWEEP) for one in run if self._by_run.get(one, _UNCLEAR)[0] is not Mark.MACHINE
+                )
+        self._hidden, self._burst, self._few = _Beside(spans[_HIDDEN]), _Beside(spans[_BURST]), _Beside(spans[_UNCLEAR])
+        self._again = _again(clicks)
+
+    def judge(self, one: Seen) -> Verdict:
+        """Judge one of the readings."""
         by_name = _by_name(one)
         if by_name[0] is Mark.MACHINE:
             return by_name
         if one.kind is Kind.CLICKED and one.link == 0:
             return Mark.MACHINE, Why.HIDDEN_LINK
-        if handed_over_ms is not None and 0 <= one.at_ms - handed_over_ms < SOON_MS:
+        # What asks before is no sign: the copy may have been handed over a second time.
+        after = one.at_ms - self._handed_over_ms if self._handed_over_ms is not None else -1
+        if 0 <= after < SOON_MS:
             return Mark.MACHINE, Why.SOON
-        found = by_run.get(one, by_name)
+        found = self._by_run.get(one, by_name)
         if found[0] is Mark.MACHINE:
             return found
-        if beside_hidden.has(one):
-            return Mark.MACHINE, Why.BESIDE_HIDDEN_LINK
-        if beside_burst.has(one):
+        if self._hidden.has(one):
+            return _HIDDEN
+        if self._burst.has(one):
             return Mark.MACHINE, Why.BESIDE_BURST
-        if by_name[0] is Mark.UNSURE or found[0] is Mark.UNSURE:
-            return by_name if by_name[0] is Mark.UNSURE else found
-        if one in again:
+        if by_name[0] is Mark.UNSURE:
+            return by_name
+        return found if found[0] is Mark.UNSURE else self._doubt(one, after) or found
+
+    def _doubt(self, one: Seen, after: int) -> Verdict | None:
+        """Say why it may be no person, or no click more."""
+        if one in self._again:
             return Mark.UNSURE, Why.AGAIN
-        return (Mark.UNSURE, Why.BESIDE_FEW) if one.kind is Kind.OPENED and beside_few.has(one) else found
-
-    return [verdict(one) for one in readings]
-
-
-def hides(reasons: Iterable[Why]) -> bool:
-    """Tell whether, of a copy whose readings have these reasons, a person's open could not be seen."""
-    return any(why in HIDING for why in reasons)
+        if one.kind is Kind.OPENED and self._few.has(one):
+            return Mark.UNSURE, Why.BESIDE_FEW
+        return (Mark.UNSURE, Why.EARLY) if one.agent is Agent.BROWSER and 0 <= after < EARLY_MS else None
 
 
 def _by_name(one: Seen) -> Verdict:
@@ -224,10 +240,10 @@ def _by_name(one: Seen) -> Verdict:
     return _BY_NAME[one.agent]
 
 
-def _runs(clicks: Sequence[Seen]) -> Iterator[list[Seen]]:
+def _runs(clicks: Sequence[Seen], pause_ms: int) -> Iterator[list[Seen]]:
     run: list[Seen] = []
     for one in clicks:
-        if run and one.at_ms - run[-1].at_ms > RUN_MS:
+        if run and one.at_ms - run[-1].at_ms > pause_ms:
             yield run
             run = []
         run.append(one)
@@ -238,7 +254,7 @@ def _runs(clicks: Sequence[Seen]) -> Iterator[list[Seen]]:
 def _judge_run(run: Sequence[Seen], *, links: int | None, late: bool) -> Verdict | None:
     """Judge clicks that came one upon the other; None where they are on one link."""
     if any(one.link == 0 for one in run):
-        return Mark.MACHINE, Why.BESIDE_HIDDEN_LINK
+        return _HIDDEN
     count = len({one.link for one in run})
     if count == 1:
         return None
@@ -252,27 +268,8 @@ def _judge_run(run: Sequence[Seen], *, links: int | None, late: bool) -> Verdict
     return _BURST if count > FEW and share >= HALF else _UNCLEAR
 
 
-def _sweeps(clicks: Sequence[Seen], links: int | None) -> Iterator[Sequence[Seen]]:
-    """Give the clicks, as far as they hang together, in which nearly all links were followed within minutes."""
-    if not links or links < SWEEP_LINKS:
-        return
-    inside: Counter[int] = Counter()
-    first, swept = 0, (0, 0)  # from the first click in the window; what is part of a sweep, from and to before
-    for last, one in enumerate(clicks):
-        inside[one.link] += 1
-        while one.at_ms - clicks[first].at_ms > SWEEP_MS:
-            gone = clicks[first].link
-            inside[gone] -= 1
-            if not inside[gone]:
-                del inside[gone]
-            first += 1
-        if len(inside) >= NEARLY_ALL * links:
-            if first >= swept[1]:
-                yield from [clicks[slice(*swept)]] if swept[1] else []
-                swept = (first, last + 1)
-            swept = (swept[0], last + 1)
-    if swept[1]:
-        yield clicks[slice(*swept)]
+def _is_sweep(run: Sequence[Seen], links: int) -> bool:
+    return links >= SWEEP_LINKS and len({one.link for one in run}) >= NEARLY_ALL * links
 
 
 def _again(clicks: Sequence[Seen]) -> set[Seen]:

@@ -33,8 +33,8 @@ _OF_READINGS = ("opened", "clicked", "opens", "clicks", "hidden")
 
 @dataclass
 class Recount:
-    """What the recount found: `wrong` is a line for each figure that is not what it should be; `left_out` what could not
-    be counted again, and why.
+    """What the recount found: `wrong` names the figures that are not what they should be, `left_out` what could not be
+    counted again. `rows` is how many were gone through.
     """
 
     wrong: list[str] = field(default_factory=list)

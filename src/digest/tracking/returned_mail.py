@@ -1,4 +1,4 @@
-"""Mails that come back: what a server says became of a copy, and a reader's complaint that a mailbox provider passes on.
+"""Mails that come back: what a server says became of a copy, and complaints that a mailbox provider passes on.
 
 Delivery reports are of RFC 3464 (in other alphabets RFC 6533) with codes of RFC 3463, complaints of RFC 5965; older
 servers that write a text and ``X-Failed-Recipients`` are understood as well. Nothing here is proven: anybody can write
@@ -35,7 +35,9 @@ _COMPLAINTS: dict[str, Word | None] = {
 # trouble (5.3), too slow or in a loop, the conversation or the content odd (5.5, 5.6), a policy (5.7).
 _OF_THE_MAIL = re.compile(r"5\.(?:2\.[23]|3\.\d+|4\.(?:6|7|14)|[567]\.\d+)")
 _TOKEN = rf"[A-Za-z0-9_-]{{{TOKEN_LENGTH}}}"
-_ENVELOPE_ID = re.compile(rf"\s*([0-9a-f]{{32}})\.({_TOKEN})\s*")
+# What we handed over as the id of the envelope (RFC 3461): batch and name of the copy. A batch is no proof, as all who
+# were in it could know it.
+_ENVELOPE_ID = re.compile(rf"^\s*[0-9a-f]{{32}}\.({_TOKEN})\s*$")
 _LINK = re.compile(rf"/u/({_TOKEN})(?![A-Za-z0-9_-])")
 _RETURN_PATH = re.compile(rf"\+({_TOKEN})@")
 _COPIED = re.compile(rf"^(?:Message-ID:|[ \t]+)\s*<({_TOKEN})@", re.IGNORECASE | re.MULTILINE)
@@ -68,8 +70,8 @@ def is_hard(code: str) -> bool:
 
 def _statuses(part: Message, whose: Told) -> Iterator[Told]:
     blocks = list(_blocks(part))
-    batch, name = _envelope(next((id for block in blocks if (id := block.get("Original-Envelope-Id"))), ""))
-    whose = replace(whose, batch=batch, name=name or whose.name)
+    name = _first(_ENVELOPE_ID, [str(block.get("Original-Envelope-Id", "")) for block in blocks])
+    whose = replace(whose, name=name or whose.name)
     for block in blocks:
         action = header(block, "Action").lower().partition(" ")[0]
         if (word := _word(action)) is None:
@@ -94,8 +96,7 @@ def _blocks(part: Message) -> Iterator[Message]:
 
     The parser splits them up in ``message/delivery-status`` alone.
     """
-    payload = part.get_payload()
-    for block in payload if isinstance(payload, list) else []:
+    for block in _inner(part):
         yield block
         rest = block.get_payload()
         if part.get_content_type() != _STATUS[0] and isinstance(rest, str):
@@ -112,12 +113,6 @@ def _address(block: Message, name: str) -> str | None:
     """Give an address such as ``rfc822; ada@example.com``."""
     kind, _, address = header(block, name).partition(";")
     return fields.text(address.strip(" <>")) or None if kind.strip().lower() in ("rfc822", "utf-8") else None
-
-
-def _envelope(written: str) -> tuple[str | None, str | None]:
-    """Give what we handed over as the envelope's id (RFC 3461): the key of the batch, and the name of the copy."""
-    found = _ENVELOPE_ID.fullmatch(str(written))
-    return (found[1], found[2]) if found else (None, None)
 
 
 def _as_text(message: Message, raw: bytes) -> tuple[Told, ...]:
@@ -144,8 +139,7 @@ def _as_text(message: Message, raw: bytes) -> tuple[Told, ...]:
 
 def _complaint(part: Message, whose: Told) -> tuple[Told, ...] | None:
     """Read a complaint. One of a kind we do not know is for a person."""
-    payload = part.get_payload()
-    about = payload[0] if isinstance(payload, list) and payload else Message()
+    about = next(iter(_inner(part)), Message())
     kind = header(about, "Feedback-Type").lower()
     if kind not in _COMPLAINTS:
         return None
@@ -175,13 +169,19 @@ def _whose(message: Message, parts: list[Message]) -> Told:
 
 def _returned(part: Message) -> Message | None:
     """Give the headers of the mail a report is about, where this part has them."""
-    kind, payload = part.get_content_type(), part.get_payload()
-    if kind in ("message/rfc822", "message/global", "message/global-headers") and isinstance(payload, list):
-        return payload[0] if payload else None
+    kind = part.get_content_type()
+    if kind in ("message/rfc822", "message/global", "message/global-headers"):
+        return next(iter(_inner(part)), None)
     if kind == "text/rfc822-headers":
         content = part.get_payload(decode=True)
         return message_from_bytes(content) if isinstance(content, bytes) else None
     return None
+
+
+def _inner(part: Message) -> list[Message]:
+    """Give the messages in a part, as the parser made them of its fields."""
+    payload = part.get_payload()
+    return [one for one in payload if isinstance(one, Message)] if isinstance(payload, list) else []
 
 
 def _first(pattern: re.Pattern[str], texts: list[str]) -> str | None:

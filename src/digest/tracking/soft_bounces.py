@@ -26,7 +26,8 @@ WEEK_S = 7 * 24 * 3600
 _SOFT = (
     "SELECT s.id, s.email_key, e.issue, e.at FROM json_each(:readers) r CROSS JOIN subscribers s ON s.id = r.value"
     " CROSS JOIN json_each(:issues) i CROSS JOIN events e ON e.issue = i.key + 0 AND e.subscriber = s.id"
-    " AND e.kind = :bounced AND e.key = 'soft'"
+    # One that was never sent says nothing of the mailbox: see `Told.blameless`.
+    " AND e.kind = :bounced AND e.key = 'soft' AND coalesce(e.detail, '') NOT LIKE 'not sent%'"
     # Only what was mailed to the address the reader has now.
     " WHERE NOT EXISTS (SELECT 1 FROM consents c WHERE c.subscriber = s.id AND c.kind = 'changed'"
     " AND c.given_at > i.value)"

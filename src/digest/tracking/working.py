@@ -7,7 +7,6 @@ whatever dies in between. One that cannot be worked is set aside, and the others
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import sqlite3
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What `digest serve` does beside answering: mail letters, end sign-ups nobody confirmed, read unsubscriptions by mail.
+"""What `digest serve` does beside answering: mail letters, work events, end sign-ups nobody confirmed, read mailboxes.
 
 Each is done over and over in a thread of its own, with a connection of its own: a wait for the store's write lock, for
 a provider or for a mail server holds up neither the readers nor the others. The store is asked for due letters every
@@ -22,10 +22,13 @@ from digest.audience import letterbox, signing_up
 from digest.programs import telling
 from digest.sending.postman import Postman
 from digest.sending.workers import Worker
-from digest.store import Database, empty_log
+from digest.store import Database, empty_log, writing
+from digest.tracking import hook_keys, retention
+from digest.tracking.rounds import Rounds
 from digest.web.state import State
 
 LETTERS_EVERY_S = 1.0
+EVENTS_EVERY_S = 1.0
 MAILBOX_EVERY_S = 180.0
 TELL_EVERY_S = 2.0
 SUMMARY_EVERY_S = 600.0
@@ -74,23 +77,31 @@ async def background(state: State) -> AsyncIterator[None]:
 def _tasks(state: State, worker: Worker, stopping: threading.Event) -> list[Task]:
     tasks = [
         Task("letters", LETTERS_EVERY_S, _letters(state, worker, stopping)),
+        Task("events", EVENTS_EVERY_S, _events(state, worker, stopping)),
         Task("webhooks", TELL_EVERY_S, lambda db: _tell(db, state, stopping)),
         Task("the week's summary", SUMMARY_EVERY_S, lambda db: _sum_up(db, state)),
-        Task("tidying", TIDY_EVERY_S, lambda db: tidy(db, state)),
+        Task("tidying", TIDY_EVERY_S, lambda db: tidy(db, state, stopping.is_set)),
         Task("counts of webhooks", COUNTS_EVERY_S, state.hook_counts.write_down),
     ]
     if state.settings.unsubscribe_imap:
         tasks.append(Task("unsubscriptions by mail", MAILBOX_EVERY_S, lambda db: _read_mailbox(db, state)))
+    if state.settings.bounce_imap:
+        tasks.append(Task("bounces by mail", MAILBOX_EVERY_S, lambda db: _read_bounces(db, state)))
     return tasks
 
 
-def tidy(db: Database, state: State) -> None:
-    """End what is over: sign-ups nobody confirmed, letters of long ago, what the store's log has of those erased."""
+def tidy(db: Database, state: State, stopping: Callable[[], bool] = lambda: False) -> None:
+    """End what is over: sign-ups nobody confirmed, letters and events of long ago, what the store's log has of those
+    erased.
+    """
     now = state.clock()
     signing_up.expire(db, state.settings, now=now)
     letterbox.delete_old(db, now=now)
     telling.delete_old(db, now=now)
     state.sign_ups.write_down(db, now)
+    with writing(db) as connection:
+        hook_keys.forget(connection, now=now)
+    retention.delete_old(db, days=state.settings.events_days, now=now, stopping=stopping)
     empty_log(db)
 
 
@@ -114,6 +125,29 @@ def _read_mailbox(db: Database, state: State) -> None:
     found = read_mailbox(db, state.settings, state.signers.links, now=state.clock())
     if found.strangers:
         log.warning("unsubscriptions by mail: %d mails are for a person to read", len(found.strangers))
+
+
+def _read_bounces(db: Database, state: State) -> None:
+    # Here, for the same reason.
+    from digest.tracking.bounce_mails import read_bounces
+
+    found = read_bounces(db, state.settings, state.signers, now=state.clock())
+    if found.strangers:
+        log.warning("bounces by mail: %d mails are for a person to read", len(found.strangers))
+
+
+def _events(state: State, worker: Worker, stopping: threading.Event) -> Callable[[Database], None]:
+    rounds: Rounds | None = None
+
+    def work(db: Database) -> None:
+        nonlocal rounds
+        # One for all rounds: it knows when it counted last, and how long that took.
+        rounds = rounds or Rounds(
+            db, state.settings, state.signers, lives=worker.lives, clock=state.clock, stopping=stopping.is_set
+        )
+        rounds.go()
+
+    return work
 
 
 def _letters(state: State, worker: Worker, stopping: threading.Event) -> Callable[[Database], None]:

@@ -83,15 +83,12 @@ def _by_hour(found: Sequence[HourFigures], kind: str, title: str, zone: ZoneInfo
 
 
 def _days(found: Sequence[HourFigures], zone: ZoneInfo) -> dict[int, str]:
-    """Mark where days begin, and hours between them while there are few days."""
-    marks: dict[int, str] = {}
-    for slot, hour in enumerate(found):
-        local = _moment(hour.start).astimezone(zone)
-        if local.hour == 0:
-            marks[slot] = f"{local:%a} {local.day}"
-        elif len(found) <= 100 and local.hour % (6 if len(found) <= 50 else 12) == 0:
-            marks[slot] = f"{local:%H:%M}"
-    return marks or {0: f"{_moment(found[0].start).astimezone(zone):%H:%M}"}
+    """Mark where days begin; where there is one day, hours of it."""
+    local = {slot: _moment(hour.start).astimezone(zone) for slot, hour in enumerate(found)}
+    days = {slot: f"{there:%a} {there.day}" for slot, there in local.items() if there.hour == 0}
+    if len(days) > 1:
+        return days
+    return {slot: f"{there:%H:%M}" for slot, there in local.items() if slot == 0 or there.hour % 3 == 0} | days
 
 
 def _moment(text: str) -> datetime:

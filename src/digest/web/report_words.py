@@ -8,7 +8,7 @@ from digest.mail.text import shorten
 from digest.tracking.findings import BOUNCES, COMPLAINTS, MANY_COMPLAINTS
 from digest.tracking.rates import Rate, rate
 from digest.tracking.reports import HostFigures, IssueReport
-from digest.tracking.trends import Growth, Trends
+from digest.tracking.trends import Growth, Trends, Unit
 from digest.web.numbers import counted, one_in, percent, several
 
 FEW_DELIVERED = 0.95
@@ -59,13 +59,13 @@ def overview(found: Trends) -> str:
     return f"{said}; {one_in(mean.clicked)} clicked." if mean.clicked else f"{said}."
 
 
-def growth(found: tuple[Growth, ...]) -> str:
+def growth(found: tuple[Growth, ...], unit: Unit) -> str:
     """Say how the audience grew."""
     if not found:
         return "Nobody has come or gone yet."
     net, now = sum(one.net for one in found), found[-1].active
     turn = f"grew by {counted(net)}" if net > 0 else f"shrank by {counted(-net)}" if net < 0 else "stayed as it was"
-    return f"The list {turn} in this time, to {several(now, 'reader')}."
+    return f"The list {turn} in {several(len(found), unit)}, to {several(now, 'reader')}."
 
 
 def bad(host: HostFigures) -> list[str]:

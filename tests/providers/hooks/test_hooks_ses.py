@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -322,6 +323,7 @@ def test_a_message_in_chinese_is_signed_as_utf_8() -> None:
         ("SignatureVersion", "1"),
         ("SignatureVersion", "3"),
         ("SignatureVersion", 2),
+        ("SignatureVersion", ["2"]),
     ],
 )
 def test_an_altered_message_is_refused(name: str, value: object) -> None:
@@ -397,6 +399,20 @@ def test_a_message_is_taken_for_an_hour_and_a_half() -> None:
     early = signed({**SEND, "Timestamp": stamp(NOW + timedelta(minutes=6))})
     assert refused(early, amazon=amazon) == ("too early", 503)
     assert amazon.asked == []
+
+
+def test_a_spoiled_message_is_refused_or_what_is_signed_of_it_is_whole() -> None:
+    amazon, whole = Amazon(), json.loads(signed(SEND))
+
+    def take(body: bytes) -> list[Told | Unknown | Nothing]:
+        with suppress(RefusedError):
+            verified(body, amazon=amazon)
+            left = json.loads(body)
+            assert all(left.get(name) == whole[name] for name in ("Type", "Message", "MessageId", "TopicArn"))
+        return []
+
+    check_that_nothing_breaks(take, [whole])
+    assert set(amazon.asked) <= {CERTIFICATE}
 
 
 # Whose certificate it is -------------------------------------------------------------------------------------------

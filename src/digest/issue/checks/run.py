@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from digest.issue.checks import accessibility, duties, links, markup, support, weight, words
+from digest.issue.checks import accessibility, counted, duties, links, markup, support, weight, words
 from digest.issue.checks.model import Finding, Mail
 from digest.issue.preview import preview
 from digest.issue.render import marked_mjml
@@ -44,6 +44,7 @@ LOCAL: dict[str, Callable[[Mail], list[Finding]]] = {
     "size": weight.size,
     "plain-text": weight.plain_text,
     "links": links.check,
+    "tracking": counted.check,
     "unsubscribe": duties.unsubscribe,
     "postal-address": duties.postal_address,
     "sender": duties.sender,

@@ -74,7 +74,7 @@ async def verified(body: bytes, topics: Collection[str], *, now: datetime, fetch
     if not isinstance(address, str) or not _is_of(_CERTIFICATE, address, found["TopicArn"]):
         raise RefusedError("wrong certificate", 403)
     _check_moment(found["Timestamp"], now)
-    if version not in _HASHES or not isinstance(signature, str):
+    if not isinstance(version, str) or version not in _HASHES or not isinstance(signature, str):
         raise RefusedError("wrong signature")
     certificate = await _CERTIFICATES.get(address, fetch)
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:

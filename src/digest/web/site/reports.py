@@ -111,7 +111,7 @@ def overview(request: Request, our: Our, db: Store, now: Now) -> Response:
     context = {
         "trends": found,
         "headline": report_words.overview(found),
-        "growth_headline": report_words.growth(found.growth),
+        "growth_headline": report_words.growth(found.growth, found.unit),
         "rates": report_charts.rates(found.issues),
         "charts": report_charts.audience(found.growth),
         "states": report_words.STATES,
@@ -142,7 +142,7 @@ def growth(request: Request, our: Our, db: Store, now: Now, unit: Unit = "week")
         "growth": found,
         "unit": unit,
         "units": UNITS,
-        "headline": report_words.growth(found),
+        "headline": report_words.growth(found, unit),
         "charts": report_charts.audience(found),
     }
     return _page(request, our, "report-growth.html", context, now=now)

@@ -1,0 +1,76 @@
+"""`digest events`: what providers told us, how it went, and the work on it."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+
+from digest import times
+from digest.cli.app import App, Group, counted, with_app
+from digest.cli.stopping import Stopping
+from digest.sending.copies import Signers
+from digest.sending.workers import Worker
+from digest.tracking.intake_figures import intake
+from digest.tracking.rounds import Rounds
+from digest.tracking.spool import folder_of
+
+HOURS = 7 * 24
+
+
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+def events(context: click.Context) -> None:
+    """What providers told us in the last week: calls by what became of them, kinds we do not know, what waits."""
+    if context.invoked_subcommand is None:
+        context.invoke(show)
+
+
+@events.command()
+@click.option(
+    "--hours", type=click.IntRange(1, 24 * 366), default=HOURS, show_default=True, help="Of how many hours to count."
+)
+@with_app
+def show(app: App, hours: int) -> None:
+    """Count the calls of providers by what became of them; list kinds of events we do not know, and what waits."""
+    with app.store() as db:
+        found = intake(db, folder_of(app.settings.db), hours=hours, now=times.now())
+    app.give(found.as_dict())
+    if app.json:
+        return
+    if not found.outcomes:
+        app.say(f"Nothing came in within {hours} hours.")
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column, side in (("from", "left"), ("what became of it", "left"), ("count", "right")):
+            table.add_column(column, justify="right" if side == "right" else "left", overflow="fold")
+        for of in found.outcomes:
+            for outcome, count in of.counts.items():
+                table.add_row(of.provider or "opens and clicks", outcome, f"{count:,}")
+        app.out.print(table)
+    for kind in found.unknown:
+        app.say(f"{kind.provider or 'opens and clicks'}: {kind.count:,} of the unknown kind {kind.kind}, the last one:")
+        app.say(f"  {' '.join(kind.example.split())}")
+    waiting = (
+        f"{counted({'files': found.waiting_files})} of the spool, {found.waiting_bytes:,} bytes, wait to be worked"
+    )
+    app.say(f"{waiting}; `digest events work` or `digest serve` does." if found.waiting_bytes else "Nothing waits.")
+
+
+@events.command()
+@with_app
+def work(app: App) -> None:
+    """Work what came in until now, settle uncertain batches by it, and count what changed.
+
+    `digest serve` does this by itself, every second. Several at once share the work.
+    """
+    stopping = Stopping()
+    settings = app.settings
+    with app.store() as db, Worker(settings.db) as worker:
+        signers = Signers.of(db, settings, now=times.now())
+        rounds = Rounds(db, settings, signers, lives=worker.lives, clock=times.now, stopping=stopping)
+        taken, proven = rounds.go()
+    done = dict(sorted(rounds.working.done.items()))
+    app.say(f"{taken:,} records worked: {', '.join(f'{count:,} {of}' for of, count in done.items()) or 'nothing'}.")
+    if proven:
+        app.say(f"{proven:,} uncertain copies are proven accepted.")
+    app.give({"records": taken, "outcomes": done, "proven": proven})
