@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -21,17 +22,31 @@ from digest.sending.copies import Signers
 from digest.settings import Settings
 from digest.store import open_store
 from digest.tracking import counting, trends
+from digest.tracking.reports import issue_report
 from digest.web import report_tables
 
 digest = test_command_line.digest
 drafted = test_command_line.drafted
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the store of `sent` is kept once it is made."""
+    return tmp_path_factory.mktemp("reported") / "digest.db"
+
+
 @pytest.fixture
-def sent(drafted: Run) -> Run:
+def sent(digest: Run, made: Path) -> Run:
     """The command, with issue 1 mailed to three readers; two copies were delivered, one bounced, one was voted from."""
-    drafted("approve", "1", "--set", "postal_address=Here", "--set", "tracking=readers")
-    drafted("send", "1", "--set", "postal_address=Here", "--set", "tracking=readers")
+    if made.exists():
+        shutil.copyfile(made, "digest.db")
+        return digest
+    digest("import", "tools.json")
+    digest("subscribers", "import", "-", stdin=b"email\nada@example.org\nbea@example.org\ncid@example.org\n")
+    digest("draft")
+    given = ("--set", "postal_address=Here", "--set", "tracking=readers")
+    digest("approve", "1", *given)
+    digest("send", "1", *given)
     with closing(open_store(Path("digest.db"))) as db:
         at = int(times.now().timestamp())
         db.conn.executemany(
@@ -43,7 +58,8 @@ def sent(drafted: Run) -> Run:
                 (1, Kind.VOTED, "ada", at + 60),
             ],
         )
-    return drafted
+    shutil.copyfile("digest.db", made)
+    return digest
 
 
 def test_an_issue_is_told_in_80_columns(sent: Run) -> None:
@@ -52,7 +68,7 @@ def test_an_issue_is_told_in_80_columns(sent: Run) -> None:
     assert all(cell_len(line) <= 80 for line in ran.out.splitlines())
     lines = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert "audience 3" in lines
-    assert "delivered 2 66.7% accepted" in lines
+    assert "delivered 2 67% accepted" in lines
     assert "bounced 1 33% accepted, 1 for good" in lines
     assert "votes 1" in lines
     assert any(
@@ -64,7 +80,7 @@ def test_all_issues_and_the_audience_are_told_in_80_columns(sent: Run) -> None:
     ran = sent("report")
     assert ran.out.startswith("3 subscribed, 3 would be mailed now\n")
     assert all(cell_len(line) <= 80 for line in ran.out.splitlines())
-    assert any(line.split()[:1] == ["1"] and "66.7%" in line for line in ran.out.splitlines())
+    assert any(line.split()[:1] == ["1"] and "67%" in line for line in ran.out.splitlines())
 
 
 def test_a_terminal_that_knows_no_blocks_gets_bars_it_can_show() -> None:
@@ -102,11 +118,9 @@ def test_without_a_name_it_is_the_table_one_looks_at_first(sent: Run) -> None:
 def test_the_tables_and_units_are_those_of_the_pages(sent: Run) -> None:
     with closing(open_store(Path("digest.db"))) as db:
         found = trends.over_time(db, now=times.now())
-        from digest.tracking.reports import issue_report
-
         assert {*OF_AN_ISSUE} == {*report_tables.of_issue(issue_report(db, Settings(), 1))}
         assert {*OVER_TIME} == {*report_tables.of_trends(found), "growth"}
-    assert UNITS == tuple(trends.PERIODS)
+    assert tuple(trends.PERIODS) == UNITS
 
 
 def test_a_file_that_cannot_be_written_is_an_error(sent: Run) -> None:

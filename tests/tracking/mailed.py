@@ -41,7 +41,8 @@ def settle(db: Database, issue: int, *, now: datetime = NOW) -> None:
         ).fetchone()
         connection.execute(
             "INSERT INTO batches (number, issue, provider, account, idempotency_key, worker, state, first, last, size,"
-            " claimed_at, settled_at) VALUES (?1, ?1, 'resend', 'here', 'key ' || ?1, 1, 'settled', ?2, ?3, ?4, ?5, ?5)",
+            " claimed_at, settled_at)"
+            " VALUES (?1, ?1, 'resend', 'here', 'key ' || ?1, 1, 'settled', ?2, ?3, ?4, ?5, ?5)",
             (issue, first, last, size, stamp),
         )
         connection.execute("UPDATE deliveries SET state = 2, batch = ?1 WHERE issue = ?1", (issue,))

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from mailed import HOUR, event, mail, read
 
 from conftest import NOW
 from digest.catalogue import voting
@@ -17,7 +18,6 @@ from digest.store import Database
 from digest.tracking import reports
 from digest.tracking.agents import Agent
 from digest.tracking.reports import HOURS, IssueReport, issue_report
-from mailed import HOUR, event, mail, read
 
 EMAILS = [
     *(f"reader{number}@gmail.com" for number in range(6)),

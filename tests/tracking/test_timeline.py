@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from mailed import HOUR, event, mail, read
 
 from conftest import NOW
 from digest.audience import subscribers, suppression
@@ -17,7 +18,6 @@ from digest.store import Database
 from digest.tracking import timeline as of
 from digest.tracking.agents import Agent
 from digest.tracking.timeline import Timeline, timeline
-from mailed import HOUR, event, mail, read
 
 ADA, BOB = "ada@example.com", "bob@example.com"
 

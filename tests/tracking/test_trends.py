@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -104,10 +105,7 @@ def test_growth_counts_everybody_once_whatever_the_unit(db: Database, unit: Unit
     growth = growth_by(db, unit, 3, now=NOW)
     assert [one.start for one in growth] == starts
     assert growth[-1].active == sum(back + 3 for back in range(0, 200, 3))
-    assert all(
-        later.active - one.active == later.net == later.joined - later.left
-        for one, later in zip(growth, growth[1:], strict=False)
-    )
+    assert all(later.active - one.active == later.net == later.joined - later.left for one, later in pairwise(growth))
     assert (growth[-1].bounced, growth[-1].complained) == (3, 1)
 
 
@@ -156,11 +154,13 @@ def test_the_week_tells_what_waits_and_what_was_refused(db: Database) -> None:
         )
         connection.execute("INSERT INTO deliveries (issue, subscriber, state, batch) VALUES (1, 1, 4, 1)")
         connection.execute(
-            "INSERT INTO unknown_events (provider, kind, raw, digest, received_at) VALUES ('ses', 'new', '{}', x'00', ?)",
+            "INSERT INTO unknown_events (provider, kind, raw, digest, received_at)"
+            " VALUES ('ses', 'new', '{}', x'00', ?)",
             (times.to_text(NOW),),
         )
         connection.execute(
-            "INSERT INTO webhooks (url, secret, kinds, created_at, disabled_at) VALUES ('https://a.example', x'00', '[]', ?1, ?1)",
+            "INSERT INTO webhooks (url, secret, kinds, created_at, disabled_at)"
+            " VALUES ('https://a.example', x'00', '[]', ?1, ?1)",
             (times.to_text(NOW),),
         )
         connection.execute(

@@ -68,12 +68,23 @@ def tell(db: Database, settings: Settings, given: list[Given]) -> list[int]:
             )
             rows = [(number, at, address, of.get(address)) for at, address in enumerate(addresses, start=1)]
             connection.executemany("INSERT INTO links VALUES (?, ?, ?, ?)", rows if tracking else [])
-            counts = figures(one, began, links=len(addresses), tools=tools, seed=place)
-            connection.executemany(
-                "INSERT INTO figures (issue, measure, part, value, count) VALUES (?, ?, ?, ?, ?)",
-                [(number, *key, count) for key, count in counts.items() if count],
-            )
+            _put(connection, number, figures(one, began, links=len(addresses), tools=tools, seed=place))
     return list(range(first, first + len(given)))
+
+
+def fill(db: Database, number: int, one: Given) -> None:
+    """Give an issue that is being sent the figures of a large one."""
+    links = db.execute("SELECT count(*) FROM links WHERE issue = ?", [number]).fetchone()[0]
+    with writing(db) as connection:
+        connection.execute("DELETE FROM figures WHERE issue = ?", (number,))
+        _put(connection, number, figures(one, NOW, links=links, tools=["cursor"], seed=0))
+
+
+def _put(connection: sqlite3.Connection, number: int, counts: Counter[tuple[str, str, str]]) -> None:
+    connection.executemany(
+        "INSERT INTO figures (issue, measure, part, value, count) VALUES (?, ?, ?, ?, ?)",
+        [(number, *key, count) for key, count in counts.items() if count],
+    )
 
 
 def _copy(connection: sqlite3.Connection, issue: int, number: int) -> None:
@@ -159,7 +170,7 @@ def grow(db: Database, *, weeks: int, readers: int) -> None:
                 ("hard bounce", chance.randrange(4)),
             ]
             connection.executemany(
-                "INSERT INTO audience_days VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO audience_days VALUES (?, ?, ?)",
                 [(there, measure, count) for measure, count in rows if count],
             )
 
@@ -193,6 +204,12 @@ def live(db: Database, subscriber: int, numbers: list[int]) -> None:
             connection.executemany(
                 "INSERT INTO events (issue, subscriber, kind, key, at, detail) VALUES (?, ?, ?, ?, ?, ?)",
                 [(number, subscriber, *one) for one in happened],
+            )
+            # The figures stand for ten thousand readers: nothing is to count this one and put one in their place.
+            connection.execute(
+                "INSERT INTO roll_ups SELECT number, state || ' ' || updated_at || ' 0', '' FROM issues"
+                " WHERE number = ?",
+                (number,),
             )
             # Opened by Apple's proxy; then by a person, who clicked.
             read = [(5, 0, at + 405, 1, 2, 10), (5, 0, at + 7200, 0, 1, 0), (6, 3, at + 7260, 0, 1, 0)]

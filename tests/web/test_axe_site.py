@@ -10,6 +10,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
+import reported
 from fastapi.routing import APIRoute
 from playwright.sync_api import Page
 
@@ -34,6 +35,12 @@ NOT_PAGES = {
     "/issues/{number}/mail",  # the mail itself, looked at with the mails
     "/issues/{number}/share.png",
     "/p/{token}/data.json",
+    "/reports/{token}/growth-by-{unit}.{form}",
+    "/reports/{token}/issues/{number}.json",
+    "/reports/{token}/issues/{number}/{name}.{form}",
+    "/reports/{token}/overview.json",
+    "/reports/{token}/readers/{number}.{form}",
+    "/reports/{token}/{name}.{form}",
     "/robots.txt",
     "/share.png",
     "/sign-up/challenge",
@@ -54,6 +61,7 @@ class Served:
     confirm: str
     left: str
     forgotten: str
+    reports: str
 
     def pages(self) -> list[str]:
         """An address of each page there is, and of those that look different by the state of things."""
@@ -68,12 +76,15 @@ class Served:
             f"/p/{self.left}",
             f"/p/{self.forgotten}",
             f"/p/{self.values['token']}?done=topics",
+            f"/reports/{self.reports}/growth?unit=day",
+            "/reports/cut/",
         ]
         return [*(path.format(**self._values(path.split("/")[1])) for path in routes()), *more]
 
     def _values(self, kind: str) -> dict[str, str]:
         own = {"slug": self.slugs.get(kind, "")}
-        return self.values | own | ({"token": self.confirm} if kind == "confirm" else {})
+        tokens = {"confirm": self.confirm, "reports": self.reports}
+        return self.values | own | ({"token": tokens[kind]} if kind in tokens else {})
 
 
 def routes() -> list[str]:
@@ -111,6 +122,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     preferences.resume(db, ada, now=NOW)
     issues.freeze(db, settings, drafted.number, now=NOW)
     beginning.begin(db, settings, drafted.number, now=NOW)
+    reported.fill(db, drafted.number, reported.Given(10_000, complained=0.004))
+    reported.grow(db, weeks=12, readers=12_000)
     slug, tool = db.execute(
         "SELECT c.slug, t.slug FROM comparisons c JOIN tools t ON t.id = c.left_tool ORDER BY published_at DESC"
     ).fetchone()
@@ -127,7 +140,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         slugs = {"compare": slug, "tools": tool, "panel": reviewer, "category": "developer-tools"}
         confirm = links.sign("confirm", ada, int((NOW + timedelta(days=1)).timestamp()))
         left, forgotten = (links.sign("copy", 0, id_) for id_ in (bea, cyd))
-        yield Served(base, values, slugs, confirm, left, forgotten)
+        reports = links.sign("report", int((NOW + timedelta(days=1)).timestamp()), 0)
+        yield Served(base, values, slugs, confirm, left, forgotten, reports)
     db.close()
 
 

@@ -122,7 +122,8 @@ def test_every_page_behind_a_readers_link(reader: Reader, her: Ada, clock: Clock
 def test_every_route_there_is(reader: Reader, her: Ada) -> None:
     track = her.links.sign("track", 1, her.id)
     values = {"token": her.token, "tool": "cursor", "verdict": "ship", "slug": "cursor", "number": "1"}
-    values |= {"track": track, "name": f"{track}.gif"}
+    values |= {"track": track, "name": f"{track}.gif", "unit": "week", "form": "csv"}
+    reports = her.links.sign("report", int((NOW + timedelta(days=1)).timestamp()), 0)
     before = dump(her.db)
     asked = set()
     for module in iter_modules(site.__path__):
@@ -130,9 +131,11 @@ def test_every_route_there_is(reader: Reader, her: Ada) -> None:
         for route in routes:
             if not isinstance(route, Route) or not {"GET", "HEAD"} & (route.methods or set()):
                 continue
-            address = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: values.get(found[1], "x"), route.path)
+            own = values | ({"token": reports, "name": "links"} if route.path.startswith("/reports/") else {})
+            address = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found, own=own: own.get(found[1], "x"), route.path)
             for method in ("GET", "HEAD", "GET"):
                 assert reader.request(method, address, headers=SCANNER).status_code < 500, f"{method} {address}"
             asked.add(address)
     assert {"/", "/compare/cursor", f"/u/{her.token}", f"/v/{her.token}/cursor/ship", f"/c/{track}/1"} <= asked
+    assert {f"/reports/{reports}/", f"/reports/{reports}/issues/1/links.csv"} <= asked
     assert dump(her.db) == before

@@ -41,11 +41,3 @@ def days(db: Database) -> dict[date, dict[str, int]]:
 def subscribed(db: Database) -> int:
     """Give how many readers are active, as those who came less those who went: counting a million rows takes longer."""
     return int(db.conn.execute(SUBSCRIBED).fetchone()[0])
-
-
-def check_growth(db: Database) -> list[str]:
-    """Count all subscribers, and say what of those who came and went does not fit; an empty list where all does."""
-    active = db.conn.execute("SELECT count(*) FROM subscribers WHERE state = 'active'").fetchone()[0]
-    if (told := subscribed(db)) != active:
-        return [f"by those who joined and left {told:,} readers are active, by the list {active:,}"]
-    return []

@@ -65,7 +65,8 @@ def timeline(db: Database, email: str) -> Timeline:
     subscriber, spelled, state, suppressed = row
     moments = sorted(
         (moment for part in _PARTS for moment in part(db, subscriber)),
-        key=lambda moment: (moment.at, _ORDER.get(moment.kind, 0), moment.issue or 0, moment.detail),
+        # Of events the second is known: within one, what comes first in life.
+        key=lambda moment: (moment.at[:19], _ORDER.get(moment.kind, 0), moment.at, moment.issue or 0, moment.detail),
     )
     return Timeline(spelled, state, suppressed, tuple(moments[-NEWEST:]), _notes(db, subscriber, len(moments)))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 
 def counted(number: float) -> str:
     """Write a count: ``9,812``."""
@@ -34,12 +32,9 @@ def percent(share: float | None) -> str:
         return f"{round(100 * share)}%"
     if share < 0.0001:
         return "under 0.01%"
-    if share >= 0.9:
-        # Cut, not rounded: 99.96 % is not 100.0 %.
-        digits = 1 if share < 0.999 else 2
-        cut = math.floor(share * 10 ** (2 + digits) + 1e-9) / 10**digits
-        return f"{min(cut, 99.99):.{digits}f}%"
-    digits = 2 if share < 0.01 else 1 if share < 0.0995 else 0
+    if share >= 0.9995:
+        return f"{min(100 * share, 99.99):.2f}%"
+    digits = 2 if share < 0.01 else 1 if share < 0.0995 or share >= 0.9 else 0
     return f"{100 * share:.{digits}f}%"
 
 

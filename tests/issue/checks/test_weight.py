@@ -59,7 +59,7 @@ def test_it_weighs_bytes_and_places_as_they_are_when_filled(mail: Mail) -> None:
     assert len(html.encode()) < 102 * 1024
     finding = only(size(with_html(mail, lambda _: html)))
     assert finding.level == "block"
-    assert "the HTML has 102." in finding.what
+    assert "the HTML has 103." in finding.what
 
 
 def test_a_heavy_plain_text_warns(mail: Mail) -> None:
