@@ -42,8 +42,7 @@ from digest.store import open_store
 from digest.tracking import counting, recounting
 from digest.tracking.recounting import Recount
 from processes import COMMAND, digest
-from serving import free_port, served_by
-from web import EMPTY
+from web import EMPTY, free_port, serving
 
 NOW = times.now().replace(minute=0, second=0, microsecond=0)
 
@@ -98,8 +97,10 @@ def _readers(connection: sqlite3.Connection, readers: int) -> None:
     host = _HOST.format(c=chance)
     domain = f"CASE {host} " + " ".join(f"WHEN {n} THEN '{name}'" for n, name in enumerate(_DOMAINS)) + " END"
     connection.execute("BEGIN")
-    connection.execute("CREATE TEMP TABLE s AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n"
-                       f" WHERE id < {readers}) SELECT id, '' AS domain FROM n")
+    connection.execute(
+        "CREATE TEMP TABLE s AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n"
+        f" WHERE id < {readers}) SELECT id, '' AS domain FROM n"
+    )
     connection.execute(f"UPDATE s SET domain = {domain}")
     connection.execute(
         "INSERT INTO subscribers (id, email, email_key, state, source, created_at, updated_at, paused_until)"
@@ -126,7 +127,8 @@ def _votes(connection: sqlite3.Connection, readers: int) -> None:
     """Let one reader of a hundred vote on each tool."""
     connection.execute(
         "INSERT INTO votes (tool, voter, verdict, voted_at) SELECT t.id, 'copy:' || s.id,"
-        " iif(s.id % 3, 'ship', 'skip'), ? FROM tools t CROSS JOIN s WHERE s.id % 100 = t.id % 100 ON CONFLICT DO NOTHING",
+        " iif(s.id % 3, 'ship', 'skip'), ? FROM tools t CROSS JOIN s WHERE s.id % 100 = t.id % 100"
+        " ON CONFLICT DO NOTHING",
         (times.to_text(NOW),),
     )
 
@@ -151,7 +153,8 @@ def _issue(connection: sqlite3.Connection, issue: int, weeks: int, readers: int)
     accepted = readers // 2 // 1000 * 1000 if is_last else readers
     connection.execute(
         "INSERT INTO batches (number, issue, provider, account, idempotency_key, worker, state, first, last, size,"
-        " claimed_at, settled_at) SELECT ?1 + id / 1000, ?2, 'resend', 'here', 'key ' || (?1 + id / 1000), 1, 'settled',"
+        " claimed_at, settled_at)"
+        " SELECT ?1 + id / 1000, ?2, 'resend', 'here', 'key ' || (?1 + id / 1000), 1, 'settled',"
         " min(id), max(id), count(*), ?3, ?3 FROM s WHERE id <= ?4 GROUP BY id / 1000",
         (first + 1, issue, sent, accepted),
     )
@@ -174,6 +177,7 @@ def _events(connection: sqlite3.Connection, issue: int, weeks: int) -> None:
     copies = f"FROM deliveries d JOIN s ON s.id = d.subscriber WHERE d.issue = {issue} AND d.state = 2 AND"
     # Most of what is read at all is read in the first hours.
     later = f"({when} * {when} / 100000000.0 * 72 * 3600)"
+    slugs = json.dumps([slug for (slug,) in connection.execute("SELECT slug FROM tools ORDER BY id")])
     connection.execute("BEGIN")
     for kind, key, moment, which in (
         (2, "''", f"{when} % 1800", f"{told} < 9820"),
@@ -182,11 +186,12 @@ def _events(connection: sqlite3.Connection, issue: int, weeks: int) -> None:
         (3, "'soft'", f"{when} % 900", f"{told} BETWEEN 9880 AND 9959"),
         (4, "''", f"3600 + {later}", f"{told} < 4"),
         (8, "''", f"600 + {later}", f"{told} BETWEEN 100 AND 119"),
-        (7, "(SELECT slug FROM tools ORDER BY id LIMIT 1 OFFSET s.id % 20)", f"60 + {later}", f"{read} < 130"),
+        (7, "json_extract(:slugs, '$[' || s.id % 20 || ']')", f"60 + {later}", f"{read} < 130"),
     ):
         connection.execute(
             "INSERT INTO events (issue, subscriber, kind, key, at)"
-            f" SELECT d.issue, d.subscriber, {kind}, {key}, CAST({at} + {moment} AS INTEGER) {copies} {which}"
+            f" SELECT d.issue, d.subscriber, {kind}, {key}, CAST({at} + {moment} AS INTEGER) {copies} {which}",
+            {"slugs": slugs},
         )
     links = connection.execute("SELECT count(*) FROM links WHERE issue = ?", (issue,)).fetchone()[0]
     one = f"1 + {when} % {links}"
@@ -206,8 +211,8 @@ def _events(connection: sqlite3.Connection, issue: int, weeks: int) -> None:
     ):
         connection.execute(
             "INSERT INTO readings (issue, copy, kind, link, at, agent, mark, why)"
-            f" SELECT d.issue, d.subscriber, {kind}, {link}, CAST(({at} + {seconds}) * 1000 AS INTEGER), {agent}, {mark},"
-            f" {why} {copies} {which} ON CONFLICT DO NOTHING"
+            f" SELECT d.issue, d.subscriber, {kind}, {link}, CAST(({at} + {seconds}) * 1000 AS INTEGER), {agent},"
+            f" {mark}, {why} {copies} {which} ON CONFLICT DO NOTHING"
         )
     connection.execute("COMMIT")
 
@@ -291,7 +296,7 @@ def measure(wanted: argparse.Namespace) -> dict[str, Any]:
         result["store_gb"] = (folder / "digest.db").stat().st_size / 1e9
         port, other = free_port(), free_port()
         serve = [*COMMAND, "serve", "--port", str(port), "--no-work"]
-        with served_by(serve, folder, port), served_by([sys.executable, "-c", EMPTY, str(other)], folder, other):
+        with serving(serve, folder, port), serving([sys.executable, "-c", EMPTY, str(other)], folder, other):
             found = {"an empty page": ask(other, "/", wanted.requests)}
             for name, address in pages(folder, wanted.issues).items():
                 found[name] = ask(port, address, wanted.requests)
@@ -321,7 +326,9 @@ def main() -> None:
     if wanted.json:
         print(json.dumps(result, indent=2))
         return
-    print(f"{wanted.readers:,} readers, {wanted.issues} issues, events of {wanted.events_of}; {result['store_gb']:.2f} GB")
+    print(
+        f"{wanted.readers:,} readers, {wanted.issues} issues, events of {wanted.events_of}; {result['store_gb']:.2f} GB"
+    )
     if "parts_s" in result:
         parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result["parts_s"].items())
         print(f"made in {result['prepared_s']:.0f} s ({parts}); load {result['load']:.1f}")

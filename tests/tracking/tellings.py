@@ -61,6 +61,7 @@ def _template() -> Database:
 
 def fill(db: Database) -> None:
     """Put in four issues that were sent to four readers, at Gmail and elsewhere."""
+    envelope = {"sender_name": "V", "sender_address": "v@example.org", "reply_to": "", "headers": {}}
     with writing(db) as connection:
         for reader in READERS:
             connection.execute(
@@ -74,8 +75,8 @@ def fill(db: Database) -> None:
             connection.execute(
                 "INSERT INTO issues (number, state, subject, preheader, intro, cutoff, content_hash, html, text,"
                 " envelope, created_at, updated_at, sending_at, sent_at, tracking, nonce)"
-                " VALUES (?1, 'sent', '', '', '', ?2, '', '', '', '{}', ?2, ?2, ?2, ?2, ?3, ?4)",
-                (issue, times.to_text(sent), json.dumps(tracking), f"nonce {issue}"),
+                " VALUES (?1, 'sent', '', '', '', ?2, '', '', '', ?5, ?2, ?2, ?2, ?2, ?3, ?4)",
+                (issue, times.to_text(sent), json.dumps(tracking), f"nonce {issue}", json.dumps(envelope)),
             )
             connection.execute(
                 "INSERT INTO batches (number, issue, provider, account, idempotency_key, worker, state, first, last,"

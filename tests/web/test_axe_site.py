@@ -164,6 +164,27 @@ def test_nothing_grave_is_in_the_way_of_a_reader(browser: Browser, site: Served,
     assert not found, "\n".join(found)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_words_of_charts_have_colours_that_can_be_read_on_a_card(
+    browser: Browser, site: Served, scheme: Scheme
+) -> None:
+    def look(page: Page) -> tuple[set[str], set[str]]:
+        page.goto(f"{site.base}/reports/{site.reports}/issues/{site.values['number']}")
+        fills = "[...document.querySelectorAll('svg text')].map(text => getComputedStyle(text).fill)"
+        grounds = (
+            "[...document.querySelectorAll('svg:has(text)')]"
+            ".map(one => getComputedStyle(one.closest('.card')).backgroundColor)"
+        )
+        return set(page.evaluate(fills)), set(page.evaluate(grounds))
+
+    dark = "_dark" if scheme == "dark" else ""
+    ink, muted, card = (
+        f"rgb({int(color[1:3], 16)}, {int(color[3:5], 16)}, {int(color[5:], 16)})"
+        for color in (getattr(Settings(), f"color_{name}{dark}") for name in ("ink", "muted", "card"))
+    )
+    assert browser.visit(look, scheme=scheme) == ({ink, muted}, {card})
+
+
 def test_grey_on_grey_and_what_is_too_wide_are_found(browser: Browser, site: Served) -> None:
     def spoil(page: Page) -> tuple[set[str], int]:
         page.goto(f"{site.base}/")

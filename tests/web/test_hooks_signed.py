@@ -87,6 +87,15 @@ def test_a_call_of_sendgrid_is_taken_byte_for_byte(site: Reader, db: Database, n
     assert spooled(db) == []
 
 
+def test_a_call_of_sendgrid_that_comes_again_is_answered_and_not_kept_again(
+    site: Reader, db: Database, now: datetime
+) -> None:
+    body = b'[{"event":"delivered","email":"ada@example.net"}]'
+    for _ in range(3):
+        assert site.post("/hooks/sendgrid", content=body, headers=sendgrid_headers(body, now)).status_code == 200
+    assert [call.body for call in spooled(db)] == [body]
+
+
 def test_where_a_certificate_of_amazon_cannot_be_had_amazon_is_to_come_again(
     site: Reader, db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

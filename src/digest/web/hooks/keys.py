@@ -22,11 +22,17 @@ class HookKeys:
         self._lately: OrderedDict[tuple[str, str], tuple[bytes, asyncio.Future[bool]]] = OrderedDict()
 
     async def once(
-        self, provider: str, key: str, digest: bytes, *, look: Callable[[], Seen], keep: Callable[[], Awaitable[None]]
+        self,
+        provider: str,
+        key: str,
+        digest: bytes,
+        *,
+        look: Callable[[], Seen] | None,
+        keep: Callable[[], Awaitable[None]],
     ) -> bool:
         """Do `keep` where a key never came before, and tell whether it was so. What comes twice at once waits for it.
 
-        `look` looks into the store, in a thread of its own.
+        `look` looks into the store, in a thread of its own; None where the store keeps none of these.
 
         Raises:
             RefusedError: it came with another body: who has seen a signature signs something else with it.
@@ -52,8 +58,8 @@ class HookKeys:
             self._lately.pop(name, None)
 
 
-async def _first(look: Callable[[], Seen], keep: Callable[[], Awaitable[None]]) -> bool:
-    seen = await run_in_threadpool(look)
+async def _first(look: Callable[[], Seen] | None, keep: Callable[[], Awaitable[None]]) -> bool:
+    seen = "new" if look is None else await run_in_threadpool(look)
     if seen == "forged":
         raise RefusedError("wrong signature")
     if seen == "new":

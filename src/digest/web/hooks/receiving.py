@@ -47,13 +47,12 @@ async def receive(provider: str, request: Request, our: Our, now: Now) -> Respon
             if verified.answer is not None:
                 await verified.answer()
 
-        if verified.key is None:
-            await keep()
-        else:
-            digest = digest_of(call.body)
-            seen = partial(_look, our.stores, provider, verified.key, digest)
-            if not await our.hook_keys.once(provider, verified.key, digest, look=seen, keep=keep):
-                our.hook_counts.note(provider, "repeated", now)
+        digest = digest_of(call.body)
+        # Where the signature covers the body, the same call again changes nothing: it is enough to know it for a while.
+        seen = partial(_look, our.stores, provider, verified.key, digest) if verified.key else None
+        key = verified.key or f"body {digest.hex()}"
+        if not await our.hook_keys.once(provider, key, digest, look=seen, keep=keep):
+            our.hook_counts.note(provider, "repeated", now)
     except RefusedError as error:
         our.hook_counts.note(provider, f"refused: {error}", now)
         return PlainTextResponse(f"{error}\n", error.status)
