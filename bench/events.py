@@ -29,9 +29,10 @@ import tempfile
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,12 @@ HEADERS = {
 }
 WINDOW_S = (0.3, 1.2)
 """How long a server may answer before it is killed."""
+MOST = 3_000
+"""Requests of a kind that are written for the speed's sake; they are sent over and over."""
+
 Request = dict[str, Any]
+Row = tuple[object, ...]
+Becomes = tuple[str, list[Row]]
 
 
 class Sender:
@@ -96,19 +102,19 @@ class Sender:
         self._tracks = self.signers.links.sign_all("track", 1, range(1, readers + 1))
         self._copies = self.signers.links.sign_all("copy", 1, range(1, readers + 1))
 
-    def clicks(self) -> Iterator[tuple[Request, tuple[object, ...]]]:
+    def clicks(self) -> Iterator[tuple[Request, Row]]:
         """Give clicks, no two of the same reader on the same link, each with the row it is to become."""
         for link in range(1, self.links + 1):
             for reader, track in enumerate(self._tracks, start=1):
                 row = (reader, int(Kind.CLICKED), link)
                 yield {"method": "GET", "path": f"/c/{track}/{link}", "headers": HEADERS}, row
 
-    def opens(self) -> Iterator[tuple[Request, tuple[object, ...]]]:
+    def opens(self) -> Iterator[tuple[Request, Row]]:
         """Give opens, no two of the same reader."""
         for reader, track in enumerate(self._tracks, start=1):
             yield {"method": "GET", "path": f"/o/{track}.gif", "headers": HEADERS}, (reader, int(Kind.OPENED), 0)
 
-    def calls(self) -> Iterator[tuple[Request, list[tuple[object, ...]]]]:
+    def calls(self) -> Iterator[tuple[Request, list[Row]]]:
         """Give calls of the webhook, no event twice, each with the rows it is to become."""
         at = int(time.time())
         for word, kind in KINDS:
@@ -151,9 +157,11 @@ class Sender:
         return [*COMMAND, *options(self.given), "serve", "--port", str(port), *([] if work else ["--no-work"])]
 
 
-def loading(port: int, connections: int, seconds: float, requests: Sequence[Request]) -> subprocess.Popen[str]:
-    """Begin to send requests from a process of its own, each once."""
-    lines = [{"once": True, "name": True}, *requests]
+def loading(
+    port: int, connections: int, seconds: float, requests: Sequence[Request], *, once: bool = False
+) -> subprocess.Popen[str]:
+    """Begin to send requests from a process of its own: over and over, or each once, and which were answered."""
+    lines = [{"once": True, "name": True}, *requests] if once else requests
     command = [sys.executable, str(HERE / "load.py"), "127.0.0.1", str(port), str(connections), str(seconds)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
@@ -178,7 +186,7 @@ def loaded(process: subprocess.Popen[str]) -> dict[str, Any]:
 def measure(wanted: argparse.Namespace) -> dict[str, Any]:
     """Measure each kind, and the baseline between them."""
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in ("empty page", "click", "open", "webhook")}
-    working: list[dict[str, float]] = []
+    working: list[float] = []
     for run in range(wanted.repeats):
         print(f"run {run + 1} of {wanted.repeats}", file=sys.stderr)
         with tempfile.TemporaryDirectory() as name:
@@ -189,20 +197,21 @@ def measure(wanted: argparse.Namespace) -> dict[str, Any]:
                 serving([sys.executable, "-c", EMPTY, str(other)], sender.folder, other),
             ):
 
-                def load(kind: str, port: int, requests: Iterator[Request], most: int) -> None:
-                    given = [request for request, _ in zip(requests, range(most), strict=False)]
+                def load(kind: str, port: int, requests: Iterable[Request]) -> None:
+                    given = list(islice(requests, MOST))
                     runs[kind].append(loaded(loading(port, wanted.connections, wanted.seconds, given)))
 
-                each = int(6_000 * wanted.seconds)
-                load("empty page", other, iter([{"method": "GET", "path": "/"}] * each), each)
-                load("click", port, (request for request, _ in sender.clicks()), each)
-                load("open", port, (request for request, _ in sender.opens()), each)
-                load("webhook", port, (request for request, _ in sender.calls()), each)
+                load("empty page", other, [{"method": "GET", "path": "/"}])
+                load("click", port, (request for request, _ in sender.clicks()))
+                load("open", port, (request for request, _ in sender.opens()))
+                load("webhook", port, (request for request, _ in sender.calls()))
             for kind in ("click", "open", "webhook"):
                 if {*runs[kind][-1]["statuses"]} - {"200", "302"}:
                     raise RuntimeError(f"{kind}: {runs[kind][-1]['statuses']}")
             if not wanted.worked:
-                working.append(work_off(sender, sum(runs[kind][-1]["count"] for kind in ("click", "open", "webhook"))))
+                working.append(
+                    work_off(sender, {kind: runs[kind][-1]["count"] for kind in ("click", "open", "webhook")})
+                )
     base = statistics.median(run["a_second"] for run in runs["empty page"])
     kinds = {}
     for kind, found in runs.items():
@@ -217,21 +226,20 @@ def measure(wanted: argparse.Namespace) -> dict[str, Any]:
         }
     result: dict[str, Any] = {"connections": wanted.connections, "worked_meanwhile": wanted.worked, "kinds": kinds}
     if working:
-        result["worked_a_second"] = round(statistics.median(run["a_second"] for run in working))
+        result["worked_a_second"] = round(statistics.median(working))
     return result | {"load": os.getloadavg()[0]}
 
 
-def work_off(sender: Sender, answered: int) -> dict[str, float]:
+def work_off(sender: Sender, answered: Mapping[str, int]) -> float:
     """Work the spool into the store; give how many events a second that were."""
     begun = time.perf_counter()
     with closing(sender.store()) as db:
         working = Working(db, sender.settings, sender.signers, clock=times.now)
         there = drain(folder_of(sender.settings.db), db, working.take)
-        took = time.perf_counter() - begun
-        if there < answered:
-            raise RuntimeError(f"{answered} were answered and {there} are in the spool")
-        rows = sum(db.conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("readings", "events"))
-    return {"a_second": rows / took}
+    took = time.perf_counter() - begun
+    if there < (expected := sum(answered.values())):
+        raise RuntimeError(f"{expected} calls were answered and {there} are in the spool")
+    return sum(count * (A_CALL if kind == "webhook" else 1) for kind, count in answered.items()) / took
 
 
 # Being killed ------------------------------------------------------------------------------------------------------
@@ -241,14 +249,13 @@ def kill(wanted: argparse.Namespace) -> dict[str, Any]:
     """Kill the server again and again; give what was answered, what is in the store, and what is lost."""
     chance = random.Random(wanted.seed)
     answered: Counter[str] = Counter()
-    expected: dict[str, set[tuple[object, ...]]] = {"readings": set(), "events": set()}
+    expected: dict[str, set[Row]] = {"readings": set(), "events": set()}
     with tempfile.TemporaryDirectory() as name:
         sender = Sender(Path(name), wanted.readers)
-        asked = [mixed(sender, part, wanted.kills) for part in range(wanted.kills)]
-        for number, (requests, rows) in enumerate(asked, start=1):
+        for number, (requests, rows) in enumerate(parted(sender, wanted.kills), start=1):
             print(f"kill {number} of {wanted.kills}", file=sys.stderr)
             with killed(sender, free_port()) as (port, end):
-                process = loading(port, wanted.connections, 60, requests)
+                process = loading(port, wanted.connections, 60, requests, once=True)
                 time.sleep(chance.uniform(*WINDOW_S))
                 end()
                 found = loaded(process)
@@ -277,19 +284,18 @@ def kill(wanted: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def mixed(sender: Sender, part: int, parts: int) -> tuple[list[Request], list[tuple[str, list[tuple[object, ...]]]]]:
-    """Give one part of all requests there are, of all kinds in turn, each with the table and the rows it becomes."""
-    requests, rows = [], []
-    kinds = zip(sender.clicks(), sender.opens(), strict=False)
+def parted(sender: Sender, parts: int) -> list[tuple[list[Request], list[Becomes]]]:
+    """Share all requests among so many parts, of all kinds in turn; each with the table and the rows it becomes."""
+    found: list[tuple[list[Request], list[Becomes]]] = [([], []) for _ in range(parts)]
     calls = sender.calls()
-    for number, ((click, clicked), (opened, seen)) in enumerate(kinds):
-        if number % parts == part:
-            requests += [click, opened]
-            rows += [("readings", [clicked]), ("readings", [seen])]
-        if number % 50 == 0 and (found := next(calls, None)) is not None and number // 50 % parts == part:
-            requests.append(found[0])
-            rows.append(("events", found[1]))
-    return requests, rows
+    for number, ((click, clicked), (opened, seen)) in enumerate(zip(sender.clicks(), sender.opens(), strict=False)):
+        requests, rows = found[number % parts]
+        requests += [click, opened]
+        rows += [("readings", [clicked]), ("readings", [seen])]
+        if number // parts % 30 == 0 and (call := next(calls, None)) is not None:
+            requests.append(call[0])
+            rows.append(("events", call[1]))
+    return found
 
 
 @contextmanager

@@ -145,8 +145,7 @@ def _issue(connection: sqlite3.Connection, issue: int, weeks: int, readers: int)
             )
     is_last, sent = issue == weeks, times.to_text(_sent(issue, weeks))
     connection.execute(
-        "UPDATE issues SET state = ?, sending_at = ?, sent_at = ?, updated_at = ?, subject = 'Verdicts of week ' || ?5"
-        " WHERE number = ?5",
+        "UPDATE issues SET state = ?, sending_at = ?, sent_at = ?, updated_at = ? WHERE number = ?",
         ("sending" if is_last else "sent", sent, None if is_last else sent, sent, issue),
     )
     first = (issue - 1) * (readers // 1000 + 1)
@@ -186,7 +185,7 @@ def _events(connection: sqlite3.Connection, issue: int, weeks: int) -> None:
         (3, "'soft'", f"{when} % 900", f"{told} BETWEEN 9880 AND 9959"),
         (4, "''", f"3600 + {later}", f"{told} < 4"),
         (8, "''", f"600 + {later}", f"{told} BETWEEN 100 AND 119"),
-        (7, "json_extract(:slugs, '$[' || s.id % 20 || ']')", f"60 + {later}", f"{read} < 130"),
+        (7, "json_extract(:slugs, '$[' || (s.id % 20) || ']')", f"60 + {later}", f"{read} < 130"),
     ):
         connection.execute(
             "INSERT INTO events (issue, subscriber, kind, key, at)"

@@ -127,6 +127,7 @@ def test_all_that_is_kept_is_told(db: Database, ada: int, settings: Settings) ->
         " VALUES (7, 'draft', 'Seven', '', '', '', '', '')"
     )
     db.execute("INSERT INTO deliveries (issue, subscriber) VALUES (7, ?)", [ada])
+    db.execute("INSERT INTO uncounted (issue, subscriber) VALUES (7, ?)", [ada])
     db.execute("INSERT INTO api_tokens (id, name, hash, scopes, created_at) VALUES (1, 'shop', x'00', '[]', '')")
     db.execute(
         "INSERT INTO answers (token, key, fingerprint, status, body, made_at) VALUES (1, 'k', x'00', 201, ?, 'today')",
@@ -146,6 +147,7 @@ def test_all_that_is_kept_is_told(db: Database, ada: int, settings: Settings) ->
     assert [(row["trouble"], row["tries"]) for row in kept["letters"]] == [("it said no", 2), (None, 0)]
     assert kept["answers_to_programs"] == [{"program": "shop", "made_at": "today"}]
     assert [(row["issue"], row["subject"], row["state"]) for row in kept["issues"]] == [(7, "Seven", "queued")]
+    assert [row["opens_and_clicks"] for row in kept["issues"]] == ["not counted"]
     assert [row["kind"] for row in kept["events"]] == ["unsubscribed"]
     assert [(row["tool"], row["verdict"]) for row in kept["votes"]] == [("suno", "skip")]
     json.dumps(kept)
@@ -184,7 +186,11 @@ def test_what_is_kept_is_found_without_reading_every_delivery(db: Database, ada:
         if sql.startswith(("SELECT", "UPDATE"))
         for row in db.conn.execute(f"EXPLAIN QUERY PLAN {sql}")
     ]
-    large = [plan for plan in plans if plan.split()[1] in ("d", "v", "e", "r", "u", "events", "deliveries", "votes", "readings")]
+    large = [
+        plan
+        for plan in plans
+        if plan.split()[1] in ("d", "v", "e", "r", "u", "events", "deliveries", "votes", "readings")
+    ]
     assert large
     assert [plan for plan in large if not plan.startswith("SEARCH")] == []
 

@@ -67,7 +67,7 @@ EVENTS: list[tuple[dict[str, Any], Told | Nothing]] = [
     ),
     (
         event("email.failed", failed={"reason": "reached_daily_quota"}),
-        Told("bounced", **TOLD, words="reached_daily_quota"),
+        Told("bounced", **TOLD, words="reached_daily_quota", blameless=True),
     ),
     (
         event(

@@ -43,6 +43,7 @@ _WORDS: Mapping[str, Word] = {
     "click": "clicked",
 }
 _HARD = frozenset({"hard_bounce", "invalid_email"})
+_NEVER_SENT = frozenset({"blocked", "error"})
 _MACHINE = frozenset({"proxy_open", "unique_proxy_open"})
 _NOTHING = frozenset({"list_addition", "contact_updated", "contact_deleted", "inboundEmailProcessed"})
 """What is told of contacts, not of mail."""
@@ -98,6 +99,7 @@ def _event(event: object, body: bytes) -> Told | Unknown | Nothing:
         address=fields.text(found, "email") or None,
         batch=fields.text(about, "batch") or None,
         hard=kind in _HARD,
+        blameless=kind in _NEVER_SENT,
         code=fields.code_of(words),
         words=words,
         link=fields.text(found, "link"),

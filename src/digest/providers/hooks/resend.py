@@ -108,6 +108,7 @@ def _told(word: Word, kind: str, found: Any) -> Told:
         copy=_tag(data, "copy"),
         name=fields.name_of(fields.text(data, "message_id")),
         address=fields.text(data, "to") or None,
+        blameless=kind == "email.failed",
         hard=kind == "email.suppressed" or (word == "bounced" and fields.text(about, "type") == "Permanent"),
         code=fields.code_of(words),
         words=words,
