@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from conftest import NOW
+from digest.errors import StateError
 from digest.issue import approval, archive, editing, issues
 from digest.issue.checks.model import Mail
 from digest.issue.fit import LIMIT, fit, weight
@@ -265,7 +266,7 @@ def test_how_it_is_counted_is_part_of_what_is_approved(draft: Database, settings
 
 def test_what_a_person_looked_at_is_what_is_frozen(draft: Database, settings: Settings) -> None:
     seen = issues.content_hash(approval.mail_of(draft, settings, 1).content)
-    with pytest.raises(issues.StateError, match="has changed since you looked at it"):
+    with pytest.raises(StateError, match="has changed since you looked at it"):
         issues.freeze(draft, settings.model_copy(update={"tracking": "readers"}), 1, now=NOW, expected=seen)
     assert issues.freeze(draft, settings, 1, now=NOW, expected=seen).content_hash == seen
     draft.execute("UPDATE issues SET tracking = replace(tracking, 'counts', 'readers')")

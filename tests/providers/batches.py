@@ -22,6 +22,8 @@ MESSAGE = Message(
     subject="Two tools & {{one}} verdict – 花子",
     html=personalise.split(
         "<p>[[digest:greeting]] {{not_ours}} %recipient.x% -t- <a href='https://example.com/u/[[digest:token]]'>out</a></p>"
+        "<a href='https://example.com/c/[[digest:track]]/1'>on</a><img src='https://example.com/o/[[digest:track]].gif'>",
+        tracked=True,
     ),
     text=personalise.split(
         "[[digest:greeting]]\n{{not_ours}} %recipient.x% -t-\nhttps://example.com/u/[[digest:token]]\n"
@@ -46,6 +48,7 @@ def recipient(number: int, address: str = "", name: str = "") -> Recipient:
         {
             "token": f"token{number:019}",
             "message": f"message{number:017}",
+            "track": f"track{number:019}",
             "greeting": name or f'Hello <{number}> & "Ü",',
         },
     )

@@ -178,7 +178,7 @@ def test_the_key_is_a_uuid_inside_the_body_and_the_same_batch_has_the_same_bytes
 def test_the_message_id_is_left_to_brevo() -> None:
     assert b"essage-I" not in body_of(MESSAGE)
     assert connect(Options(key=SECRET)).unused == {"message"}
-    bare = recipient(1)._replace(values={"token": "t", "greeting": "Hello,"})
+    bare = recipient(1)._replace(values={"token": "t", "track": "k", "greeting": "Hello,"})
     with running(simulate("brevo")) as (url, _):
         hand_over(url, replace(batch(1), recipients=(bare,)))
         hand_over(url, replace(batch(1, key="f" * 32), recipients=(bare, recipient(2))))

@@ -166,7 +166,7 @@ def test_tracking_is_off_and_the_stream_is_named_in_every_message(mode: str) -> 
         assert {"Name": "X-PM-KeepID", "Value": "true"} in copy["Headers"]
     if mode == "bulk":
         assert content["InlineCss"] is False
-        assert content["Messages"][0]["TemplateModel"].keys() == {"t", "g", "h"}  # m is in headers only
+        assert content["Messages"][0]["TemplateModel"].keys() == {"t", "g", "h", "k"}  # m is in headers only
 
 
 @BOTH

@@ -186,7 +186,7 @@ def test_each_variable_of_the_body_has_a_default_and_no_other_is_sent() -> None:
     template = simulated.last["DefaultContent"]["Template"]
     [entry] = simulated.last["BulkEmailEntries"]
     own = entry["ReplacementEmailContent"]["ReplacementTemplate"]["ReplacementTemplateData"]
-    assert set(orjson.loads(template["TemplateData"])) == set(orjson.loads(own)) == {"t", "g", "h"}
+    assert set(orjson.loads(template["TemplateData"])) == set(orjson.loads(own)) == {"t", "g", "h", "k"}
 
 
 def test_the_feedback_id_of_ses_names_the_issue_where_that_is_wanted() -> None:
@@ -296,8 +296,8 @@ def test_a_value_with_a_line_break_starts_no_header() -> None:
     simulated = make()
     headers = {**MESSAGE.headers, "X-Greeting": personalise.split("[[digest:greeting]]")}
     message = replace(MESSAGE, headers=headers)
-    wicked = Recipient(9, "r@example.net", {"token": "t", "greeting": "Hello\r\nBcc: spy@example.com,"})
-    plain = Recipient(8, "q@example.net", {"token": "t", "greeting": "Hello,"})
+    wicked = Recipient(9, "r@example.net", {"token": "t", "track": "k", "greeting": "Hello\r\nBcc: spy@example.com,"})
+    plain = Recipient(8, "q@example.net", {"token": "t", "track": "k", "greeting": "Hello,"})
     answer = hand_over(simulated, batch(0, message=message, extra=(wicked, plain)))
     assert list(answer.rejected) == [9]
     assert [copy.headers["X-Greeting"] for copy in simulated.record.accepted] == ["Hello,"]

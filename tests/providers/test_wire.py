@@ -18,7 +18,7 @@ from digest.providers.merging import MUSTACHE, Dialect, used, variables
 from digest.providers.wire import Form, array, body, escaped, hole, inside, values_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-PLACED = st.lists(st.sampled_from(("token", "greeting", "message")), max_size=3)
+PLACED = st.lists(st.sampled_from(("token", "greeting", "message", "track")), max_size=3)
 JOINER = "\N{WORD JOINER}"
 PERCENT = Dialect(lambda name: f"%recipient.{name}%", re.compile("%(?=recipient)"))
 
@@ -41,7 +41,7 @@ def test_a_document_is_filled_at_its_holes() -> None:
 
 @given(split_texts(), split_texts(), TEXTS, TEXTS)
 def test_any_text_and_value_come_out_as_they_went_in(text: Segments, page: Segments, address: str, name: str) -> None:
-    one = Recipient(1, address, {"token": "T-o_k", "message": "M1", "greeting": name})
+    one = Recipient(1, address, {"token": "T-o_k", "message": "M1", "greeting": name, "track": "K_1"})
     form = Form({"to": hole("to"), "text": body(text), "html": body(page, escape=True)})
     filled = array([form.fill(values_of(one)), form.fill(values_of(one))])
     assert (
@@ -112,8 +112,8 @@ def test_whatever_an_author_writes_is_no_variable_and_looks_the_same(dialect: Di
         ["{", "}", "{{t}}", "{{{", "%", "%recipient", ".t%", "%recipient.t%", "a", "<b>", " ", "é"]
     )
     segments = data.draw(split_texts(st.lists(alphabet, max_size=4).map("".join)))
-    values = {"t": "TOKEN", "m": "MESSAGE", "g": "Ada", "h": "Ada"}
-    expected = segments.fill({"token": "TOKEN", "message": "MESSAGE", "greeting": "Ada"})
+    values = {"t": "TOKEN", "m": "MESSAGE", "g": "Ada", "h": "Ada", "k": "TRACK"}
+    expected = segments.fill({"token": "TOKEN", "message": "MESSAGE", "greeting": "Ada", "track": "TRACK"})
     assert seen(rendered(dialect.text(segments), dialect, values)) == expected
     assert html.unescape(rendered(dialect.html(segments), dialect, values)) == expected
 
@@ -131,11 +131,12 @@ def test_a_brace_beside_a_variable_is_kept_apart_from_its_braces() -> None:
 
 
 def test_a_message_needs_the_variables_it_uses_and_no_more() -> None:
-    assert used(MESSAGE) == {"t", "m", "g", "h"}
-    assert used(replace(MESSAGE, headers={})) == {"t", "g", "h"}
+    assert used(MESSAGE) == {"t", "m", "g", "h", "k"}
+    assert used(replace(MESSAGE, headers={})) == {"t", "g", "h", "k"}
     assert used(replace(MESSAGE, headers={}, html=Segments(("",)))) == {"t", "g"}
-    assert used(replace(MESSAGE, headers={}, text=Segments(("",)))) == {"t", "h"}
+    assert used(replace(MESSAGE, headers={}, text=Segments(("",)))) == {"t", "h", "k"}
     one = recipient(1, name="<Ada>")
     assert variables(one, frozenset({"t", "h"})) == {"t": one.values["token"], "h": "&lt;Ada&gt;"}
     assert variables(one, frozenset({"g"})) == {"g": "<Ada>"}
+    assert variables(one, frozenset({"k"})) == {"k": one.values["track"]}
     assert variables(Recipient(1, "", {}), frozenset()) == {}

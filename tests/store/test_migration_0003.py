@@ -15,6 +15,7 @@ import pytest
 
 from conftest import NOW
 from digest import times
+from digest.events import Kind
 from digest.issue import issues
 from digest.issue.model import Envelope, Rendered
 from digest.providers import connect
@@ -139,10 +140,11 @@ def test_it_waits_and_is_applied_once(old: Path) -> None:
 
 
 def test_every_row_is_kept(old: Path) -> None:
-    tables = ("issues", "issue_comparisons", "deliveries", "batches", "events", "subscribers", "comparisons", "tools",
-              "reviews", "votes", "keys", "suppressions", "overrides")  # fmt: skip
+    # What became of events is for the test of the fifth migration: it writes them another way.
+    tables = ("issues", "issue_comparisons", "deliveries", "batches", "subscribers", "comparisons", "tools", "reviews",
+              "votes", "keys", "suppressions", "overrides")  # fmt: skip
     before = {table: rows(old, table) for table in tables}
-    assert [len(before[table]) for table in ("deliveries", "batches", "events")] == [7, 4, 2]
+    assert [len(before[table]) for table in ("deliveries", "batches")] == [7, 4]
     with closing(open_store(old, allow_pending=True)) as db:
         migrate(db)
     for table, known in before.items():
@@ -171,13 +173,13 @@ def test_what_is_new_is_empty_and_its_checks_are_kept(upgraded: Database) -> Non
     for table in ("paces", "provider_days"):
         assert upgraded.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
     upgraded.execute("UPDATE batches SET state = 'held', settled_by = 'person' WHERE number = 3")
-    for kind in ("accepted", "deferred"):
-        upgraded.execute("INSERT INTO events (issue, subscriber, kind, happened_at) VALUES (1, 1, ?, '')", [kind])
+    for kind in (Kind.ACCEPTED, Kind.DEFERRED):
+        upgraded.execute("INSERT INTO events (issue, subscriber, kind, at) VALUES (1, 1, ?, 0)", [int(kind)])
     for wrong in (
         "UPDATE batches SET state = 'lost'",
         "UPDATE batches SET settled_by = 'guessing'",
-        "INSERT INTO events (issue, subscriber, kind, happened_at) VALUES (1, 1, 'forgotten', '')",
-        "INSERT INTO events (issue, subscriber, kind, happened_at) VALUES (1, 99, 'delivered', '')",
+        "INSERT INTO events (issue, subscriber, kind, at) VALUES (1, 1, 99, 0)",
+        "INSERT INTO events (issue, subscriber, kind, at) VALUES (1, 99, 2, 0)",
         "INSERT INTO batches SELECT 9, issue, provider, account, idempotency_key, worker, state, first, last, size,"
         " NULL, claimed_at, NULL, NULL, NULL, NULL, NULL, 0 FROM batches WHERE number = 1",
     ):
@@ -194,7 +196,7 @@ def test_the_indexes_are_there_again(upgraded: Database) -> None:
             "SELECT * FROM events WHERE issue = 1 AND subscriber = 3",
         )
     ]
-    for plan, index in zip(plans, ("batches_open", "events_delivery"), strict=True):
+    for plan, index in zip(plans, ("batches_open", "PRIMARY KEY"), strict=True):
         assert index in plan[0][-1]
 
 

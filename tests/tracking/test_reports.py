@@ -9,6 +9,7 @@ import pytest
 from mailed import HOUR, event, mail, read
 
 from conftest import NOW
+from digest import times
 from digest.catalogue import voting
 from digest.errors import NotFoundError, StateError
 from digest.events import Kind
@@ -167,13 +168,24 @@ def test_where_nothing_is_counted_the_report_says_so(sample: Database, settings:
     assert "Opens and clicks of this issue are not counted." in report.notes
 
 
-def test_deliveries_are_counted_as_they_are_where_nobody_rolled_them_up_since(
-    sample: Database, settings: Settings, issue: int
+@pytest.mark.parametrize(("minutes", "accepted"), [(0, 10), (2, 4)])
+def test_while_an_issue_is_sent_figures_are_shown_until_they_are_old(
+    sample: Database, settings: Settings, issue: int, minutes: int, accepted: int
 ) -> None:
     sample.execute("UPDATE issues SET state = 'sending', sent_at = NULL")
     sample.execute("UPDATE deliveries SET state = 0, batch = NULL WHERE subscriber > 4")
+    sample.execute("UPDATE batches SET settled_at = ?", [times.to_text(NOW + timedelta(minutes=minutes))])
     report = told(sample, settings, issue)
-    assert (report.state, report.audience, report.accepted, report.queued) == ("sending", 10, 4, 6)
+    assert (report.state, report.audience, report.accepted) == ("sending", 10, accepted)
+
+
+def test_deliveries_that_nobody_rolled_up_are_counted_as_they_are(
+    sample: Database, settings: Settings, issue: int
+) -> None:
+    sample.execute("DELETE FROM roll_ups")
+    sample.execute("UPDATE deliveries SET state = 3 WHERE subscriber > 7")
+    report = told(sample, settings, issue)
+    assert (report.audience, report.accepted, report.rejected) == (10, 7, 3)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from programs import Program, program, walk
 
+from conftest import NOW
 from digest.audience import forgetting
 from digest.audience.subscribers import add, find_subscribers
 from digest.issue import issues
@@ -57,6 +58,21 @@ def test_the_copies_of_an_issue_come_in_pages(mailed: Database, site: Program, c
     [skipped] = site.get("issues/1/deliveries", params={"state": "skipped"}).json()["items"]
     assert (skipped["subscriber"], skipped["reason"]) == (2, "unsubscribed")
     assert site.get("issues/2/deliveries").status_code == 404
+
+
+def test_the_report_on_an_issue_is_figures_alone(mailed: Database, site: Program) -> None:
+    mailed.execute("UPDATE deliveries SET state = 2, batch = 1 WHERE subscriber < 4")
+    mailed.execute("INSERT INTO events (issue, subscriber, kind, at) VALUES (1, 1, 2, 1795683600)")
+    told = site.get("issues/1/report").json()
+    assert (told["audience"], told["accepted"], told["queued"], told["delivered"]) == (5, 3, 2, 1)
+    assert told["rates"]["delivered"]["of"] == 3
+    assert "@" not in json.dumps([part for name, part in told.items() if name != "links"])
+    assert site.get("issues/7/report").status_code == 404
+    issues.pause(mailed, 1, now=NOW)
+    issues.cancel(mailed, 1, now=NOW)
+    mailed.execute("UPDATE issues SET sending_at = NULL")
+    answer = site.get("issues/1/report")
+    assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
 
 
 def test_figures_name_nobody_and_add_up(mailed: Database, site: Program) -> None:

@@ -119,6 +119,11 @@ def test_every_page_behind_a_readers_link(reader: Reader, her: Ada, clock: Clock
     scan(reader, her.db, addresses)
 
 
+def filled(path: str, values: dict[str, str]) -> str:
+    """The address of a route, with something in each of its places."""
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: values.get(found[1], "x"), path)
+
+
 def test_every_route_there_is(reader: Reader, her: Ada) -> None:
     track = her.links.sign("track", 1, her.id)
     values = {"token": her.token, "tool": "cursor", "verdict": "ship", "slug": "cursor", "number": "1"}
@@ -132,7 +137,7 @@ def test_every_route_there_is(reader: Reader, her: Ada) -> None:
             if not isinstance(route, Route) or not {"GET", "HEAD"} & (route.methods or set()):
                 continue
             own = values | ({"token": reports, "name": "links"} if route.path.startswith("/reports/") else {})
-            address = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found, own=own: own.get(found[1], "x"), route.path)
+            address = filled(route.path, own)
             for method in ("GET", "HEAD", "GET"):
                 assert reader.request(method, address, headers=SCANNER).status_code < 500, f"{method} {address}"
             asked.add(address)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from importlib import import_module
 from pkgutil import iter_modules
@@ -32,7 +38,7 @@ from digest.tracking.intake import ASK_AGAIN, Destinations, Tracked, location, t
 from digest.tracking.records import Reading, decode
 from digest.tracking.spool import drain, folder_of
 from digest.web import site
-from serving import Clock, Reader, served
+from serving import Clock, Reader, free_port, served
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"}
 COPY = 77
@@ -440,3 +446,35 @@ def test_the_spool_of_a_server_that_stops_is_left_to_others(issue: Issue, settin
         assert len(list(folder_of(settings.db).iterdir())) == 1
     assert issue.written() == []
     assert list(folder_of(settings.db).iterdir()) == []
+
+
+def test_what_was_answered_is_there_after_the_server_was_killed(issue: Issue, settings: Settings) -> None:
+    port, answered = free_port(), list[int]()
+    command = [sys.executable, "-m", "digest", "--db", str(settings.db), "serve", "--port", str(port), "--no-work"]
+
+    def click(first: int) -> None:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client, suppress(httpx.TransportError):
+            for copy in range(first, first + 10_000):
+                if client.get(issue.to(copy=copy)).is_redirect:
+                    answered.append(copy)
+
+    with subprocess.Popen(command, cwd=settings.db.parent, stderr=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + 30
+            while time.monotonic() < until:
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.02)
+            clicking = [threading.Thread(target=click, args=(10_000 * number,)) for number in range(1, 5)]
+            for thread in clicking:
+                thread.start()
+            while len(answered) < 50 and time.monotonic() < until:
+                time.sleep(0.01)
+        finally:
+            process.kill()
+    for thread in clicking:
+        thread.join()
+    found = Counter(reading.copy for reading in issue.written())
+    assert len(answered) >= 50
+    assert {*answered} - {*found} == set()
+    assert max(found.values()) == 1

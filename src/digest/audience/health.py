@@ -31,23 +31,26 @@ class Health:
 
 # One statement, so that all are of one moment. From the list to the readers, which SQLite would do the other way round:
 # a million readers with 25,000 such addresses among them take 0.1 s, and 1.2. Whose address is on it as unsubscribed is
-# no active reader.
+# no active reader. Those who pause are counted in the index alone, and those of them who are on the list taken off.
 _COUNTS = f"""
+WITH barred (readers, pausing) AS (
+  SELECT count(*), count(*) FILTER (WHERE s.paused_until > :now)
+  FROM suppressions x CROSS JOIN subscribers s ON s.email_key = x.email_key
+  WHERE s.state = 'active' AND x.reason <> 'unsubscribed'
+)
 SELECT
-  (SELECT count(*) FROM suppressions x CROSS JOIN subscribers s ON s.email_key = x.email_key
-    WHERE s.state = 'active' AND x.reason <> 'unsubscribed'),
-  (SELECT count(*) FROM subscribers s WHERE s.paused_until > :now AND s.state = 'active'
-    AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.email_key = s.email_key)),
+  readers,
+  (SELECT count(*) FROM subscribers WHERE paused_until > :now AND state = 'active') - pausing,
   (SELECT count(*) FROM subscribers WHERE state = 'pending'),
   (SELECT count(*) FROM subscribers WHERE state = 'unsubscribed'),
   ({growth.SUBSCRIBED}),
-  {", ".join(f"count(*) FILTER (WHERE reason = '{reason}')" for reason in REASONS)}
-FROM suppressions
+  {", ".join(f"count(*) FILTER (WHERE x.reason = '{reason}')" for reason in REASONS)}
+FROM barred LEFT JOIN suppressions x
 """  # noqa: S608 (our own words)
 
 
 def health(db: Database, *, now: datetime) -> Health:
-    """Count. Of a million readers with 25,000 suppressed and 10,000 pausing ones it takes a sixth of a second."""
+    """Count. Of a million readers with 25,000 suppressed and 10,000 pausing ones it takes a tenth of a second."""
     row = db.conn.execute(_COUNTS, {"now": times.to_text(now)}).fetchone()
     barred, pausing, pending, unsubscribed, active, *by_reason = row
     return Health(

@@ -91,8 +91,8 @@ MEASURES = (
 def states_of(db: Database, issue: int, figures: Figures, *, stale: bool) -> dict[str, int]:
     """Count an issue's deliveries by state, and all of them as `audience`.
 
-    Where figures are `stale` (see `counting.to_roll_up`), because it is being sent or nothing rolled them up since, the
-    deliveries are counted now: a million take a sixth of a second.
+    Where figures are `stale` (see `reports.behind`), because nobody rolls them up, the deliveries are counted now: a
+    million take a sixth of a second.
     """
     if stale and (counted := tally(db, issue))["audience"]:
         return counted

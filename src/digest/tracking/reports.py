@@ -28,6 +28,9 @@ from digest.tracking.rates import People, Rates, rates_of
 HOURS = 72
 """Hours that are shown one by one, from when sending began. Most of what is read at all is read by then."""
 
+CLOSE = timedelta(minutes=1)
+"""Of an issue that is being sent, figures of deliveries that are no older than its newest batch by more are shown."""
+
 _HOUR = "%Y-%m-%dT%H"
 _BY_HOUR = {
     "delivered": "delivered",
@@ -188,7 +191,7 @@ def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
     if issue.sending_at is None:
         raise StateError(f"issue {number} is {issue.state} and was never sent: there is nothing to report on yet")
     figures = figures_of(db, number)
-    states = states_of(db, number, figures, stale=number in counting.to_roll_up(db))
+    states = states_of(db, number, figures, stale=number in behind(db))
     tracking, deleted_at, trouble = db.conn.execute(
         "SELECT tracking, events_deleted_at, trouble FROM issues WHERE number = ?", (number,)
     ).fetchone()
@@ -250,6 +253,26 @@ def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
             hidden=opened.hidden,
         ),
     )
+
+
+def behind(db: Database) -> set[int]:
+    """Give the issues whose deliveries are others than their figures say by more than a minute, or whose state is.
+
+    While an issue is being sent its deliveries are rolled up every few seconds, where somebody does.
+    """
+    stale = counting.to_roll_up(db)
+    if not stale:
+        return set()
+    newest = db.conn.execute(
+        "SELECT coalesce(settled_at, claimed_at) FROM batches ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    since = times.to_text(times.from_text(newest[0]) - CLOSE) if newest else ""
+    near = db.conn.execute(
+        "SELECT r.issue FROM roll_ups r JOIN issues i ON i.number = r.issue"
+        " WHERE i.state = 'sending' AND r.made_at > ?",
+        (since,),
+    )
+    return {*stale} - {issue for (issue,) in near}
 
 
 def _text(moment: datetime | None) -> str | None:

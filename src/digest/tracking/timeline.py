@@ -220,7 +220,7 @@ def _notes(db: Database, subscriber: int, count: int) -> tuple[str, ...]:
         which = f"issue {unnamed[0]}" if len(unnamed) == 1 else f"{len(unnamed)} issues"
         notes.append(f"Of {which} it is counted how many opened and clicked, and not who: nothing of it is here.")
     deleted = db.conn.execute(
-        "SELECT count(*) FROM issues i JOIN deliveries d ON d.issue = i.number AND d.subscriber = ?"
+        "SELECT count(*) FROM issues i CROSS JOIN deliveries d ON d.issue = i.number AND d.subscriber = ?"
         " WHERE i.events_deleted_at IS NOT NULL",
         (subscriber,),
     ).fetchone()[0]

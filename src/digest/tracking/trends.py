@@ -13,10 +13,11 @@ from digest.audience.health import Health, health
 from digest.issue.model import State
 from digest.issue.tracked import Mode
 from digest.store import Database
-from digest.tracking import counting, findings
+from digest.tracking import findings
 from digest.tracking.figures import Figures, mode_of, states_of, totals_of
 from digest.tracking.findings import Trouble
 from digest.tracking.rates import People, Rate, Rates, rate, rates_of
+from digest.tracking.reports import behind
 
 Unit = Literal["day", "week", "month"]
 PERIODS: dict[Unit, int] = {"day": 31, "week": 26, "month": 24}
@@ -168,7 +169,7 @@ def issue_lines(db: Database, *, limit: int, before: int | None = None) -> tuple
         {"before": before, "limit": limit},
     ).fetchall()
     figures = totals_of(db, [row[0] for row in rows])
-    stale = counting.to_roll_up(db)
+    stale = behind(db)
     return tuple(_line(db, figures[row[0]], row[0] in stale, *row) for row in reversed(rows))
 
 

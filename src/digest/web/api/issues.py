@@ -16,6 +16,7 @@ from digest.sending import deliveries
 from digest.sending.deliveries import State as DeliveryState
 from digest.sending.ledger import tally
 from digest.store import Database
+from digest.tracking.reports import IssueReport, issue_report
 from digest.web.api.callers import allowed
 from digest.web.api.paging import Cursor, Limit, Page, page_of, place_of
 from digest.web.api.schema import responses
@@ -135,6 +136,21 @@ def get_issue(our: Our, db: Store, number: Number) -> IssueShown:
         contents=[PlacedShown.model_validate(vars(each)) for each in browsing.placed(db, number)],
         tally=Tally.model_validate(tally(db, number)),
     )
+
+
+@router.get(
+    "/issues/{number}/report",
+    operation_id="getIssueReport",
+    summary="Read what became of an issue",
+    dependencies=[allowed("stats:read")],
+    responses=responses(404, 409),
+)
+def get_report(our: Our, db: Store, number: Number) -> IssueReport:
+    """Give the report on an issue that was, or is being, sent; nobody is named.
+
+    Rates are from 0 to 1, each with its count and what it is of. Where nobody told of a delivery, `delivered` is null.
+    """
+    return issue_report(db, our.settings, number)
 
 
 @router.get(
