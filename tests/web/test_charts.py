@@ -136,6 +136,14 @@ def test_bars_fill_their_share_and_never_more_than_all() -> None:
     assert widths == {"s0": "60%", "s1": "40%"}
 
 
+@pytest.mark.parametrize(("share", "width"), [(None, None), (0.0015, "40%"), (0.003, "80%"), (0.9, "100%")])
+def test_a_meter_shows_a_share_beside_its_limits_however_far_beyond(share: float | None, width: str | None) -> None:
+    drawn = svg(meter("some", "so much", share, [(0.001, "aim"), (0.003, "limit")]))
+    assert next((one.attrib["width"] for one in drawn.iter("rect") if one.get("class") == "s0"), None) == width
+    aim, limit = (float(one.attrib["x"].rstrip("%")) for one in drawn.iter("text"))
+    assert 15 < aim < limit - 30 < 55
+
+
 def test_words_at_the_edges_do_not_stick_out() -> None:
     drawn = columns(chart(*(f"day {slot}" for slot in range(31))), Series("One", [*range(31)]))
     marks = [one for one in svg(drawn).iter("text") if (one.get("class") or "").startswith("mark")]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import socket
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -232,6 +236,76 @@ def test_no_redirect_is_followed_and_a_dead_line_is_no_end(db: Database, crm: Pr
     assert "ConnectError" in str(webhooks.find(db, gone.id).trouble)
 
 
+@contextmanager
+def talker(begin: bytes, more: bytes, pause_s: float) -> Iterator[tuple[str, list[int]]]:
+    """Listen, and answer every call with `begin` and then `more` again and again; give the bytes that were taken."""
+    listening, ending, taken = socket.create_server(("127.0.0.1", 0)), threading.Event(), [0]
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                line, _ = listening.accept()
+                with line, suppress(OSError):
+                    line.recv(65536)
+                    line.sendall(begin)
+                    while not ending.wait(pause_s):
+                        taken[0] += line.send(more)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/", taken
+    finally:
+        ending.set()
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("begin", "more", "outcome"),
+    [
+        (b"", b"H", "later"),
+        (b"HTTP/1.1 200 OK\r\nX-A: ", b"a", "later"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"a", "sent"),
+    ],
+    ids=["no status", "endless headers", "endless body"],
+)
+def test_nobody_waits_for_one_that_says_a_byte_now_and_then(
+    db: Database, crm: Program, monkeypatch: pytest.MonkeyPatch, begin: bytes, more: bytes, outcome: str
+) -> None:
+    monkeypatch.setattr(telling, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(telling, "REST_S", 0.2)
+    with talker(begin, more, 0.05) as (url, _):
+        slow, _ = webhooks.add(db, url, (), now=NOW)
+        other, _ = webhooks.add(db, crm.url, (), now=NOW)
+        for one in (slow, other):
+            webhooks.test(db, one.id, now=NOW)
+        begun = time.monotonic()
+        done = telling.tell(db, clock=lambda: NOW)
+        assert time.monotonic() - begun < 3
+    assert Counter(done) == Counter(["sent", outcome])
+    assert len(crm.calls) == 1
+
+
+def test_of_an_answer_without_end_little_is_read(db: Database) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
+    with talker(head, gzip.compress(bytes(10_000_000)) + bytes(1_000_000), 0) as (url, taken):
+        made, _ = webhooks.add(db, url, (), now=NOW)
+        webhooks.test(db, made.id, now=NOW)
+        assert telling.tell(db, clock=lambda: NOW) == {"sent": 1, "later": 0, "dead": 0}
+    assert taken[0] < 20_000_000
+
+
+def test_an_address_that_cannot_be_called_holds_up_nobody(db: Database, crm: Program) -> None:
+    bad, _ = webhooks.add(db, "https://crm.example.com/", (), now=NOW)
+    good, _ = webhooks.add(db, crm.url, (), now=NOW)
+    db.execute("UPDATE webhooks SET url = 'https://xn--.com/' WHERE id = ?", [bad.id])
+    for one in (bad, good):
+        webhooks.test(db, one.id, now=NOW)
+    assert telling.tell(db, clock=lambda: NOW) == {"sent": 1, "later": 1, "dead": 0}
+
+
 def test_old_messages_are_deleted_and_waiting_ones_are_not(db: Database, crm: Program) -> None:
     made, _ = webhooks.add(db, crm.url, (), now=NOW)
     webhooks.test(db, made.id, now=NOW)
@@ -250,6 +324,11 @@ def test_old_messages_are_deleted_and_waiting_ones_are_not(db: Database, crm: Pr
         ("https://", "no address"),
         ("https://a:b@crm.example.com/", "name and password"),
         ("https://crm.example.com:99999/", "no address"),
+        ("https://crm.example.com/x\r\nX-Role: admin", "no address"),
+        ("https://crm.example.com/\x01", "no address"),
+        ("https://crm example.com/", "no address"),
+        ("https://999.1.1.1/", "no address"),
+        ("https://xn--.com/", "no address"),
     ],
 )
 def test_an_address_that_will_not_do_is_refused(db: Database, url: str, words: str) -> None:

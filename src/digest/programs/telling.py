@@ -10,9 +10,11 @@ told again, and two processes do not tell it at the same time.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -27,6 +29,9 @@ PAUSES_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Between the tries: five seconds, five minutes, half an hour, two hours … a day, as the specification suggests: some
 three days in all. What nobody took by then is dead, and waits for a person."""
 TIMEOUT_S = 15.0
+"""So long a program has for its answer, all together: one that sends a byte now and then would otherwise hold up all."""
+REST_S, REST_BYTES = 2.0, 64 * 1024
+"""So long, and so much, is read of what comes behind the status, so that the line can be used again; nobody needs it."""
 CLAIM_S = 120.0
 """So long a message in hand is nobody else's."""
 LONGEST_WAIT_S = 86_400.0
@@ -55,18 +60,18 @@ def tell(
     """
     done = {"sent": 0, "later": 0, "dead": 0}
     deaf: set[int] = set()
-    client: httpx.Client | None = None
+    post: _Post | None = None
     try:
         while not stopping() and (message := _claim(db, clock(), deaf)) is not None:
             # Made when it is needed: TLS's certificates take a while to load.
-            client = client or httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
-            outcome = _tell(db, client, message, clock)
+            post = post or _Post()
+            outcome = _tell(db, post, message, clock)
             done[outcome] += 1
             if outcome != "sent":
                 deaf.add(message.webhook)
     finally:
-        if client is not None:
-            client.close()
+        if post is not None:
+            post.close()
     return done
 
 
@@ -103,11 +108,52 @@ def _claim(db: Database, now: datetime, deaf: Collection[int]) -> _InHand | None
     return _InHand(*found)
 
 
-def _tell(db: Database, client: httpx.Client, message: _InHand, clock: Callable[[], datetime]) -> str:
+class _Post:
+    """Posts messages, one at a time. On an event loop, since only there a call as a whole has a time to end."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+
+    def __call__(self, message: _InHand, now: datetime) -> httpx.Response:
+        """Post a message, and give what is said first: status and headers.
+
+        Raises:
+            httpx.HTTPError: nothing is said.
+            OSError: as above, or it takes too long.
+        """
+        return self._runner.run(self._post(message, now))
+
+    def close(self) -> None:
+        try:
+            self._runner.run(self._client.aclose())
+        finally:
+            self._runner.close()
+
+    async def _post(self, message: _InHand, now: datetime) -> httpx.Response:
+        given = {"content": message.body.encode(), "headers": _headers(message, now)}
+        async with asyncio.timeout(TIMEOUT_S):
+            answer = await self._client.send(self._client.build_request("POST", message.url, **given), stream=True)
+        taken = 0
+        try:
+            with suppress(TimeoutError, httpx.HTTPError):
+                async with asyncio.timeout(REST_S):
+                    async for piece in answer.aiter_raw():
+                        if (taken := taken + len(piece)) > REST_BYTES:
+                            break
+        finally:
+            await answer.aclose()
+        return answer
+
+
+def _tell(db: Database, post: _Post, message: _InHand, clock: Callable[[], datetime]) -> str:
     now = clock()
     try:
-        answer = client.post(message.url, content=message.body.encode(), headers=_headers(message, now))
-    except (httpx.HTTPError, OSError) as error:
+        answer = post(message, now)
+    except TimeoutError:
+        return _put_off(db, message, f"no answer within {TIMEOUT_S:.0f} seconds", clock())
+    # The last two are of addresses that httpx does not take.
+    except (httpx.HTTPError, OSError, httpx.InvalidURL, ValueError) as error:
         return _put_off(db, message, f"{type(error).__name__}: {error}"[:300], clock())
     if answer.is_success:
         with writing(db) as connection:

@@ -7,6 +7,7 @@ it true: nothing is told that did not happen, and what happened is told, whateve
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from base64 import b64encode
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ TEST = "webhook.test"
 SECRET_BYTES = 32
 """Standard Webhooks asks for 24 to 64."""
 
+_PLAIN = re.compile("[!-~]+")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _COLUMNS = (
     "w.id, w.url, w.kinds, w.created_at, w.disabled_at, w.trouble,"
@@ -172,12 +174,21 @@ def messages_of(db: Database, number: int, *, limit: int = 50) -> list[Message]:
 
 
 def _address(url: str) -> str:
+    # Here, because no other command should wait until it is loaded.
+    import httpx
+
     try:
         parts = urlsplit(url.strip())
         _ = parts.port  # refuses one that is no port
-    except ValueError as error:
-        raise InputError(f"{url!r} is no address: {error}", field="url") from None
-    if parts.scheme not in ("https", "http") or not parts.hostname or not url.strip().isascii() or parts.fragment:
+        httpx.URL(url.strip())  # what calls it later: there, nobody could mend it
+    except (ValueError, httpx.InvalidURL) as error:
+        raise InputError(f"{url[:200]!r} is no address: {error}", field="url") from None
+    if (
+        parts.scheme not in ("https", "http")
+        or not parts.hostname
+        or not _PLAIN.fullmatch(url.strip())
+        or parts.fragment
+    ):
         raise InputError(f"{url!r} is no address; write it like https://crm.example.com/hooks/digest", field="url")
     if parts.scheme == "http" and parts.hostname not in _LOCAL:
         raise InputError("messages have readers' addresses in them: give one with https://", field="url")

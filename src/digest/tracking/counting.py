@@ -220,7 +220,7 @@ def _record(
         for key, count in contribution(now.values(), host).items():
             figures[key] += count
         if were:
-            pass
+            figures.subtract(contribution(were.values(), host))
         put += [(issue, copy, *row) for place, row in now.items() if were.get(place) != row]
         gone += [(issue, copy, *place) for place in were.keys() - now.keys()]
     connection.executemany(

@@ -150,10 +150,12 @@ def spark(values: Values) -> Markup:
 
 def meter(name: str, says: str, share: float | None, limits: Sequence[tuple[float, str]]) -> Markup:
     """Draw a share on a scale that has limits on it, each with its word."""
-    end = max([share or 0, *(at for at, _ in limits)]) * 1.25
+    top = max(at for at, _ in limits)
+    # What is far beyond all limits fills the scale, else their words would be on top of each other.
+    end = min(max(share or 0, top) * 1.25, top * 2)
     drawn = [Markup('<rect class="rest" y="4" width="100%" height="14"/>')]
     if share:
-        drawn.append(Markup('<rect class="s0" y="4" width="{}" height="14"/>').format(_percent(share / end)))
+        drawn.append(Markup('<rect class="s0" y="4" width="{}" height="14"/>').format(_percent(min(1, share / end))))
     for at, word in limits:
         x = _percent(at / end)
         line = Markup('<line class="{1}" x1="{0}" x2="{0}" y1="0" y2="24"/>')
