@@ -305,11 +305,20 @@ def test_what_the_provider_calls_a_machine_is_one(db: Database) -> None:
     assert figures(db)["opened machines"] == 1
 
 
-def test_else_it_only_shows_that_the_copy_arrived(db: Database) -> None:
+def test_else_nothing_tells_afterwards_who_read_and_when(db: Database) -> None:
     done = work(db, call(told("opened", issue=COUNTED), told("clicked", 2, link="https://news.example/c/x/1"))).done
     assert done["not wanted"] == 2
-    assert [one[:3] for one in events(db)] == [(1, 2, "accepted"), (COUNTED, 1, "accepted")]
+    assert events(db) == []
     assert db.execute("SELECT count(*) FROM readings").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("state", [1, 4])
+def test_it_shows_that_a_copy_arrived_of_which_nobody_knew(db: Database, state: int) -> None:
+    db.execute("UPDATE deliveries SET state = ? WHERE issue = ? AND subscriber IN (1, 2)", [state, COUNTED])
+    work(db, call(*(told("opened", reader, COUNTED, after_s=reader * 600) for reader in (1, 2, 3))))
+    assert [one[:3] for one in events(db)] == [(COUNTED, 1, "accepted"), (COUNTED, 2, "accepted")]
+    handed_over = int(SENT[COUNTED].timestamp())
+    assert db.execute("SELECT DISTINCT at FROM events").fetchall() == [(handed_over,)], "nobody sees when it was"
 
 
 # Bad records ---------------------------------------------------------------------------------------------------------

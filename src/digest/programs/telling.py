@@ -29,9 +29,9 @@ PAUSES_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Between the tries: five seconds, five minutes, half an hour, two hours … a day, as the specification suggests: some
 three days in all. What nobody took by then is dead, and waits for a person."""
 TIMEOUT_S = 15.0
-"""So long a program has for its answer, all together: one that sends a byte now and then would otherwise hold up all."""
+"""So long a program has for its answer, all together: one that sent a byte now and then would hold up all."""
 REST_S, REST_BYTES = 2.0, 64 * 1024
-"""So long, and so much, is read of what comes behind the status, so that the line can be used again; nobody needs it."""
+"""So long, and so much, is read of what comes behind the status, so that the line can be used again."""
 CLAIM_S = 120.0
 """So long a message in hand is nobody else's."""
 LONGEST_WAIT_S = 86_400.0
@@ -131,9 +131,10 @@ class _Post:
             self._runner.close()
 
     async def _post(self, message: _InHand, now: datetime) -> httpx.Response:
-        given = {"content": message.body.encode(), "headers": _headers(message, now)}
+        body, headers = message.body.encode(), _headers(message, now)
         async with asyncio.timeout(TIMEOUT_S):
-            answer = await self._client.send(self._client.build_request("POST", message.url, **given), stream=True)
+            asking = self._client.build_request("POST", message.url, content=body, headers=headers)
+            answer = await self._client.send(asking, stream=True)
         taken = 0
         try:
             with suppress(TimeoutError, httpx.HTTPError):

@@ -180,7 +180,7 @@ def _address(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         _ = parts.port  # refuses one that is no port
-        httpx.URL(url.strip())  # what calls it later: there, nobody could mend it
+        httpx.Request("POST", url.strip())  # what calls it later refuses some more
     except (ValueError, httpx.InvalidURL) as error:
         raise InputError(f"{url[:200]!r} is no address: {error}", field="url") from None
     if (

@@ -40,7 +40,7 @@ _QUIET = frozenset({"accepted", "delivered", "opened", "clicked"})
 
 Outcome = Literal["new", "known", "foreign", "letter", "not wanted"]
 """What became of a provider's word: `known` was told before, `foreign` is about no copy of ours, `letter` about a mail
-that is no issue; `not wanted` is an open or a click that is not counted, and shows only that the copy arrived."""
+that is no issue; `not wanted` is an open or a click that is not counted."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,14 @@ class _Issue:
 
 @dataclass
 class _Copy:
-    """A copy that was found: its reader's address, what stands in the way, and the events it has."""
+    """A copy that was found: its reader's address, what stands in the way, and the events it has.
+
+    `doubted_since` is when it was handed over, in seconds since 1970, where nobody knows whether it was accepted.
+    """
 
     key: str
     softly: bool
+    doubted_since: int | None
     events: dict[tuple[int, str], tuple[int, str | None]]
 
     @property
@@ -133,16 +137,19 @@ class _Work:
         sent_at = int(times.from_text(sending_at).timestamp())
         self._issues[issue] = _Issue(sent_at, sending_at, mode_of(tracking), deleted_at is not None)
         rows = connection.execute(
-            "SELECT d.subscriber, s.email_key, coalesce(x.source LIKE ?, 0), e.kind, e.key, e.at, e.detail"
+            "SELECT d.subscriber, s.email_key, coalesce(x.source LIKE ?, 0),"
+            " iif(d.state IN (1, 4), b.claimed_at, NULL), e.kind, e.key, e.at, e.detail"
             " FROM json_each(?) c CROSS JOIN deliveries d ON d.issue = ? AND d.subscriber = c.value"
             " JOIN subscribers s ON s.id = d.subscriber LEFT JOIN suppressions x ON x.email_key = s.email_key"
+            " LEFT JOIN batches b ON b.number = d.batch"
             " LEFT JOIN events e ON e.issue = d.issue AND e.subscriber = d.subscriber",
             (SOFTLY.format("%"), json.dumps(sorted(subscribers)), issue),
         )
-        for subscriber, key, softly, kind, of, at, detail in rows:
+        for subscriber, key, softly, doubted, kind, of, at, detail in rows:
             copy = self._copies.get((issue, subscriber))
             if copy is None:
-                copy = self._copies[issue, subscriber] = _Copy(key, bool(softly), {})
+                since = int(times.from_text(doubted).timestamp()) if doubted else None
+                copy = self._copies[issue, subscriber] = _Copy(key, bool(softly), since, {})
             if kind is not None:
                 copy.events[kind, of] = at, detail
 
@@ -183,7 +190,11 @@ class _Work:
         return True
 
     def _read(self, heard: Heard, found: Found, issue: _Issue, at: int) -> Outcome:
-        """Count an open or a click a provider saw, where it is kept who reads; else it shows that the copy arrived."""
+        """Count an open or a click a provider saw, where it is kept who reads.
+
+        Elsewhere it shows that a copy arrived of which nobody knew. Of any other copy nothing is written down, and of
+        these not when it was: else it could be told who reads.
+        """
         told = heard.told
         link = self._link(found.issue, told.link) if told.word == "clicked" else 0
         if issue.mode == "readers" and link is not None:
@@ -195,7 +206,9 @@ class _Work:
             kind: Literal[Kind.OPENED, Kind.CLICKED] = Kind.OPENED if told.word == "opened" else Kind.CLICKED
             self._done.readings.append(Reading(found.issue, found.subscriber, kind, link, moment, agent))
             return "new"
-        self._earliest(found, self._copies[found.issue, found.subscriber], Kind.ACCEPTED, "", at, told)
+        copy = self._copies[found.issue, found.subscriber]
+        if copy.doubted_since is not None and at >= copy.doubted_since:
+            self._earliest(found, copy, Kind.ACCEPTED, "", copy.doubted_since, told)
         return "not wanted"
 
     def _link(self, issue: int, address: str) -> int | None:

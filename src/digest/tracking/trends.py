@@ -254,7 +254,7 @@ def best_subjects(lines: Iterable[IssueLine], *, now: datetime) -> tuple[Subject
     ).value
 
     def verdict(share: Rate) -> Literal["better", "worse", "alike"]:
-        if everywhere is None or share.low is None or share.high is None or False:
+        if everywhere is None or share.low is None or share.high is None or share.low <= everywhere <= share.high:
             return "alike"
         return "better" if share.low > everywhere else "worse"
 
