@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import random
 import resource
@@ -488,6 +489,30 @@ def test_whether_a_file_is_somebodys_is_told_by_its_lock_and_not_by_a_number(db:
     (folder / f"{os.getpid()}-0011223344556677.spool").write_bytes(framed(b"old"))
     (folder / f"{os.getpid()}-8899aabbccddeeff.new").write_bytes(b"")
     assert drain(folder, db, take) == 1
+    assert files(folder) == []
+
+
+@pytest.mark.parametrize("before", ["flock", "fchmod", "fsync"])
+def test_who_tidies_while_a_file_is_being_made_takes_away_nothing_that_is_answered(
+    db: Database, folder: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    module = fcntl if before == "flock" else os
+    store, real, tidied = file_of(db), getattr(module, before), []
+
+    def tidy_first(*given: object) -> None:
+        if not tidied and files(folder):
+            tidied.append(files(folder)[0].suffix)
+            own = beside(store)
+            drain(folder, own, take)
+            own.close()
+        real(*given)
+
+    monkeypatch.setattr(module, before, tidy_first)
+    put(folder, b"answered")
+    monkeypatch.undo()
+    assert tidied == [".spool" if before == "fsync" else ".new"]
+    drain(folder, db, take)
+    assert took(db) == Counter([b"answered"])
     assert files(folder) == []
 
 
