@@ -644,7 +644,7 @@ def test_the_store_in_words(digest: Run) -> None:
     assert digest("db", "migrate").out == "Made the store digest.db.\n"
     assert digest("db", "migrate").out == "digest.db is up to date.\n"
     assert digest("db", "check").out == "digest.db is sound.\n"
-    assert digest("db", "backup", "copy.db").out == "Backed up to copy.db (0.3 MB), opened and checked.\n"
+    assert digest("db", "backup", "copy.db").out == "Backed up to copy.db (0.4 MB), opened and checked.\n"
     assert digest("--db", "copy.db", "db", "check").out == "copy.db is sound.\n"
 
 

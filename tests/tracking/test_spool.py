@@ -497,7 +497,8 @@ def test_who_tidies_while_a_file_is_being_made_takes_away_nothing_that_is_answer
     db: Database, folder: Path, monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
     module = fcntl if before == "flock" else os
-    store, real, tidied = file_of(db), getattr(module, before), []
+    store, real = file_of(db), getattr(module, before)
+    tidied: list[str] = []
 
     def tidy_first(*given: object) -> None:
         if not tidied and files(folder):

@@ -253,10 +253,11 @@ def drain(
     taken = 0
     for path in _files(folder):
         try:
-            with path.open("rb") as file:
-                taken += _work(path, file, db, take, most, stopping)
+            file = path.open("rb")
         except FileNotFoundError:
             continue  # another process worked it meanwhile
+        with file:
+            taken += _work(path, file, db, take, most, stopping)
     _forget_files(folder, db)
     return taken
 

@@ -135,6 +135,15 @@ def test_our_header_may_come_as_an_object_too() -> None:
     assert told == Told("delivered", **TOLD)
 
 
+def test_what_cannot_be_written_again_does_not_bring_all_of_its_batch_along() -> None:
+    deep = "[" * 300 + "]" * 300
+    body = f"[{','.join(['null', deep] * 100)}]".encode()
+    assert read(body) == [Unknown("", "null")] * 200
+    # By itself it is kept as it came.
+    alone = f'{{"event": "new", "deep": {deep}}}'
+    assert read(alone.encode()) == [Unknown("new", alone)]
+
+
 def test_nothing_breaks_the_reading() -> None:
     check_that_nothing_breaks(read, [payload for payload, _ in EVENTS] + [[payload] for payload, _ in EVENTS])
 
