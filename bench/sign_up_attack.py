@@ -39,7 +39,7 @@ from digest.sending.copies import Signers
 from digest.settings import Settings
 from digest.store import open_store
 from processes import COMMAND, options
-from web import HERE, _free_port, serving
+from web import HERE, free_port, serving
 
 Attempt = tuple[str, dict[str, str]]
 """The network an attempt comes from, and the fields of its form."""
@@ -161,7 +161,7 @@ def attacked(name: str, wanted: argparse.Namespace) -> dict[str, Any]:
             links = Signers.of(db, Settings(db=folder / "digest.db"), now=now).links
         # That of a page which was opened a while ago.
         moment = links.sign("form", int(now.timestamp()) - 60, 1)
-        port = _free_port()
+        port = free_port()
         site = f"http://127.0.0.1:{port}"
         people: dict[str, str] = {}
 

@@ -1,4 +1,4 @@
-"""What tests of several providers' hooks share: calls as the route hands them over, and that no body breaks anything."""
+"""What tests of several providers' hooks share: calls as the route hands them over, and that no body breaks them."""
 
 from __future__ import annotations
 

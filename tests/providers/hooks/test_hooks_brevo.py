@@ -62,7 +62,7 @@ EVENTS: list[tuple[dict[str, Any], Told | Nothing]] = [
     (event("invalid_email"), Told("bounced", **TOLD, hard=True)),
     (event("blocked", reason="blocked : due to blacklist user"),
      Told("bounced", **TOLD, words="blocked : due to blacklist user", blameless=True)),
-    (event("error", reason="it broke on our way"), Told("bounced", **TOLD, words="it broke on our way", blameless=True)),
+    (event("error", reason="it broke here"), Told("bounced", **TOLD, words="it broke here", blameless=True)),
     (event("spam"), Told("complained", **TOLD)),
     (event("complaint"), Told("complained", **TOLD)),
     (event("unsubscribed"), Told("unsubscribed", **TOLD)),
