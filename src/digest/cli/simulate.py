@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 import click
 from click.shell_completion import CompletionItem
@@ -23,9 +24,13 @@ from rich.text import Text
 from digest import simulators
 from digest.cli.app import App, Command, with_app
 from digest.errors import DigestError, NotFoundError, nearest
+from digest.simulators.fates import Fates
 from digest.simulators.faults import Faults
 from digest.simulators.record import Record
 from digest.simulators.server import Server
+
+if TYPE_CHECKING:
+    from digest.simulators.telling import Teller
 
 PORT = 9025
 LOOK_EVERY_S = 0.25
@@ -52,6 +57,12 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     return given
 
 
+def _site(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not (urlsplit(value).scheme in ("http", "https") and urlsplit(value).hostname):
+        raise click.BadParameter(f"{value!r} is no address of a site, such as http://127.0.0.1:8000")
+    return value and value.rstrip("/")
+
+
 @click.command(cls=Command)
 @click.argument("provider", shell_complete=_names)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address it listens at.")
@@ -65,6 +76,21 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     metavar="NAME=VALUE",
     callback=_pairs,
     help="What goes wrong on purpose, such as reset_after=0.01; may repeat.",
+)
+@click.option(
+    "--hooks",
+    "site",
+    metavar="URL",
+    callback=_site,
+    help="The address of a digest serve, which is told what becomes of the copies.",
+)
+@click.option(
+    "--fate",
+    "fates",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_pairs,
+    help="What becomes of the copies that it tells of, such as bounces=0.05; may repeat.",
 )
 @click.option(
     "--record",
@@ -88,6 +114,8 @@ def simulate(
     host: str,
     port: int,
     faults: dict[str, str],
+    site: str | None,
+    fates: dict[str, str],
     file: Path | None,
     bodies: bool,
     options: dict[str, str],
@@ -99,16 +127,35 @@ def simulate(
     """
     types = _types(provider)
     own_faults = next((kind for kind in typing.get_args(types.pop("faults", None)) if kind is not type(None)), None)
-    wrong = _faults(own_faults or Faults, faults)
+    wrong = _numbers(own_faults or Faults, faults, "fault", "calls")
+    become = _numbers(Fates, fates, "fate", "copies")
+    if fates and site is None:
+        raise click.BadParameter("it is told to a site; give --hooks, too", param_hint="--fate")
     wanted = _typed(provider, types, options)
     record = Record(file, bodies=False, written=bodies)
     simulator: Any = simulators.simulate(provider, record=record, **wanted, **({"faults": wrong} if own_faults else {}))
     server: _Server = simulator if hasattr(simulator, "listening") else Server(simulator, wrong)
-    asyncio.run(_serve(app, simulator, server, record, (host, port)))
+    asyncio.run(_serve(app, simulator, server, _teller(provider, record, site, become), (host, port)))
 
 
-async def _serve(app: App, simulator: Any, server: _Server, record: Record, place: tuple[str, int]) -> None:
+def _teller(provider: str, record: Record, site: str | None, fates: Fates) -> Teller | None:
+    """Make what tells a site of the copies, where one is given."""
+    if site is None:
+        return None
+    # Here, as few simulations tell anything.
+    from digest.simulators import hooks
+    from digest.simulators.telling import Teller
+
+    if provider not in (names := hooks.names()):
+        raise click.BadParameter(
+            f"{provider}, simulated, calls nobody; those that do are {', '.join(names)}", param_hint="--hooks"
+        )
+    return Teller(record, hooks.caller_of(provider), f"{site}/hooks/{provider}", fates)
+
+
+async def _serve(app: App, simulator: Any, server: _Server, teller: Teller | None, place: tuple[str, int]) -> None:
     """Listen until a signal comes."""
+    record: Record = simulator.record
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
@@ -122,9 +169,13 @@ async def _serve(app: App, simulator: Any, server: _Server, record: Record, plac
             reason = (error.strerror or str(error)).rpartition(": ")[2]
             where = ":".join(map(str, place))
             raise DigestError(f"cannot listen at {where}: {reason}; give another --port or --host") from None
-        url = _begin(app, simulator, at)
-        await _watch(app, record, stopped)
-    _end(app, url, record.summary())
+        url = _begin(app, simulator, teller, at)
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(teller.tell()) if teller else None
+            await _watch(app, record, teller, stopped)
+            if telling:
+                telling.cancel()
+    _end(app, url, record.summary() | ({"hooks": teller.summary()} if teller else {}))
 
 
 def _unless_cancelled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -132,7 +183,7 @@ def _unless_cancelled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) 
         loop.default_exception_handler(context)
 
 
-async def _watch(app: App, record: Record, stopped: asyncio.Event) -> None:
+async def _watch(app: App, record: Record, teller: Teller | None, stopped: asyncio.Event) -> None:
     """Show on a terminal how much it took, until it is stopped."""
     if not app.err.is_terminal:
         await stopped.wait()
@@ -141,12 +192,14 @@ async def _watch(app: App, record: Record, stopped: asyncio.Event) -> None:
         while not stopped.is_set():
             refused = sum(record.refused.values())
             words = f"{record.calls:,} calls, {refused:,} refused; {len(record.accepted):,} copies accepted"
+            if teller:
+                words += f"; {teller.told.total():,} events told, {teller.waiting:,} to go"
             live.update(Text(words, style="dim"), refresh=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), LOOK_EVERY_S)
 
 
-def _begin(app: App, simulator: Any, at: str | tuple[str, int]) -> str:
+def _begin(app: App, simulator: Any, teller: Teller | None, at: str | tuple[str, int]) -> str:
     """Say where it listens and how it is used; give the URL."""
     name: str = simulator.name
     if isinstance(at, str):
@@ -154,14 +207,17 @@ def _begin(app: App, simulator: Any, at: str | tuple[str, int]) -> str:
     else:
         own = {f"{name}.{option}": str(value) for option, value in simulator.usage(*at).items()}
         url, usage = f"{name}://{at[0]}:{at[1]}", {"provider": name} | own
+    if teller:
+        usage |= teller.usage()
     if app.json:
         click.echo(json.dumps({"provider": name, "url": url, "usage": usage}))
         return url
     app.say(f"{name}, simulated at {url}; nobody is mailed. In another shell:")
     app.say()
-    app.say(
-        "  digest send 1 " + " ".join(f"--set {shlex.quote(f'{option}={value}')}" for option, value in usage.items())
-    )
+    given = " ".join(f"--set {shlex.quote(f'{option}={value}')}" for option, value in usage.items())
+    app.say(f"  digest send 1 {given}")
+    if teller:
+        app.say(f"  digest serve {given}")
     app.say()
     app.say("Ctrl-C ends it.")
     return url
@@ -175,6 +231,11 @@ def _end(app: App, url: str, figures: dict[str, Any]) -> None:
     app.say(f"Calls: {figures['calls']:,}; refused: {refused}")
     app.say(f"Copies accepted: {figures['accepted']:,}")
     app.say(f"Addresses: {figures['addresses']:,}; with more than one copy: {figures['twice']:,}")
+    if hooked := figures.get("hooks"):
+        told = ", ".join(f"{count:,} {what}" for what, count in hooked["told"].items()) or "nothing"
+        answers = ", ".join(f"{count:,} with {status}" for status, count in hooked["calls"].items()) or "none"
+        app.say(f"Told: {told}; given up: {hooked['given_up']:,}; not told yet: {hooked['waiting']:,}")
+        app.say(f"Its calls, answered: {answers}")
 
 
 def _types(provider: str) -> dict[str, Any]:
@@ -210,22 +271,24 @@ def _typed(provider: str, types: Mapping[str, Any], options: Mapping[str, str]) 
     return typed
 
 
-def _faults(kind: Any, given: Mapping[str, str]) -> Any:
-    """Make the faults of a kind; those that are no seconds and no counts are shares of the calls."""
+def _numbers(kind: Any, given: Mapping[str, str], what: str, of: str) -> Any:
+    """Make faults or fates of a kind; those that are no seconds and no counts are shares of the calls, or copies."""
     known = typing.get_type_hints(kind)
     for name, value in given.items():
         trouble = ""
         if name not in known:
             hint = nearest(name, known) or f"; there are {', '.join(known)}"
-            trouble = f"no fault is called {name!r}{hint}"
+            trouble = f"no {what} is called {name!r}{hint}"
         elif (number := _number(known[name], value)) is None:
             trouble = f"{name} is a {_NUMBERS[known[name]]}, not {value!r}"
-        elif known[name] is float and not name.endswith("_s") and not 0 <= number <= 1:
-            trouble = f"{name} is a share of the calls, from 0 to 1"
+        elif name == "hurry" and not number > 0:
+            trouble = "hurry is more than 0"
+        elif known[name] is float and not name.endswith("_s") and name != "hurry" and not 0 <= number <= 1:
+            trouble = f"{name} is a share of the {of}, from 0 to 1"
         elif not 0 <= number < float("inf"):
             trouble = f"{name} is 0 or more"
         if trouble:
-            raise click.BadParameter(trouble, param_hint="--fault")
+            raise click.BadParameter(trouble, param_hint=f"--{what}")
     return kind.of(dict(given))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -35,10 +35,15 @@ _OURS = frozenset(
 @cache
 def names() -> tuple[str, ...]:
     """Give the names of all providers."""
-    spec = find_spec(__name__)
-    assert spec is not None  # noqa: S101 (it is this file)
+    return files_of(__name__, but=_OURS)
+
+
+def files_of(package: str, *, but: Collection[str]) -> tuple[str, ...]:
+    """Give the names of a package's files, without those that are no provider's."""
+    spec = find_spec(package)
+    assert spec is not None  # noqa: S101 (whoever asks is in it)
     found = {module.name for module in iter_modules(spec.submodule_search_locations)}
-    return tuple(sorted(found - _OURS))
+    return tuple(sorted(found.difference(but)))
 
 
 def options_of(name: str) -> type[Options]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from digest.simulators.simulator import Simulator
 
-_OURS = frozenset({"faults", "record", "server", "ses_rules", "simulator", "smtp_faults"})
+_OURS = frozenset({"fates", "faults", "hooks", "record", "server", "ses_rules", "simulator", "smtp_faults", "telling"})
 
 
 def names() -> tuple[str, ...]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
-from pkgutil import iter_modules
 from typing import cast
 
+from digest.providers import files_of
 from digest.providers.hooks.interface import Hooks
 
 _OURS = frozenset({"credentials", "fields", "interface", "sns"})
@@ -17,10 +16,7 @@ _OURS = frozenset({"credentials", "fields", "interface", "sns"})
 @cache
 def names() -> tuple[str, ...]:
     """Give the names of the providers that call us."""
-    spec = find_spec(__name__)
-    assert spec is not None  # noqa: S101 (it is this file)
-    found = {module.name for module in iter_modules(spec.submodule_search_locations)}
-    return tuple(sorted(found - _OURS))
+    return files_of(__name__, but=_OURS)
 
 
 def hooks_of(name: str) -> Hooks:
