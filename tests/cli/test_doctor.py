@@ -88,6 +88,18 @@ def test_what_waits_is_shown_worked_and_counted(sent: Run) -> None:
     assert [kind["kind"] for kind in after["unknown"]] == ["unreadable", "teleported"]
 
 
+def test_nothing_that_came_in_steers_the_terminal(digest: Run) -> None:
+    digest("db", "migrate")
+    tamper(
+        "INSERT INTO unknown_events (provider, kind, raw, digest, received_at) VALUES"
+        " ('brevo', 'new' || char(155) || '2J', 'no JSON' || char(27) || '[2J' || char(8238, 10) || 'x', x'00',"
+        " '2026-11-26T09:00:00.000000Z')"
+    )
+    shown = digest("events").out
+    assert "the unknown kind new 2J" in shown
+    assert "  no JSON [2J x\n" in shown
+
+
 def test_a_store_nobody_told_anything_says_so(digest: Run) -> None:
     digest("db", "migrate")
     assert digest("events").out == "Nothing came in within 168 hours.\nNothing waits.\n"

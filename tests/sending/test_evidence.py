@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sendings import batches, claimed, counts, event, sending, state
 
 from conftest import NOW
 from digest.events import Kind
+from digest.issue import issues
 from digest.providers.interface import UncertainError
 from digest.sending import evidence, ledger
 from digest.sending.ledger import Claimed
@@ -14,6 +17,8 @@ from digest.sending.ledger_check import check_ledger
 from digest.sending.uncertain import seen
 from digest.settings import Settings
 from digest.store import Database
+from digest.tracking import counting
+from digest.tracking.recounting import recount
 
 DEAD, ALIVE = 1, 7
 
@@ -66,6 +71,18 @@ def test_a_batch_whose_process_died_is_settled_and_what_is_left_is_taken_up_by_t
     assert again is not None
     assert [copy[0] for copy in again.copies] == [1, 2]
     assert not again.unchanged
+
+
+def test_a_copy_that_is_proven_while_its_issue_is_paused_is_counted(db: Database) -> None:
+    held(db)
+    issues.pause(db, 1, now=NOW)
+    counting.roll_up(db, 1, now=NOW)
+    assert counting.to_roll_up(db) == []
+    event(db, 2)
+    later = NOW + timedelta(seconds=1)
+    assert evidence.settle(db, whole=lambda provider, account: False, lives=lambda number: False, now=later) == 1
+    assert counting.to_roll_up(db) == [1]
+    assert (state(db), recount(db, now=later).wrong) == ("paused", [])
 
 
 @pytest.mark.parametrize("uncertain", [False, True])

@@ -161,6 +161,14 @@ def test_figures_stay_true_when_a_reader_is_forgotten(db: Database) -> None:
     assert recount(db, now=LATER).wrong == []
 
 
+def test_what_a_forgotten_reader_read_belongs_together_in_no_two_issues(db: Database) -> None:
+    work(db, opened(1), opened(1, link=2), opened(1, 2), opened(1, 3))
+    forget(db, 1, now=LATER)
+    rows = db.execute("SELECT issue, count(*), count(DISTINCT copy), max(copy) < 0 FROM readings GROUP BY issue")
+    assert rows.fetchall() == [(1, 2, 1, 1), (2, 1, 1, 1), (3, 1, 1, 1)]
+    assert db.execute("SELECT count(DISTINCT copy) FROM readings").fetchone() == (3,)
+
+
 # Deliveries -----------------------------------------------------------------------------------------------------------
 
 

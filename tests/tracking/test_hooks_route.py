@@ -212,6 +212,45 @@ def test_only_a_post_is_taken(site: Reader, db: Database, now: datetime) -> None
     assert spooled(db) == []
 
 
+def test_strangers_cannot_fill_the_memory_and_small_calls_are_taken_all_the_same(
+    site: Reader, db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digest.web.hooks.bodies.MOST", 1024 * 1024)
+    large, begun, ending = b"x" * 1024 * 1024, threading.Event(), threading.Event()
+
+    def stalling() -> Iterator[bytes]:
+        yield large
+        begun.set()
+        ending.wait(10)
+        yield b"x"
+
+    with ThreadPoolExecutor(1) as pool:
+        stalled = pool.submit(site.post, "/hooks/brevo", content=stalling())
+        assert begun.wait(10)
+        answer = site.post("/hooks/brevo", content=large, headers=right("brevo", now))
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
+        assert site.post("/hooks/brevo", content=BODY, headers=right("brevo", now)).status_code == 200
+        ending.set()
+        assert stalled.result().status_code == 401
+    assert site.post("/hooks/brevo", content=large, headers=right("brevo", now)).status_code == 200
+    assert [len(call.body) for call in spooled(db)] == [len(BODY), len(large)]
+
+
+def test_a_call_that_does_not_come_to_its_end_is_given_up(
+    site: Reader, db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digest.web.hooks.bodies.LONGEST_S", 0.2)
+    ending = threading.Event()
+
+    def stalling() -> Iterator[bytes]:
+        yield b"x"
+        ending.wait(1)
+        yield b"x"
+
+    assert site.post("/hooks/brevo", content=stalling(), headers=right("brevo", now)).status_code == 429
+    assert spooled(db) == []
+
+
 # What cannot be kept -----------------------------------------------------------------------------------------------
 
 

@@ -96,16 +96,12 @@ def forget(db: Database, subscriber: int, *, now: datetime) -> bool:
             "UPDATE departures SET words = NULL WHERE subscriber = ?",
             # By their keys, which begin with the issue: others wait while millions of rows are read through.
             f"UPDATE events SET detail = NULL WHERE {_OF_ISSUES}",  # noqa: S608 (ours)
-            # Opens and clicks stay as some copy's, of which nobody can tell more than at which mailbox provider it was:
-            # figures are by those (see `forgotten_host` in tracking/counting.py). Elsewhere `copy` is no reader.
-            f"UPDATE readings AS r SET copy = -1 - {secrets.randbelow(2**56)} * 64 - coalesce((SELECT host FROM"  # noqa: S608
-            " deliveries d WHERE d.issue = r.issue AND d.subscriber = r.copy), 0)"
-            " WHERE copy = ? AND issue IN (SELECT number FROM issues WHERE tracking ->> 'mode' = 'readers')",
             # What the provider said of a rejected copy names the address, as a rule; why one was skipped never does.
             f"UPDATE deliveries SET reason = 'forgotten' WHERE {_OF_ISSUES}"  # noqa: S608 (ours)
             " AND state <> 5 AND reason IS NOT NULL",
         ):
             connection.execute(erase, (subscriber,))
+        _unname_readings(connection, subscriber)
         # Asked for by other readers who wanted to move to this address, or kept as an answer to a program.
         connection.execute("DELETE FROM address_changes WHERE email_key = ?", (key,))
         connection.execute("DELETE FROM letters WHERE email_key = ?", (key,))
@@ -154,6 +150,24 @@ def _unname_troubles(connection: sqlite3.Connection, spellings: Collection[str])
             f"UPDATE {table} SET trouble = ? WHERE number = ?",  # noqa: S608 (ours)
             [(name.sub("a forgotten address", trouble), number) for number, trouble in found if name.search(trouble)],
         )
+
+
+def _unname_readings(connection: sqlite3.Connection, subscriber: int) -> None:
+    """Keep a reader's opens and clicks as some copy's: in each issue another, so that not even they belong together.
+
+    Nobody can tell more of it than at which mailbox provider it was: figures are by those (see `forgotten_host` in
+    tracking/counting.py). Where it is not kept who reads, `copy` is no reader.
+    """
+    read = connection.execute(
+        "SELECT number, coalesce((SELECT host FROM deliveries WHERE issue = number AND subscriber = ?1), 0) FROM issues"
+        " WHERE tracking ->> 'mode' = 'readers'"
+        " AND EXISTS (SELECT 1 FROM readings WHERE issue = number AND copy = ?1)",
+        (subscriber,),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE readings SET copy = ? WHERE issue = ? AND copy = ?",
+        [(-1 - secrets.randbelow(2**56) * 64 - host, issue, subscriber) for issue, host in read],
+    )
 
 
 def _unname_votes(connection: sqlite3.Connection, subscriber: int) -> None:

@@ -48,8 +48,9 @@ def show(app: App, hours: int) -> None:
                 table.add_row(of.provider or "opens and clicks", outcome, f"{count:,}")
         app.out.print(table)
     for kind in found.unknown:
-        app.say(f"{kind.provider or 'opens and clicks'}: {kind.count:,} of the unknown kind {kind.kind}, the last one:")
-        app.say(f"  {' '.join(kind.example.split())}")
+        word = _printable(kind.kind)
+        app.say(f"{kind.provider or 'opens and clicks'}: {kind.count:,} of the unknown kind {word}, the last one:")
+        app.say(f"  {_printable(kind.example)}")
     waiting = (
         f"{counted({'files': found.waiting_files})} of the spool, {found.waiting_bytes:,} bytes, wait to be worked"
     )
@@ -74,3 +75,8 @@ def work(app: App) -> None:
     if proven:
         app.say(f"{proven:,} uncertain copies are proven accepted.")
     app.give({"records": taken, "outcomes": done, "proven": proven})
+
+
+def _printable(text: str) -> str:
+    """Give what came from outside on one line, without what would steer a terminal."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())

@@ -407,6 +407,13 @@ def accept_some(
         rest = {id_: (Delivery.UNCERTAIN, None) for id_, _, _ in batch.copies if id_ not in accepted}
         names = {id_: name for id_, name in accepted.items() if name}
         _resolve(connection, batch, Delivery.ACCEPTED, rest, names, by=None if rest else by, now=now)
+        if rest and len(rest) < len(batch.copies):
+            # The batch stays open, so nothing else of an issue that is not being sent shows that it changed: figures
+            # are counted anew then.
+            connection.execute(
+                "UPDATE issues SET updated_at = ? WHERE number = ? AND state <> 'sending'",
+                (times.to_text(now), batch.issue),
+            )
 
 
 def release(db: Database, batch: Claimed, why: str, *, now: datetime) -> None:

@@ -17,6 +17,7 @@ from digest.tracking.hook_counting import HookCounts
 from digest.tracking.intake import Destinations
 from digest.tracking.spool import Spool
 from digest.web.abuse.sign_ups import SignUps
+from digest.web.hooks.bodies import Bodies
 from digest.web.hooks.keys import HookKeys
 from digest.web.kept import Kept
 from digest.web.pages import Pages
@@ -36,6 +37,7 @@ class State:
     sign_ups: SignUps = field(kw_only=True)
     spool: Spool = field(kw_only=True)
     destinations: Destinations = field(default_factory=Destinations)
+    hook_bodies: Bodies = field(default_factory=Bodies)
     hook_keys: HookKeys = field(default_factory=HookKeys)
     hook_counts: HookCounts = field(default_factory=HookCounts)
 

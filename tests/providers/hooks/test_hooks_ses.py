@@ -562,6 +562,25 @@ def test_a_certificate_is_fetched_once() -> None:
     assert amazon.asked == [CERTIFICATE]
 
 
+def test_calls_with_certificates_that_are_not_there_do_not_wait_in_an_endless_line() -> None:
+    asked: list[str] = []
+
+    async def slow(address: str) -> bytes:
+        asked.append(address)
+        await asyncio.sleep(0.001)
+        raise OSError("there is none")
+
+    async def many() -> list[object]:
+        calls = (kept.get(f"https://a.example/{number}", slow) for number in range(sns.MOST_WAITING + 50))
+        return list(await asyncio.gather(*calls, return_exceptions=True))
+
+    kept = sns.Certificates()
+    for _ in range(2):
+        refused = asyncio.run(many())
+        assert {(str(one), getattr(one, "status", 0)) for one in refused} == {("no certificate", sns.TRY_AGAIN)}
+    assert len(asked) == 2 * sns.MOST_WAITING
+
+
 def test_no_more_certificates_are_kept_than_amazon_can_have() -> None:
     amazon, kept = Amazon(), sns.Certificates(most=2)
 

@@ -51,6 +51,9 @@ _CONFIRM = re.compile(_HOST + r"\?[A-Za-z0-9%&=:_.~-]{1,2000}")
 
 MOST_CERTIFICATES = 16
 """Kept in memory. Amazon has one for each region, and another one every year or so."""
+MOST_WAITING = 100
+"""Calls that wait for one at the same time: who knows a topic's name can make up messages with certificates that are
+not there, and each of them waits."""
 
 
 async def verified(body: bytes, topics: Collection[str], *, now: datetime, fetch: Fetch) -> dict[str, str]:
@@ -150,6 +153,7 @@ class Certificates:
     def __init__(self, most: int = MOST_CERTIFICATES) -> None:
         self._most = most
         self._known: dict[str, x509.Certificate] = {}
+        self._waiting = 0
         # One for each event loop: a lock belongs to the one it was first waited for on.
         self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -157,17 +161,23 @@ class Certificates:
         """Give the certificate at an address; one is fetched at a time, however many calls wait for it.
 
         Raises:
-            RefusedError: it cannot be fetched, or is none.
+            RefusedError: it cannot be fetched, or is none; or too many wait already.
         """
-        if address not in self._known:
+        if (known := self._known.get(address)) is not None:
+            return known
+        if self._waiting >= MOST_WAITING:
+            raise RefusedError("no certificate", TRY_AGAIN)
+        self._waiting += 1
+        try:
             async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
                 if address not in self._known:
                     found = await _fetched(address, fetch)
                     while len(self._known) >= self._most:
                         del self._known[next(iter(self._known))]
                     self._known[address] = found
-                    return found
-        return self._known[address]
+                return self._known[address]
+        finally:
+            self._waiting -= 1
 
     def clear(self) -> None:
         """Forget all of them."""

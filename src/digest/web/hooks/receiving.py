@@ -6,6 +6,7 @@ A caller is told why it was refused in a word or two, so that who sets up a webh
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime
 from functools import partial
 
 import httpx
@@ -19,7 +20,7 @@ from digest.tracking.hook_keys import Seen, digest_of, look
 from digest.tracking.records import HookCall, encode
 from digest.tracking.spool import SpoolError
 from digest.web.hooks.fetching import fetch
-from digest.web.state import Now, Our
+from digest.web.state import Now, Our, State
 from digest.web.stores import Stores
 
 router = APIRouter(prefix="/hooks")
@@ -33,26 +34,9 @@ async def receive(provider: str, request: Request, our: Our, now: Now) -> Respon
     """Take a provider's call: it is answered 200 once it is in the spool, or was before."""
     if provider not in hooks.names():
         raise HTTPException(404)
-    call = Call(
-        headers={name.lower(): value for name, value in request.headers.items()},
-        body=await request.body(),
-        query=dict(request.query_params),
-    )
     try:
-        verified = await hooks.hooks_of(provider).verify(call, options(our.settings, provider), now=now, fetch=fetch)
-        record = encode(HookCall(provider, call.body, verified.key, int(now.timestamp() * 1000)))
-
-        async def keep() -> None:
-            await our.spool.put(record)
-            if verified.answer is not None:
-                await verified.answer()
-
-        digest = digest_of(call.body)
-        # Where the signature covers the body, the same call again changes nothing: it is enough to know it for a while.
-        seen = partial(_look, our.stores, provider, verified.key, digest) if verified.key else None
-        key = verified.key or f"body {digest.hex()}"
-        if not await our.hook_keys.once(provider, key, digest, look=seen, keep=keep):
-            our.hook_counts.note(provider, "repeated", now)
+        async with our.hook_bodies.read(request) as body:
+            await _take(provider, request, body, our, now)
     except RefusedError as error:
         our.hook_counts.note(provider, f"refused: {error}", now)
         return PlainTextResponse(f"{error}\n", error.status)
@@ -63,6 +47,34 @@ async def receive(provider: str, request: Request, our: Our, now: Now) -> Respon
         status = getattr(hooks.hooks_of(provider), "TRY_AGAIN", 429)
         return PlainTextResponse("it cannot be taken now\n", status, {"Retry-After": str(TRY_AGAIN_S)})
     return PlainTextResponse("taken\n")
+
+
+async def _take(provider: str, request: Request, body: bytes, our: State, now: datetime) -> None:
+    """Have a call in the spool, if it is the provider's own.
+
+    Raises:
+        RefusedError: it is not.
+        Exception: it cannot be taken now.
+    """
+    call = Call(
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+        query=dict(request.query_params),
+    )
+    verified = await hooks.hooks_of(provider).verify(call, options(our.settings, provider), now=now, fetch=fetch)
+    record = encode(HookCall(provider, body, verified.key, int(now.timestamp() * 1000)))
+
+    async def keep() -> None:
+        await our.spool.put(record)
+        if verified.answer is not None:
+            await verified.answer()
+
+    digest = digest_of(body)
+    # Where the signature covers the body, the same call again changes nothing: it is enough to know it for a while.
+    seen = partial(_look, our.stores, provider, verified.key, digest) if verified.key else None
+    key = verified.key or f"body {digest.hex()}"
+    if not await our.hook_keys.once(provider, key, digest, look=seen, keep=keep):
+        our.hook_counts.note(provider, "repeated", now)
 
 
 def _look(stores: Stores, provider: str, key: str, digest: bytes) -> Seen:
