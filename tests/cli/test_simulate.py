@@ -9,6 +9,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ from digest import simulators
 from digest.mail import personalise
 from digest.providers import connect
 from digest.providers.interface import Answer, Batch, Message, Recipient
+from digest.simulators.server import running
+from digest.simulators.simulator import Reply, Request, Simulator
 from digest.sources import load
 
 digest = test_command_line.digest
@@ -155,6 +158,57 @@ def test_it_counts_on_a_terminal(tmp_path: Path) -> None:
             assert read, seen
 
 
+class Site(Simulator):
+    """Takes whatever is posted."""
+
+    name = "site"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paths: list[str] = []
+
+    def answer(self, request: Request, number: int) -> Reply:
+        self.paths.append(request.path)
+        return Reply(200)
+
+    def too_many(self, retry_after_s: float) -> Reply:
+        return Reply(429)
+
+    def usage(self, url: str) -> dict[str, str]:
+        return {}
+
+
+def test_it_tells_a_site_what_becomes_of_copies(tmp_path: Path) -> None:
+    site = Site()
+    with running(site) as (url, _):
+        fates = [part for fate in ("delivers_after_s=0.1", "late_s=0", "repeats=0") for part in ("--fate", fate)]
+        with simulated(tmp_path, "mailgun", "--json", "--hooks", f"{url}/", *fates) as process:
+            usage = json.loads(process.line())["usage"]
+            hand_over(usage)
+            while len(site.paths) < 2:
+                assert process.process.poll() is None
+                time.sleep(0.02)
+            time.sleep(0.1)
+            told = json.loads(process.end()[0])["hooks"]
+    assert len(usage["mailgun.webhook_key"]) == 32
+    assert set(site.paths) == {"/hooks/mailgun"}
+    assert told == {"told": {"accepted": 1, "delivered": 1}, "calls": {"200": 2}, "given_up": 0, "waiting": 0}
+
+
+def test_it_says_in_words_what_the_site_must_know_and_what_it_told(tmp_path: Path) -> None:
+    with simulated(tmp_path, "resend", "--hooks", "http://127.0.0.1:9") as process:
+        begin = "".join(process.line() for _ in range(6))
+        lines = [line for line in begin.splitlines() if line.startswith("  digest ")]
+        assert [line.split()[1] for line in lines] == ["send", "serve"]
+        assert all("--set resend.webhook_secret=whsec_" in line for line in lines)
+        out, err = process.end()
+    assert out.splitlines()[-2:] == [
+        "Told: nothing; given up: 0; not told yet: 0",
+        "Its calls, answered: none",
+    ]
+    assert err == ""
+
+
 # What it is told -----------------------------------------------------------------------------------------------------
 
 
@@ -234,6 +288,13 @@ def test_options_are_of_the_simulators_own_types(
         ("resend --fault slow=nan", "slow is a share of the calls, from 0 to 1"),
         ("resend --fault latency_s=-1", "latency_s is 0 or more"),
         ("resend --fault burst=1.5", "burst is a whole number, not '1.5'"),
+        ("resend --hooks nowhere", "'nowhere' is no address of a site, such as http://127.0.0.1:8000"),
+        ("ses --hooks http://127.0.0.1:9", "ses, simulated, calls nobody; those that do are brevo, mailgun, postmark"),
+        ("resend --fate bounces=0.1", "it is told to a site; give --hooks, too"),
+        ("resend --fate bounce=0.1", "no fate is called 'bounce'; did you mean 'bounces'?"),
+        ("resend --fate bounces=2", "bounces is a share of the copies, from 0 to 1"),
+        ("resend --fate hurry=0", "hurry is more than 0"),
+        ("resend --fate seed=x", "seed is a whole number, not 'x'"),
         ("smtp --fault rcpt_6=1", "no fault is called 'rcpt_6'; did you mean 'rcpt_"),
         ("smtp --option quux=1", "the simulator of smtp has no option 'quux'; there are tls, "),
         ("resend --option kye=x", "the simulator of resend has no option 'kye'; did you mean 'key'?"),

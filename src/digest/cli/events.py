@@ -48,7 +48,7 @@ def show(app: App, hours: int) -> None:
                 table.add_row(of.provider or "opens and clicks", outcome, f"{count:,}")
         app.out.print(table)
     for kind in found.unknown:
-        word = _printable(kind.kind)
+        word = _printable(kind.kind) or "(no kind)"
         app.say(f"{kind.provider or 'opens and clicks'}: {kind.count:,} of the unknown kind {word}, the last one:")
         app.say(f"  {_printable(kind.example)}")
     waiting = (

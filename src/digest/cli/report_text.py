@@ -142,11 +142,14 @@ def _summary(report: IssueReport) -> Table:
             ("clicked", report.clicked, (rates.clicked, rates.clicked_all)),
         ):
             _row(table, f"{name} by people", shares[0])
+            hidden = people.hidden + people.hidden_people if name == "opened" else 0
+            if hidden and people.hidden_people:
+                table.add_row("  people, hidden", f"{people.hidden_people:,}", "", "known by a click")
             table.add_row("  unsure", f"{people.unsure:,}", "", "")
             table.add_row("  machines only", f"{people.machines:,}", "", "")
-            if people.hidden:
-                table.add_row("  cannot be seen", f"{people.hidden:,}", "", "")
             _row(table, "  all of these", shares[1])
+            if hidden:
+                table.add_row("  of these hidden", f"{hidden:,}", "", "Apple's proxy asked for them")
         _row(table, "clicked of opened", rates.click_to_open)
     return table
 

@@ -6,10 +6,12 @@ import click
 from rich.table import Table
 
 from digest import times
-from digest.cli.app import FAILED, App, Group, with_app
+from digest.cli.app import FAILED, App, Group, counted, with_app
 from digest.programs import telling
 from digest.programs import webhooks as known
 from digest.programs.webhooks import KINDS
+
+_STATES = {"queued": "waiting", "sent": "taken", "dead": "given up"}
 
 
 @click.group(cls=Group)
@@ -40,14 +42,13 @@ def list_(app: App) -> None:
     if not found:
         app.say("Nobody is told anything; `digest webhooks add URL` begins.")
     elif not app.json:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("webhook", "url", "told of", "waiting", "taken", "given up", "trouble"):
-            table.add_column(column, overflow="fold")
         for one in found:
-            state = f"off since {one.disabled_at[:10]}: " if one.disabled_at else ""
-            counts = (f"{count:,}" for count in (one.queued, one.sent, one.dead))
-            table.add_row(str(one.id), one.url, " ".join(one.kinds), *counts, state + (one.trouble or ""))
-        app.out.print(table)
+            app.say(f"webhook {one.id}: {one.url}")
+            app.say(f"  told of: {', '.join(one.kinds) if len(one.kinds) < len(KINDS) else 'everything'}")
+            app.say(f"  {one.queued:,} waiting, {one.sent:,} taken, {one.dead:,} given up")
+            since = f"off since {_moment(app, one.disabled_at)}: " if one.disabled_at else ""
+            if one.trouble or since:
+                app.say(f"  {since}{one.trouble or ''}")
 
 
 @webhooks.command()
@@ -67,9 +68,9 @@ def messages(app: App, webhook: int, limit: int) -> None:
         for column in ("since", "what", "state", "tries", "next", "trouble"):
             table.add_column(column, overflow="fold")
         for one in found:
-            then = one.not_before[:16].replace("T", " ") if one.state == "queued" else ""
-            since = one.created_at[:16].replace("T", " ")
-            table.add_row(since, one.kind, one.state, str(one.tries), then, one.trouble or "")
+            then = _moment(app, one.not_before) if one.state == "queued" else ""
+            state = _STATES[one.state]
+            table.add_row(_moment(app, one.created_at), one.kind, state, str(one.tries), then, one.trouble or "")
         app.out.print(table)
 
 
@@ -82,7 +83,11 @@ def test(app: App, webhook: int) -> int:
         name = known.test(db, webhook, now=times.now())
         telling.tell(db)
         found = next(one for one in known.messages_of(db, webhook) if one.name == name)
-    app.say("It was taken." if found.state == "sent" else f"It was not taken: {found.trouble}; it is tried again.")
+    if found.state == "sent":
+        app.say("It was taken.")
+    else:
+        after = "it is tried again" if found.state == "queued" else f"`digest webhooks retry {webhook}` begins again"
+        app.say(f"It was not taken: {found.trouble}; {after}.")
     app.give(found.as_dict())
     return 0 if found.state == "sent" else FAILED
 
@@ -104,7 +109,7 @@ def retry(app: App, webhook: int) -> None:
     """Tell a WEBHOOK again that was given up, beginning with what it missed."""
     with app.store() as db:
         one, again = known.enable(db, webhook, now=times.now())
-    app.say(f"{one.url} is told again; {again:,} messages that it missed are queued.")
+    app.say(f"{one.url} is told again; queued of what it missed: {counted({'messages': again})}.")
     app.give({"queued_again": again, **one.as_dict()})
 
 
@@ -115,5 +120,9 @@ def remove(app: App, webhook: int) -> None:
     """Tell a WEBHOOK nothing any more, and throw away what waits for it."""
     with app.store() as db:
         gone = known.remove(db, webhook)
-    app.say(f"{gone.url} is told nothing any more; {gone.queued:,} messages that waited are thrown away.")
+    app.say(f"{gone.url} is told nothing any more; thrown away: {counted({'waiting messages': gone.queued})}.")
     app.give(gone.as_dict())
+
+
+def _moment(app: App, stamp: str) -> str:
+    return f"{times.from_text(stamp).astimezone(app.settings.zone):%d %b %Y %H:%M}"

@@ -123,9 +123,11 @@ def notes_on(
         )
         uncounted = db.conn.execute("SELECT count(*) FROM uncounted WHERE issue = ?", (issue,)).fetchone()[0]
         if uncounted:
+            wants, whose = ("reader wants", "The copy says") if uncounted == 1 else ("readers want", "Their copies say")
+            among = "is" if uncounted == 1 else "are"
             notes.append(
-                f"{uncounted:,} readers want no opens and clicks counted. Their copies say nothing, and are among those"
-                " that rates are of."
+                f"{uncounted:,} {wants} no opens and clicks counted. {whose} nothing, and {among} among those that"
+                " rates are of."
             )
     if deleted_at:
         notes.append(f"Its single events were deleted on {deleted_at[:10]}, being old; figures stay.")
@@ -142,8 +144,8 @@ def notes_on_trends(*, subjects: int, silent: Sequence[int], modes: Collection[M
     """
     notes = ["Days, and the weeks and months made of them, are those of UTC; who came and went has no other."]
     if silent:
-        which = f"issue {silent[0]}" if len(silent) == 1 else f"{len(silent)} of the issues"
-        notes.append(f"Of {which} nobody told of a delivery; their rates are of what was accepted.")
+        which, whose = (f"issue {silent[0]}", "its") if len(silent) == 1 else (f"{len(silent)} of the issues", "their")
+        notes.append(f"Of {which} nobody told of a delivery; {whose} rates are of what was accepted.")
     if "off" in modes:
         notes.append(
             "Some issues count no opens and clicks: they are in no average of these, and have no best subject."
