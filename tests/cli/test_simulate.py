@@ -289,6 +289,8 @@ def test_options_are_of_the_simulators_own_types(
         ("resend --fault latency_s=-1", "latency_s is 0 or more"),
         ("resend --fault burst=1.5", "burst is a whole number, not '1.5'"),
         ("resend --hooks nowhere", "'nowhere' is no address of a site, such as http://127.0.0.1:8000"),
+        ("resend --hooks http://[::1", "is no address of a site"),
+        ("resend --hooks http://127.0.0.1:80000", "is no address of a site"),
         ("ses --hooks http://127.0.0.1:9", "ses, simulated, calls nobody; those that do are brevo, mailgun, postmark"),
         ("resend --fate bounces=0.1", "it is told to a site; give --hooks, too"),
         ("resend --fate bounce=0.1", "no fate is called 'bounce'; did you mean 'bounces'?"),

@@ -178,14 +178,14 @@ def _hours(app: App, report: IssueReport) -> Table:
 
 
 def _links(report: IssueReport) -> Table:
-    table = _table("people", "all", "clicks", "address", left=("address",))
+    table = _table("by people", "machines too", "all clicks", "address", left=("address",))
     for link in report.links[:LINKS]:
         table.add_row(f"{link.clicked_people:,}", f"{link.clicked:,}", f"{link.clicks:,}", link.address)
     return table
 
 
 def _comparisons(report: IssueReport) -> Table:
-    columns = (["by people", "clicks"] if report.tracking != "off" else []) + ["votes", "ship", "skip"]
+    columns = (["by people", "all clicks"] if report.tracking != "off" else []) + ["votes", "all ship", "all skip"]
     table = _table(*columns, "comparison", left=("comparison",))
     shown = sorted(report.comparisons, key=lambda one: (-one.clicks_people, -one.votes))[:LINKS]
     for one in shown:

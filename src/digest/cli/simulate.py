@@ -58,9 +58,16 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
 
 
 def _site(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not (urlsplit(value).scheme in ("http", "https") and urlsplit(value).hostname):
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
         raise click.BadParameter(f"{value!r} is no address of a site, such as http://127.0.0.1:8000")
-    return value and value.rstrip("/")
+    return value.rstrip("/")
 
 
 @click.command(cls=Command)
@@ -133,9 +140,10 @@ def simulate(
         raise click.BadParameter("it is told to a site; give --hooks, too", param_hint="--fate")
     wanted = _typed(provider, types, options)
     record = Record(file, bodies=False, written=bodies)
+    teller = _teller(provider, record, site, become)
     simulator: Any = simulators.simulate(provider, record=record, **wanted, **({"faults": wrong} if own_faults else {}))
     server: _Server = simulator if hasattr(simulator, "listening") else Server(simulator, wrong)
-    asyncio.run(_serve(app, simulator, server, _teller(provider, record, site, become), (host, port)))
+    asyncio.run(_serve(app, simulator, server, teller, (host, port)))
 
 
 def _teller(provider: str, record: Record, site: str | None, fates: Fates) -> Teller | None:

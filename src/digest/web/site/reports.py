@@ -238,6 +238,7 @@ def issue(number: Number, request: Request, our: Our, db: Store, now: Now) -> Re
         "titles": {one.slug: one.title for one in report.comparisons},
         "forms": report_words.FORMS,
         "bad": report_words.bad,
+        "enough": report_words.ENOUGH,
         "in_short": report_words.in_short,
         "most_rows": ROWS,
     }
