@@ -166,7 +166,7 @@ CREATE INDEX subscribers_pausing ON subscribers (paused_until, state) WHERE paus
 
 -- Addresses of programs that are told what happens (Standard Webhooks).
 CREATE TABLE webhooks (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: scripts name them by it
   url TEXT NOT NULL UNIQUE,
   secret BLOB NOT NULL,       -- signs: it must be kept as it is
   kinds TEXT NOT NULL,        -- JSON: what it is told of
@@ -281,56 +281,59 @@ CREATE TRIGGER suppressions_counted AFTER INSERT ON suppressions
     ON CONFLICT DO UPDATE SET count = count + 1;
 END;
 
--- What other programs are told, put in by whatever made it true. An import is not told row by row: a program that wants
--- to know of it reads the API.
+-- What other programs are told, put in by whatever made it true. What there would be to tell a program that is switched
+-- off is put in as given up, for when it is told again. An import is not told row by row: a program that wants to know of
+-- it reads the API.
 CREATE VIEW webhook_wishes AS
-  SELECT w.id AS webhook, k.value AS kind FROM webhooks w, json_each(w.kinds) k WHERE w.disabled_at IS NULL;
+  SELECT w.id AS webhook, k.value AS kind, iif(w.disabled_at IS NULL, 'queued', 'dead') AS state
+  FROM webhooks w, json_each(w.kinds) k;
 
 CREATE TRIGGER webhooks_added AFTER INSERT ON subscribers
   WHEN new.state = 'active' AND EXISTS (SELECT 1 FROM webhooks) AND new.source NOT LIKE 'import%' BEGIN
-  INSERT INTO webhook_messages (webhook, name, kind, body, not_before, created_at)
-    SELECT webhook, 'msg_' || lower(hex(randomblob(16))), kind,
+  INSERT INTO webhook_messages (webhook, state, name, kind, body, not_before, created_at, settled_at)
+    SELECT webhook, state, 'msg_' || lower(hex(randomblob(16))), kind,
       json_object('type', kind, 'timestamp', new.updated_at,
         'data', json_object('subscriber', new.id, 'email', new.email, 'name', new.name, 'source', new.source)),
-      new.updated_at, new.updated_at
+      new.updated_at, new.updated_at, iif(state = 'dead', new.updated_at, NULL)
     FROM webhook_wishes WHERE kind = 'subscriber.subscribed';
 END;
 CREATE TRIGGER webhooks_subscribed AFTER UPDATE OF state ON subscribers
   WHEN new.state = 'active' AND old.state <> 'active' AND EXISTS (SELECT 1 FROM webhooks) BEGIN
-  INSERT INTO webhook_messages (webhook, name, kind, body, not_before, created_at)
-    SELECT webhook, 'msg_' || lower(hex(randomblob(16))), kind,
+  INSERT INTO webhook_messages (webhook, state, name, kind, body, not_before, created_at, settled_at)
+    SELECT webhook, state, 'msg_' || lower(hex(randomblob(16))), kind,
       json_object('type', kind, 'timestamp', new.updated_at,
         'data', json_object('subscriber', new.id, 'email', new.email, 'name', new.name, 'source', new.source)),
-      new.updated_at, new.updated_at
+      new.updated_at, new.updated_at, iif(state = 'dead', new.updated_at, NULL)
     FROM webhook_wishes WHERE kind = 'subscriber.subscribed';
 END;
 -- Of one who was forgotten, the number alone is told.
 CREATE TRIGGER webhooks_unsubscribed AFTER UPDATE OF state ON subscribers
   WHEN new.state = 'unsubscribed' AND old.state = 'active' AND EXISTS (SELECT 1 FROM webhooks) BEGIN
-  INSERT INTO webhook_messages (webhook, name, kind, body, not_before, created_at)
-    SELECT webhook, 'msg_' || lower(hex(randomblob(16))), kind,
+  INSERT INTO webhook_messages (webhook, state, name, kind, body, not_before, created_at, settled_at)
+    SELECT webhook, state, 'msg_' || lower(hex(randomblob(16))), kind,
       json_object('type', kind, 'timestamp', new.updated_at,
         'data', json_object('subscriber', new.id, 'email', nullif(new.email, ''), 'name', new.name,
           'forgotten', json(iif(new.email = '', 'true', 'false')))),
-      new.updated_at, new.updated_at
+      new.updated_at, new.updated_at, iif(state = 'dead', new.updated_at, NULL)
     FROM webhook_wishes WHERE kind = 'subscriber.unsubscribed';
 END;
 CREATE TRIGGER webhooks_issue_sent AFTER UPDATE OF state ON issues
   WHEN new.state = 'sent' AND old.state <> 'sent' AND EXISTS (SELECT 1 FROM webhooks) BEGIN
-  INSERT INTO webhook_messages (webhook, name, kind, body, not_before, created_at)
-    SELECT webhook, 'msg_' || lower(hex(randomblob(16))), kind,
+  INSERT INTO webhook_messages (webhook, state, name, kind, body, not_before, created_at, settled_at)
+    SELECT webhook, state, 'msg_' || lower(hex(randomblob(16))), kind,
       json_object('type', kind, 'timestamp', new.updated_at,
         'data', json_object('issue', new.number, 'subject', new.subject, 'sent_at', new.sent_at)),
-      new.updated_at, new.updated_at
+      new.updated_at, new.updated_at, iif(state = 'dead', new.updated_at, NULL)
     FROM webhook_wishes WHERE kind = 'issue.sent';
 END;
 CREATE TRIGGER webhooks_bounced AFTER INSERT ON events WHEN new.kind = 3 AND EXISTS (SELECT 1 FROM webhooks) BEGIN
-  INSERT INTO webhook_messages (webhook, name, kind, body, not_before, created_at)
-    SELECT w.webhook, 'msg_' || lower(hex(randomblob(16))), w.kind,
+  INSERT INTO webhook_messages (webhook, state, name, kind, body, not_before, created_at, settled_at)
+    SELECT w.webhook, w.state, 'msg_' || lower(hex(randomblob(16))), w.kind,
       json_object('type', w.kind, 'timestamp', strftime('%Y-%m-%dT%H:%M:%S.000000Z', new.at, 'unixepoch'),
         'data', json_object('issue', new.issue, 'subscriber', s.id, 'email', nullif(s.email, ''),
           'hard', json(iif(new.key = 'hard', 'true', 'false')), 'detail', new.detail)),
       strftime('%Y-%m-%dT%H:%M:%S.000000Z', new.at, 'unixepoch'),
-      strftime('%Y-%m-%dT%H:%M:%S.000000Z', new.at, 'unixepoch')
+      strftime('%Y-%m-%dT%H:%M:%S.000000Z', new.at, 'unixepoch'),
+      iif(w.state = 'dead', strftime('%Y-%m-%dT%H:%M:%S.000000Z', new.at, 'unixepoch'), NULL)
     FROM webhook_wishes w, subscribers s WHERE w.kind = 'copy.bounced' AND s.id = new.subscriber;
 END;

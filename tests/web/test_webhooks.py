@@ -200,7 +200,22 @@ def test_one_that_is_gone_is_told_nothing_more(db: Database, crm: Program) -> No
     subscribers.add(db, "ada@example.org", now=NOW)
     assert telling.tell(db, clock=lambda: NOW + timedelta(days=1)) == {"sent": 0, "later": 0, "dead": 0}
     known = webhooks.find(db, made.id)
-    assert (known.queued, known.dead, known.disabled_at) == (0, 3, times.to_text(NOW))
+    assert (known.queued, known.dead, known.disabled_at) == (0, 4, times.to_text(NOW))
+
+
+def test_one_that_is_told_again_is_told_what_it_missed(db: Database, crm: Program) -> None:
+    crm.answers = [410]
+    made, _ = webhooks.add(db, crm.url, (), now=NOW)
+    webhooks.test(db, made.id, now=NOW)
+    telling.tell(db, clock=lambda: NOW)
+    ada = subscribers.add(db, "ada@example.org", now=NOW)[0].id
+    leave(db, ada, way="page", now=NOW)
+    crm.answers, crm.calls[:] = [200], []
+    assert webhooks.enable(db, made.id, now=NOW)[1] == 3
+    assert telling.tell(db, clock=lambda: NOW)["sent"] == 3
+    assert [one["type"] for one in crm.told] == [
+        webhooks.TEST, "subscriber.subscribed", "subscriber.unsubscribed",
+    ]  # fmt: skip
 
 
 def test_nobody_waits_for_one_that_does_not_answer(db: Database, crm: Program) -> None:
