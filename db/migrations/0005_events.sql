@@ -41,6 +41,9 @@ INSERT INTO mailbox_hosts VALUES
   ('orange.fr', 14), ('wanadoo.fr', 14), ('free.fr', 15), ('t-online.de', 16), ('comcast.net', 17);
 ALTER TABLE deliveries ADD COLUMN host INTEGER NOT NULL DEFAULT 0;
 
+-- Of these copies are queued again that events may prove accepted after all: see sending/evidence.py. They are few.
+CREATE INDEX batches_said ON batches (issue) WHERE settled_by IN ('setting', 'person');
+
 -- Opens and clicks --------------------------------------------------------------------------------------------
 
 -- What approval froze of how an issue's opens and clicks are counted: see issue/tracked.py. NULL: they are not.

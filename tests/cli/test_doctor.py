@@ -18,7 +18,7 @@ from digest.providers.hooks.interface import Told, Unknown
 from digest.sending.copies import Signers
 from digest.settings import Settings
 from digest.store import open_store
-from digest.times import now
+from digest.times import now, to_text
 from digest.tracking.records import HookCall, encode
 from digest.tracking.spool import Spool, folder_of
 
@@ -82,10 +82,34 @@ def test_what_waits_is_shown_worked_and_counted(sent: Run) -> None:
     assert '{"what": "is this"}' in shown
     after = sent("events", "show", "--json", "--hours", "2").data
     assert after["outcomes"] == [
-        {"provider": "", "counts": {"unreadable": 1}},
-        {"provider": "teller", "counts": {"new": 3, "taken": 2, "unknown": 1}},
+        {"provider": "", "calls": {}, "events": {"unreadable": 1}},
+        {"provider": "teller", "calls": {"taken": 2}, "events": {"new": 3, "unknown": 1}},
     ]
     assert [kind["kind"] for kind in after["unknown"]] == ["unreadable", "teleported"]
+
+
+def test_calls_and_the_events_in_them_stand_in_tables_of_their_own(digest: Run) -> None:
+    digest("db", "migrate")
+    hour = to_text(now())[:13]
+    for provider, outcome, count in (
+        *(("postmark", "taken", 250), ("postmark", "new", 247), ("postmark", "repeated", 50), ("postmark", "failed", 1)),
+        *(("brevo", "refused: wrong password", 4), ("", "kept", 9)),
+    ):
+        row = f"('{hour}', '{provider}', '{outcome}', {count})"
+        tamper(f"INSERT INTO hook_counts (hour, provider, outcome, count) VALUES {row}")
+    lines = [" ".join(line.split()) for line in digest("events").out.splitlines()]
+    assert lines == [
+        "calls from what became of them count",
+        "brevo refused: wrong password 4",
+        "postmark failed 1",
+        "postmark repeated 50",
+        "postmark taken 250",
+        "",
+        "events from what became of them count",
+        "opens and clicks kept 9",
+        "postmark new 247",
+        "Nothing waits.",
+    ]
 
 
 def test_nothing_that_came_in_steers_the_terminal(digest: Run) -> None:

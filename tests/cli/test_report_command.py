@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import test_command_line
 from rich.cells import cell_len
-from test_command_line import Run
+from test_command_line import Ran, Run
 
 from digest import times
 from digest.cli.report import OF_AN_ISSUE, OVER_TIME, UNITS
@@ -76,6 +76,56 @@ def test_an_issue_is_told_in_80_columns(sent: Run) -> None:
     )
 
 
+def lines_of(ran: Ran) -> list[str]:
+    assert all(cell_len(line) <= 80 for line in ran.out.splitlines())
+    return [" ".join(line.split()) for line in ran.out.splitlines()]
+
+
+def test_what_nobody_told_of_is_unknown(sent: Run) -> None:
+    with closing(open_store(Path("digest.db"))) as db:
+        db.execute("DELETE FROM figures WHERE measure IN ('delivered', 'bounced hard')")
+    lines = lines_of(sent("report", "1"))
+    for what in ("delivered", "bounced", "complained"):
+        assert f"{what} unknown nobody told" in lines
+    assert any(line.startswith("1 ") and " 3 ? ? ? " in line for line in lines_of(sent("report")))
+    told = {row["what"]: row["count"] for row in csv.DictReader(io.StringIO(sent("report", "1", "--csv", "-").out))}
+    assert (told["complained"], told["bounced"], told["put off at first"], told["unsubscribed"]) == ("", "", "", "0")
+
+
+def test_people_whose_open_is_hidden_are_counted_and_are_not_in_the_share(sent: Run) -> None:
+    with closing(open_store(Path("digest.db"))) as db:
+        db.conn.executemany(
+            "INSERT OR REPLACE INTO figures (issue, measure, count) VALUES (1, ?, ?)",
+            [
+                *(("delivered", 276), ("accepted copies", 300), ("deferred", 4), ("opened", 60), ("hidden", 12)),
+                *(("opened people", 36), ("hidden people", 3), ("opened unsure", 4), ("opened machines", 20)),
+                *(("clicked", 9), ("clicked people", 8), ("clicked machines", 1), ("hidden clicked", 3)),
+            ],
+        )
+    lines = lines_of(sent("report", "1"))
+    assert "opened by people 36" in lines
+    assert "people, seen 33 13% delivered, where an open can be seen" in lines
+    assert "people, hidden 3 known by a click" in lines
+    assert "put off at first 4" in lines
+    for table in ("people", "summary"):
+        text = sent("report", "1", "--csv", "-", "--table", table).out
+        rows = {row["what"]: row for row in csv.DictReader(io.StringIO(text))}
+        assert rows["opened by people"]["count"] == "36"
+        assert (rows["opened by people"]["share"], rows["opened by people"]["of"]) == ("", "")
+        seen = rows["opened by people, where it can be seen"]
+        assert (seen["count"], seen["of"]) == ("33", "261")
+        if table == "people":
+            count = {what: int(row["count"]) for what, row in rows.items()}
+            assert count["opened by people, where it can be seen"] + count["opened by people, known by a click"] == 36
+            for what in ("opened", "clicked"):
+                by = ("by people", "by machines only", "machines too")
+                people, machines, both = (
+                    count[f"{what} {one}".replace(" machines too", ", machines too")] for one in by
+                )
+                assert people + count[f"{what}, unsure"] + machines == both
+            assert (count["clicked of those who opened"], count["clicked of those who opened, machines too"]) == (5, 9)
+
+
 def test_all_issues_and_the_audience_are_told_in_80_columns(sent: Run) -> None:
     ran = sent("report")
     assert ran.out.startswith("3 subscribed, 3 would be mailed now\n")
@@ -135,6 +185,7 @@ def test_a_file_that_cannot_be_written_is_an_error(sent: Run) -> None:
         (("--csv", "-", "--table", "links"), "name its NUMBER"),
         (("1", "--csv", "-", "--table", "growth"), "leave the NUMBER out"),
         (("--csv", "-", "--json"), "choose one"),
+        (("1", "--link", "--csv", "-"), "choose one"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(sent: Run, options: tuple[str, ...], words: str) -> None:
@@ -178,8 +229,8 @@ def test_where_nobody_else_does_deliveries_are_rolled_up(sent: Run) -> None:
 def test_a_timeline_is_told_line_by_line(sent: Run) -> None:
     ran = sent("subscribers", "timeline", "ada@example.org")
     assert ran.out.startswith("ada@example.org: active\n")
-    assert "voted on ada" in ran.out
+    assert "voted on Ada: their vote on it now: none" in ran.out
     assert "it was delivered" in ran.out
     found = sent("subscribers", "timeline", "cid@example.org", "--json").data
-    assert [moment["kind"] for moment in found["moments"]][-1] == "bounced"
+    assert [moment["kind"] for moment in found["moments"]][0] == "bounced"
     assert "no subscriber has the address" in sent("subscribers", "timeline", "dan@example.org", code=1).err

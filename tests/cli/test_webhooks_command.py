@@ -63,4 +63,13 @@ def test_moments_are_in_the_newsletters_zone(digest: Run, gone: str) -> None:
     digest("webhooks", "test", "1", code=1)
     here = digest("webhooks", "messages", "1", "--set", "timezone=UTC").out
     far = digest("webhooks", "messages", "1", "--set", "timezone=Asia/Kolkata").out
-    assert here.splitlines()[1][:17] != far.splitlines()[1][:17]
+    assert here[:17] != far[:17]
+    assert here[17:] == far[17:]
+
+
+def test_a_message_is_shown_with_the_id_that_the_program_saw(digest: Run, gone: str) -> None:
+    digest("webhooks", "add", gone)
+    name = digest("webhooks", "test", "1", "--json", code=1).data["name"]
+    lines = digest("webhooks", "messages", "1").out.splitlines()
+    assert lines[0].endswith("  webhook.test: given up, 1 try")
+    assert lines[1:] == [f"  webhook-id {name}", "  HTTP 410"]

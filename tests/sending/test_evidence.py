@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
-from sendings import batches, claimed, counts, event, sending, state
+from sendings import batches, claim, claimed, counts, event, sending, state
 
 from conftest import NOW
 from digest.events import Kind
 from digest.issue import issues
-from digest.providers.interface import UncertainError
+from digest.providers.interface import Answer, UncertainError
 from digest.sending import evidence, ledger
-from digest.sending.ledger import Claimed
+from digest.sending.ledger import Claimed, Settled
 from digest.sending.ledger_check import check_ledger
+from digest.sending.steering import retry_rejected
 from digest.sending.uncertain import seen
 from digest.settings import Settings
 from digest.store import Database
@@ -102,6 +103,86 @@ def test_a_batch_of_which_nothing_was_heard_stays_as_it_is(db: Database) -> None
     event(db, 1, Kind.UNSUBSCRIBED)
     assert settle(db) == 0
     assert batches(db, "*") == before
+
+
+def queued_again(db: Database, by: Settled = "person") -> Claimed:
+    batch = held(db)
+    ledger.settle(db, batch, {}, by=by, now=NOW)
+    return batch
+
+
+@pytest.mark.parametrize("by", ["person", "setting"])
+def test_a_copy_that_was_queued_again_and_arrived_does_not_go_out_twice(db: Database, by: Settled) -> None:
+    queued_again(db, by)
+    assert settle(db) == 0
+    assert counts(db) == {"audience": 3, "queued": 3}
+    event(db, 2)
+    assert settle(db) == 1
+    assert counts(db) == {"audience": 3, "queued": 2, "accepted": 1}
+    assert [copy[0] for copy in claimed(db).copies] == [1, 3]
+    assert check_ledger(db) == []
+    assert settle(db) == 0
+
+
+def test_when_all_that_were_queued_again_arrived_the_issue_is_sent(db: Database) -> None:
+    queued_again(db)
+    for reader in (1, 2, 3):
+        event(db, reader, Kind.BOUNCED if reader == 2 else Kind.DELIVERED)
+    assert settle(db) == 3
+    assert (state(db), counts(db)) == ("sent", {"audience": 3, "accepted": 3})
+    assert check_ledger(db) == []
+    assert claim(db) is None
+
+
+def test_one_copy_shows_that_all_that_were_queued_again_arrived_where_a_call_is_taken_whole(db: Database) -> None:
+    queued_again(db)
+    event(db, 2)
+    assert settle(db, whole=True) == 3
+
+
+@pytest.mark.parametrize(("kind", "at"), [(Kind.VOTED, NOW), (Kind.DELIVERED, NOW - timedelta(seconds=5))])
+def test_what_happened_before_or_by_another_mail_keeps_no_copy_back(db: Database, kind: Kind, at: datetime) -> None:
+    queued_again(db)
+    event(db, 2, kind, at=at)
+    assert settle(db) == 0
+    assert len(claimed(db).copies) == 3
+
+
+def test_a_copy_that_is_handed_over_again_meanwhile_is_left_to_its_new_batch(db: Database) -> None:
+    queued_again(db)
+    later = NOW + timedelta(minutes=10)
+    again = claimed(db, 2, worker=ALIVE, now=later)
+    event(db, 1)
+    event(db, 3)
+    assert settle(db) == 1
+    assert counts(db) == {"audience": 3, "claimed": 2, "accepted": 1}
+    assert [copy[0] for copy in again.copies] == [1, 2]
+    assert check_ledger(db) == []
+
+
+def test_what_a_provider_refused_or_a_person_tries_again_is_not_kept_back(db: Database) -> None:
+    batch = claimed(db)
+    ledger.record(db, batch, Answer(rejected={1: "no"}, again=[2]), now=NOW)
+    retry_rejected(db, 1, now=NOW)
+    event(db, 1, Kind.BOUNCED)
+    assert settle(db) == 0
+    assert counts(db) == {"audience": 3, "queued": 2, "accepted": 1}
+
+
+def test_figures_of_a_paused_issue_follow_what_was_taken_out_of_the_queue(db: Database) -> None:
+    queued_again(db)
+    issues.pause(db, 1, now=NOW)
+    counting.roll_up(db, 1, now=NOW)
+    event(db, 2)
+    later = NOW + timedelta(seconds=1)
+    assert evidence.settle(db, whole=lambda provider, account: False, lives=lambda number: False, now=later) == 1
+    assert counting.to_roll_up(db) == [1]
+    assert (state(db), recount(db, now=later).wrong) == ("paused", [])
+
+
+def test_batches_a_person_spoke_of_are_found_by_an_index(db: Database) -> None:
+    sql = "SELECT DISTINCT b.issue FROM batches b WHERE b.settled_by IN ('setting', 'person')"
+    assert "batches_said" in str(db.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
 
 
 def test_what_was_read_was_accepted_where_it_is_known_who_read(db: Database) -> None:

@@ -144,10 +144,10 @@ def test_refused_calls_are_counted_and_leave_nothing(
         ("resend", BODY, early, "too old"),
         ("resend", BODY, {**good, "svix-timestamp": "soon"}, "malformed"),
         ("resend", BODY, {"svix-id": "msg_1"}, "no signature"),
-        ("postmark", BODY, basic("another"), "wrong signature"),
-        ("postmark", BODY, {}, "no signature"),
-        ("brevo", BODY, {"Authorization": "Bearer another"}, "wrong signature"),
-        ("brevo", BODY, {}, "no signature"),
+        ("postmark", BODY, basic("another"), "wrong password"),
+        ("postmark", BODY, {}, "no password"),
+        ("brevo", BODY, {"Authorization": "Bearer another"}, "wrong password"),
+        ("brevo", BODY, {}, "no password"),
     ]
     with served(settings, clock) as site:
         for provider, body, headers, why in forged:
@@ -164,10 +164,10 @@ def test_refused_calls_are_counted_and_leave_nothing(
         ("resend", "refused: too old"): 3,
         ("resend", "refused: malformed"): 1,
         ("resend", "refused: no signature"): 1,
-        ("postmark", "refused: wrong signature"): 1,
-        ("postmark", "refused: no signature"): 1,
-        ("brevo", "refused: wrong signature"): 1,
-        ("brevo", "refused: no signature"): 1,
+        ("postmark", "refused: wrong password"): 1,
+        ("postmark", "refused: no password"): 1,
+        ("brevo", "refused: wrong password"): 1,
+        ("brevo", "refused: no password"): 1,
     }
 
 
@@ -183,8 +183,8 @@ def test_a_flood_of_forged_calls_writes_nothing_until_it_is_written_down_togethe
         assert dump(db) == before
         assert not folder_of(settings.db).exists()
     assert [tuple(row.values()) for row in db["hook_counts"].rows] == [
-        ("2026-11-26T09", "brevo", "refused: no signature", 100),
-        ("2026-11-26T10", "brevo", "refused: no signature", 1),
+        ("2026-11-26T09", "brevo", "refused: no password", 100),
+        ("2026-11-26T10", "brevo", "refused: no password", 1),
     ]
 
 

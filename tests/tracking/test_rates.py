@@ -41,8 +41,18 @@ def test_where_nobody_tells_of_deliveries_rates_are_of_what_was_accepted() -> No
     assert (told.clicked.value, told.clicked.of_what) == (0.1, "delivered")
     assert (silent.clicked.value, silent.clicked.of_what) == (0.09, "accepted")
     assert (told.clicked_all.count, told.clicked_all.of) == (20, 90)
+    assert told.bounced is not None
+    assert silent.bounced is not None
+    assert told.bounced_hard is not None
     assert told.bounced.value == silent.bounced.value == 0.05
     assert told.bounced_hard.value == 0.02
+
+
+def test_what_nobody_tells_of_is_no_share_and_no_nought() -> None:
+    unknown: dict[str, None] = dict.fromkeys(("delivered", "bounced_hard", "bounced_soft", "complained"))
+    rates = rates_of(accepted=100, unsubscribed=0, opened=NOBODY, clicked=NOBODY, **unknown)
+    assert rates.delivered is rates.bounced is rates.bounced_hard is rates.complained is None
+    assert rates.unsubscribed.value == 0
 
 
 def test_what_apples_proxy_hides_counts_neither_above_nor_below_the_line() -> None:

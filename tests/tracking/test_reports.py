@@ -48,8 +48,40 @@ def test_what_nobody_told_of_is_not_known_and_not_nothing(sample: Database, sett
     assert report.rates.clicked.of_what == "accepted"
     assert any("are the webhooks of resend set up" in note for note in report.notes)
     assert {host.delivered for host in report.hosts} == {None}
+    unknown = (report.bounced_hard, report.bounced_soft, report.complained, report.deferred)
+    assert unknown == (None, None, None, None)
+    assert (report.rates.bounced, report.rates.bounced_hard, report.rates.complained) == (None, None, None)
+    assert {(host.bounced_hard, host.bounced_soft, host.complained) for host in report.hosts} == {(None, None, None)}
+    assert any("Bounces and complaints are unknown" in note for note in report.notes)
     sample.execute("UPDATE batches SET provider = 'outbox'")
     assert any(note.startswith("outbox tells of no deliveries.") for note in told(sample, settings, issue).notes)
+
+
+def test_what_readers_do_is_no_word_of_a_provider(sample: Database, settings: Settings, issue: int) -> None:
+    event(sample, issue, 1, Kind.UNSUBSCRIBED)
+    event(sample, issue, 2, Kind.VOTED, "cursor")
+    report = told(sample, settings, issue)
+    assert (report.unsubscribed, report.votes, report.complained) == (1, 1, None)
+    (hour,) = report.hours
+    assert (hour.unsubscribed, hour.delivered, hour.bounced_hard, hour.complained) == (1, None, None, None)
+
+
+@pytest.mark.parametrize("kind", [Kind.ACCEPTED, Kind.DEFERRED, Kind.COMPLAINED])
+def test_where_anything_is_told_what_was_not_is_nought(
+    sample: Database, settings: Settings, issue: int, kind: Kind
+) -> None:
+    event(sample, issue, 1, kind)
+    report = told(sample, settings, issue)
+    assert (report.delivered, report.bounced_hard, report.bounced_soft) == (None, 0, 0)
+    assert (report.complained, report.deferred) == (int(kind == Kind.COMPLAINED), int(kind == Kind.DEFERRED))
+    assert {hour.bounced_hard for hour in report.hours} <= {0}
+    assert not any("unknown" in note for note in report.notes)
+
+
+def test_where_bounces_come_as_mails_none_is_a_word_too(sample: Database, settings: Settings, issue: int) -> None:
+    ours = settings.model_copy(update={"bounce_imap": "imaps://bounces@mail.example.com/INBOX"})
+    report = told(sample, ours, issue)
+    assert (report.delivered, report.bounced_hard, report.complained) == (None, 0, 0)
 
 
 def test_events_are_counted_as_they_come(sample: Database, settings: Settings, issue: int) -> None:
@@ -65,6 +97,8 @@ def test_events_are_counted_as_they_come(sample: Database, settings: Settings, i
     assert (report.deferred, report.complained, report.unsubscribed) == (1, 1, 1)
     assert report.rates.delivered is not None
     assert report.rates.delivered.value == 0.7
+    assert report.rates.bounced is not None
+    assert report.rates.complained is not None
     assert report.rates.bounced.value == 0.2
     assert (report.rates.complained.count, report.rates.complained.of) == (1, 7)
     gmail, others = report.hosts
@@ -193,8 +227,11 @@ def test_deliveries_that_nobody_rolled_up_are_counted_as_they_are(
     [
         (10_000, 9, None, ""),
         (10_000, 15, "warn", "0.15% of what was delivered complained"),
-        (10_000, 40, "bad", "0.40% of what was delivered complained"),
-        (300, 1, "warn", "with so few it may be chance"),
+        (10_000, 50, "bad", "0.50% of what was delivered complained"),
+        (10_000, 15, "warn", "with so few it may be chance that this is over 0.1%"),
+        (300, 1, "warn", "with so few it may be chance that this is over 0.3%"),
+        (276, 2, "warn", "0.72% of what was delivered complained (2 of 276); with so few it may be chance that this"),
+        (276, 2, "warn", "over 0.3%"),
     ],
 )
 def test_too_many_complaints_are_told_and_few_readers_prove_nothing(

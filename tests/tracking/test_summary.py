@@ -83,7 +83,7 @@ def test_it_says_what_was_sent_and_who_came_and_went(db: Database, settings: Set
     said = json.loads(str(posted(db)[0][1]))
     assert said["subject"] == f"{settings.newsletter_name}: 3 joined, 0 left; issue 7 reached 990"
     assert said["before"] == [
-        "Issue 7, “Two editors”: 990 of 1,000 copies accepted, 980 delivered, 98 people clicked (10.0 %)."
+        "Issue 7, “Two editors”: 990 of 1,000 copies accepted, 980 delivered, 98 people clicked (10%)."
     ]
     assert ["Joined", "3"] in said["figures"]
     assert ["Subscribed now", "3"] in said["figures"]

@@ -17,6 +17,7 @@ from digest.settings import Settings
 from digest.store import Database
 from digest.tracking import timeline as of
 from digest.tracking.agents import Agent
+from digest.tracking.judging import Why
 from digest.tracking.timeline import Timeline, timeline
 
 ADA, BOB = "ada@example.com", "bob@example.com"
@@ -28,10 +29,11 @@ def settings(settings: Settings) -> Settings:
 
 
 def kinds(found: Timeline) -> list[str]:
-    return [moment.kind for moment in found.moments]
+    """In the order in which they happened."""
+    return [moment.kind for moment in reversed(found.moments)]
 
 
-def test_moments_stand_in_the_order_of_time(sample: Database, settings: Settings) -> None:
+def test_moments_stand_in_the_order_of_time_the_newest_first(sample: Database, settings: Settings) -> None:
     issue = mail(sample, settings, [ADA, BOB])
     event(sample, issue, 1, Kind.DELIVERED, at=NOW)
     read(sample, issue, 1, at=NOW + HOUR)
@@ -52,10 +54,10 @@ def test_moments_stand_in_the_order_of_time(sample: Database, settings: Settings
         "suppressed",
         "complained",
     ]
-    clicked = found.moments[4]
+    clicked = found.moments[-5]
     assert (clicked.issue, clicked.by, clicked.at) == (issue, "person", "2026-11-26T10:00:30.000000Z")
     assert clicked.what.startswith("clicked https://")
-    assert "accepted by resend" in found.moments[1].what
+    assert "accepted by resend" in found.moments[-2].what
     (bounced,) = (moment for moment in timeline(sample, BOB).moments if moment.kind == "bounced")
     assert (bounced.what, bounced.detail) == ("it bounced, for good", "550 5.1.1")
 
@@ -66,6 +68,29 @@ def test_what_a_machine_did_is_told_with_the_reason(sample: Database, settings: 
     (clicked,) = (moment for moment in timeline(sample, ADA).moments if moment.kind == "clicked")
     assert clicked.by == "machine"
     assert "scanner" in clicked.detail
+
+
+def test_what_a_person_did_is_told_with_the_reason_too(sample: Database, settings: Settings) -> None:
+    issue = mail(sample, settings, [ADA])
+    read(sample, issue, 1)
+    (opened,) = (moment for moment in timeline(sample, ADA).moments if moment.kind == "opened")
+    assert (opened.by, opened.detail) == ("person", Why.PLAIN.words)
+
+
+def test_a_vote_is_told_by_the_tools_name_and_what_it_is_now(sample: Database, settings: Settings) -> None:
+    def voted() -> tuple[str, str]:
+        (found,) = (moment for moment in timeline(sample, ADA).moments if moment.kind == "voted")
+        return found.what, found.detail
+
+    issue = mail(sample, settings, [ADA, BOB])
+    name = sample.execute("SELECT name FROM tools WHERE slug = 'cursor'").fetchone()[0]
+    event(sample, issue, 1, Kind.VOTED, "cursor")
+    voting.vote(sample, "cursor", "copy:2", "skip", now=NOW)
+    assert voted() == (f"voted on {name}", "their vote on it now: none")
+    voting.vote(sample, "cursor", "copy:1", "ship", now=NOW)
+    assert voted() == (f"voted on {name}", "their vote on it now: ship")
+    sample.execute("UPDATE events SET key = 'gone'")
+    assert voted() == ("voted on gone", "their vote on it now: none")
 
 
 def test_who_leaves_and_comes_back_is_told_once(sample: Database, settings: Settings) -> None:
@@ -97,7 +122,7 @@ def test_only_the_newest_of_very_many_are_given(
         read(sample, issue, 1, at=NOW + minute * HOUR)
     found = timeline(sample, ADA)
     assert kinds(found) == ["opened"] * 5
-    assert found.moments[-1].at == "2026-11-26T17:00:00.000000Z"
+    assert found.moments[0].at == "2026-11-26T17:00:00.000000Z"
     assert any("these are the newest 5" in note for note in found.notes)
 
 

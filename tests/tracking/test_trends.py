@@ -66,6 +66,21 @@ def test_issues_stand_in_their_order_with_the_mean_of_their_rates(db: Database) 
     assert [line.number for line in issue_lines(db, limit=5, before=4)] == [1, 2]
 
 
+def test_what_nobody_told_of_is_in_no_average(db: Database) -> None:
+    an_issue(db, 1, NOW - 4 * WEEK, bounced_hard=40, complained=2)
+    an_issue(db, 2, NOW - 3 * WEEK, delivered=None)
+    an_issue(db, 3, NOW - 2 * WEEK, delivered=None, bounced_soft=20)
+    trends = over_time(db, now=NOW)
+    assert [line.complained for line in trends.issues] == [2, None, 0]
+    assert [line.rates.bounced and line.rates.bounced.value for line in trends.issues] == [0.04, None, 0.02]
+    assert trends.averages.bounced == pytest.approx((0.04 + 0.02) / 2)
+    assert trends.averages.complained == pytest.approx(0.002 / 2)
+    assert any("Bounces and complaints of issue 2 are unknown" in note for note in trends.notes)
+    by_mail = over_time(db, now=NOW, by_mail=True)
+    assert [line.complained for line in by_mail.issues] == [2, 0, 0]
+    assert not any("unknown" in note for note in by_mail.notes)
+
+
 def test_a_store_without_issues_and_readers_has_empty_trends(db: Database) -> None:
     trends = over_time(db, now=NOW)
     assert (trends.issues, trends.growth, trends.subjects, trends.troubles) == ((), (), (), ())
@@ -118,7 +133,7 @@ def test_growth_begins_with_the_first_reader_and_loses_nobody_to_a_wrong_clock(d
 def test_the_week_has_its_issues_beside_the_average_of_those_before(db: Database) -> None:
     monday = datetime(2026, 11, 30, 9, tzinfo=UTC)
     for back in range(10):
-        an_issue(db, 10 - back, NOW - back * WEEK, clicked=100 + back * 10, complained=4 if back == 0 else 0)
+        an_issue(db, 10 - back, NOW - back * WEEK, clicked=100 + back * 10, complained=10 if back == 0 else 0)
     found = week(db, now=monday)
     assert (found.since, found.until) == ("2026-11-23T00:00:00.000000Z", "2026-11-30T00:00:00.000000Z")
     (one,) = found.issues

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from digest.numbers import counted, on_scale, one_in, percent, several, short
 from digest.web.charts import Chart, Series, bars, columns, legend, lines, meter, scale, spark, thinned
-from digest.web.numbers import counted, on_scale, one_in, percent, several, short
 
 HOSTILE = '<script>alert("x")</script> & "co"'
 

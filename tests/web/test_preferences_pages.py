@@ -187,6 +187,25 @@ def test_the_page_says_what_is_counted(
         assert her.column("uncounted") == 0
 
 
+@pytest.mark.parametrize(
+    ("tracking", "words"),
+    [
+        ("off", "At present we count nobody"),
+        ("counts", "what you open and click is not counted. Earlier ones may"),
+        ("readers", "what you open and click is not counted. Earlier ones may"),
+    ],
+)
+def test_who_is_not_counted_is_told_just_that(
+    db: Database, settings: Settings, clock: Clock, tracking: str, words: str
+) -> None:
+    her = ada(db, settings)
+    her.db.execute("UPDATE subscribers SET uncounted = 1")
+    with served(settings.model_copy(update={"tracking": tracking}), clock) as reader:
+        page = reader.get(f"/p/{her.token}").text
+    assert words in page
+    assert not re.search("We keep when|We count how many|what you choose here", page)
+
+
 def test_forgetting_is_asked_once_more_and_then_done(reader: Reader, her: Ada) -> None:
     assert len(re.findall("<button", reader.get(f"/p/{her.token}/forget").text)) == 1
     assert "Nobody is behind this link" in saved(reader, her, "forget")

@@ -154,7 +154,7 @@ def test_the_overview_shows_every_issue_the_audience_and_the_subjects(told: Told
     assert f"Would get an issue now {found.health.mailed:,}" in words
     assert found.subjects
     assert all(one.subject in words for one in found.subjects)
-    assert "not told" in words
+    assert "unknown" in words
     assert "complained" in words.casefold()
 
 
@@ -363,6 +363,70 @@ def test_an_issue_that_was_not_sent_says_so(reader: Reader, sample: Database, se
     assert reader.get(f"{link(sample, settings)}/issues/{drafted.number}/links.csv").status_code == 409
 
 
+def test_what_nobody_told_of_is_unknown_on_every_page(reader: Reader, sample: Database, settings: Settings) -> None:
+    older, newest = tell(sample, settings, [Given(1000), Given(1000, delivered=None, mode="off")])
+    sample.execute("DELETE FROM figures WHERE issue = ? AND measure = 'complained'", [newest])
+    sample.execute("INSERT INTO figures VALUES (?, 'unsubscribed', 'hour', '2026-11-23T09', 2)", [newest])
+    home = link(sample, settings)
+    page = text_of(reader.get(f"{home}/issues/{newest}").text)
+    for words in (
+        "Complaints, against what Gmail takes unknown",
+        "Complained unknown",
+        "Bounced for good unknown",
+        "Bounced for now unknown",
+        "Put off at first unknown",
+        "Nobody tells of complaints",
+        "Provider Readers Unsubscribed Look at this",
+        "From Unsubscribed",
+    ):
+        assert words in page
+    assert "Complained 0" not in page
+    assert "Provider Readers Delivered Bounced Complained" in text_of(reader.get(f"{home}/issues/{older}").text)
+    html = reader.get(f"{home}/").text
+    [row] = [row for row in html.split("<tr>") if f">Issue {newest}<" in row]
+    assert text_of(row).count("unknown") == 3
+    tiles = re.findall(r'<span class="label">([^<]+)</span> <strong>([^<]+)</strong>', html)
+    assert [name for name, last in tiles if last == "unknown"] == ["Delivered", "Bounced", "Complained"]
+    assert [name for name, last in tiles if last == "not counted"] == ["Opened", "Clicked"]
+    assert re.search(r"Complained: from .*; last unknown\.", html)
+
+
+def test_a_count_is_the_same_wherever_it_stands(reader: Reader, sample: Database, settings: Settings) -> None:
+    [number] = tell(sample, settings, [Given(1000)])
+    sample.execute(
+        "INSERT INTO figures (issue, measure, count) VALUES (?, 'hidden people', 30), (?, 'hidden clicked', 30)",
+        [number, number],
+    )
+    report = issue_report(sample, settings, number)
+    people, share = report.opened.people, report.rates.opened
+    assert share.count == people - 30
+    home = link(sample, settings)
+    page = text_of(reader.get(f"{home}/issues/{number}").text)
+    beside = f"{share.count:,} of {share.of:,}, where it can be seen"
+    assert page.count(beside) == 2
+    assert re.search(rf"Opened, by people {people:,} \d+% {beside}", page)
+    assert f"By people {people:,} {report.clicked.people:,}" in page
+    rows = {row["what"]: row["count"] for row in reader.get(f"{home}/issues/{number}/people.json").json()}
+    assert rows["opened by people"] == people
+    assert rows["opened by people, where it can be seen"] + rows["opened by people, known by a click"] == people
+
+
+def test_bars_of_opened_and_clicked_are_both_of_the_best_of_their_column(
+    reader: Reader, sample: Database, settings: Settings
+) -> None:
+    tell(sample, settings, [Given(1000), Given(1000, opened=0.2, clicked=0.05)])
+    html = reader.get(f"{link(sample, settings)}/").text
+    widths = [
+        re.findall(r'class="fill" width="([\d.]+)"', cell)[-1]
+        for row in html.split("<tbody>")[1].split("</tbody>")[0].split("<tr>")[1:]
+        for cell in re.findall(r'<td class="number with-bar">.*?</td>', row, re.DOTALL)
+    ]
+    assert len(widths) == 4
+    assert widths[2:] == ["100.0", "100.0"]
+    assert all(float(width) < 60 for width in widths[:2])
+    assert "against the best of their column" in text_of(html)
+
+
 def test_an_issue_that_is_being_sent_says_that_figures_grow(
     reader: Reader, sample: Database, settings: Settings
 ) -> None:
@@ -400,7 +464,9 @@ def test_the_sentence_fits_the_state(told: Told, state: str, words: str) -> None
 def test_complaints_are_called_what_they_are() -> None:
     said = [report_words.complaints(rate(*share, "delivered")) for share in ((5, 10_000), (1, 500), (20, 10_000))]
     assert said == ["", "high, may be chance", "high"]
-    assert report_words.complaints(rate(40, 10_000, "delivered")) == "over the limit"
+    assert report_words.complaints(rate(50, 10_000, "delivered")) == "over the limit"
+    assert report_words.complaints(rate(2, 276, "delivered")) == "over the limit, may be chance"
+    assert report_words.complaints(None) == ""
     assert report_words.complaints(rate(0, 0, "delivered")) == ""
 
 

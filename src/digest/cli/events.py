@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 from rich.table import Table
 
@@ -31,7 +33,10 @@ def events(context: click.Context) -> None:
 )
 @with_app
 def show(app: App, hours: int) -> None:
-    """Count the calls of providers by what became of them; list kinds of events we do not know, and what waits."""
+    """Count the calls of providers, and the events in them, by what became of them; show what we do not know or waits.
+
+    A call has one event or many, so that the two counts are not the same.
+    """
     with app.store() as db:
         found = intake(db, folder_of(app.settings.db), hours=hours, now=times.now())
     app.give(found.as_dict())
@@ -40,13 +45,14 @@ def show(app: App, hours: int) -> None:
     if not found.outcomes:
         app.say(f"Nothing came in within {hours} hours.")
     else:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column, side in (("from", "left"), ("what became of it", "left"), ("count", "right")):
-            table.add_column(column, justify="right" if side == "right" else "left", overflow="fold")
-        for of in found.outcomes:
-            for outcome, count in of.counts.items():
-                table.add_row(of.provider or "opens and clicks", outcome, f"{count:,}")
-        app.out.print(table)
+        calls = [(of.provider, *one) for of in found.outcomes for one in of.calls.items()]
+        events = [(of.provider or "opens and clicks", *one) for of in found.outcomes for one in of.events.items()]
+        if calls:
+            app.out.print(_table("calls from", calls))
+        if calls and events:
+            app.say()
+        if events:
+            app.out.print(_table("events from", events))
     for kind in found.unknown:
         word = _printable(kind.kind) or "(no kind)"
         app.say(f"{kind.provider or 'opens and clicks'}: {kind.count:,} of the unknown kind {word}, the last one:")
@@ -75,6 +81,16 @@ def work(app: App) -> None:
     if proven:
         app.say(f"{proven:,} uncertain copies are proven accepted.")
     app.give({"records": taken, "outcomes": done, "proven": proven})
+
+
+def _table(whose: str, rows: Iterable[tuple[str, str, int]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in (whose, "what became of them"):
+        table.add_column(column, overflow="fold")
+    table.add_column("count", justify="right")
+    for name, outcome, count in rows:
+        table.add_row(name, outcome, f"{count:,}")
+    return table
 
 
 def _printable(text: str) -> str:

@@ -57,6 +57,8 @@ def report(
         )
     if out is not None and app.json:
         raise click.UsageError("--csv and --json are two ways to write the same; choose one")
+    if link and out is not None:
+        raise click.UsageError("--link prints the address of the pages, and --csv writes a table; choose one")
     # Here, because no other command should wait until they are loaded; `web`, below, takes half a second.
     from digest.cli.report_text import print_issue, print_trends
     from digest.tracking import counting
@@ -75,7 +77,8 @@ def report(
         if number is not None:
             found = issue_report(db, app.settings, number)
         else:
-            found = over_time(db, now=now, issues=last, unit=unit)
+            by_mail = bool(app.settings.bounce_imap)
+            found = over_time(db, now=now, issues=last, unit=unit, by_mail=by_mail)
     if out is not None:
         _write(app, found, table, out)
     elif app.json:

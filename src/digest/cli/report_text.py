@@ -10,11 +10,11 @@ from rich.text import Text
 
 from digest import times
 from digest.cli.app import App
+from digest.numbers import percent
 from digest.tracking.findings import Trouble
-from digest.tracking.rates import Rate
+from digest.tracking.rates import Rate, added
 from digest.tracking.reports import HourFigures, IssueReport
 from digest.tracking.trends import Growth, Trends
-from digest.web.numbers import percent
 
 ONE_BY_ONE = 24
 """Hours that are printed one by one; the others are one line."""
@@ -125,13 +125,10 @@ def _summary(report: IssueReport) -> Table:
         if count := getattr(report, name):
             of_all = percent(count / report.audience) if report.audience else ""
             table.add_row(name, f"{count:,}", of_all, "the audience")
-    if rates.delivered is None:
-        table.add_row("delivered", "?", "", "nobody told")
-    else:
-        _row(table, "delivered", rates.delivered)
-    _row(table, "bounced", rates.bounced, f", {report.bounced_hard:,} for good")
+    _row(table, "delivered", rates.delivered)
+    _row(table, "bounced", rates.bounced, f", {report.bounced_hard:,} for good" if report.bounced_hard else "")
     if report.deferred:
-        table.add_row("had to wait", f"{report.deferred:,}", "", "")
+        table.add_row("put off at first", f"{report.deferred:,}", "", "")
     _row(table, "complained", rates.complained)
     _row(table, "unsubscribed", rates.unsubscribed)
     if report.votes:
@@ -141,9 +138,13 @@ def _summary(report: IssueReport) -> Table:
             ("opened", report.opened, (rates.opened, rates.opened_all)),
             ("clicked", report.clicked, (rates.clicked, rates.clicked_all)),
         ):
-            _row(table, f"{name} by people", shares[0])
             hidden = people.hidden + people.hidden_people if name == "opened" else 0
-            if hidden and people.hidden_people:
+            if shares[0].count == people.people:
+                _row(table, f"{name} by people", shares[0])
+            else:
+                # Those whose open is hidden are people all the same, and the share is not theirs.
+                table.add_row(f"{name} by people", f"{people.people:,}", "", "")
+                _row(table, "  people, seen", shares[0])
                 table.add_row("  people, hidden", f"{people.hidden_people:,}", "", "known by a click")
             table.add_row("  unsure", f"{people.unsure:,}", "", "")
             table.add_row("  machines only", f"{people.machines:,}", "", "")
@@ -151,18 +152,23 @@ def _summary(report: IssueReport) -> Table:
             if hidden:
                 table.add_row("  of these hidden", f"{hidden:,}", "", "Apple's proxy asked for them")
         _row(table, "clicked of opened", rates.click_to_open)
+        _row(table, "  all of these", rates.click_to_open_all)
     return table
 
 
-def _row(table: Table, name: str, rate: Rate, more: str = "") -> None:
+def _row(table: Table, name: str, rate: Rate | None, more: str = "") -> None:
+    if rate is None:
+        table.add_row(name, "unknown", "", "nobody told")
+        return
     table.add_row(name, f"{rate.count:,}", percent(rate.value), f"{rate.of_what}{more}")
 
 
 def _hours(app: App, report: IssueReport) -> Table:
     tracked = report.tracking != "off"
-    counts = ["delivered", "opened", "clicked"] if tracked else ["delivered"]
+    counts = ["delivered"] if report.delivered is not None else []
+    counts += ["opened", "clicked"] if tracked else [] if counts else ["unsubscribed"]
     table = _table("", *counts, "people" if tracked else "copies", left=("", "people", "copies"))
-    drawn = "opened" if tracked else "delivered"
+    drawn = "opened" if tracked else counts[0]
     shown, rest = report.hours[:ONE_BY_ONE], [*report.hours[ONE_BY_ONE:], *([report.later] if report.later else [])]
     most = max(getattr(hour, drawn) for hour in shown)
 
@@ -205,12 +211,16 @@ def _hosts(report: IssueReport) -> Table:
             host.name,
             f"{host.audience:,}",
             f"{host.accepted:,}",
-            "?" if host.delivered is None else f"{host.delivered:,}",
-            f"{host.bounced_hard + host.bounced_soft:,}",
-            f"{host.complained:,}",
+            _known(host.delivered),
+            _known(added(host.bounced_hard, host.bounced_soft)),
+            _known(host.complained),
             *read,
         )
     return table
+
+
+def _known(count: int | None) -> str:
+    return "?" if count is None else f"{count:,}"
 
 
 def _issues(app: App, trends: Trends) -> Table:
@@ -225,9 +235,7 @@ def _issues(app: App, trends: Trends) -> Table:
             str(line.number),
             f"{day:%d %b %y}" if line.state == "sent" else line.state,
             f"{line.accepted:,}",
-            "?" if rates.delivered is None else percent(rates.delivered.value),
-            percent(rates.bounced.value),
-            percent(rates.complained.value),
+            *("?" if one is None else percent(one.value) for one in (rates.delivered, rates.bounced, rates.complained)),
             *read,
             line.subject,
         )

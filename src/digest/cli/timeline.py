@@ -9,12 +9,14 @@ from rich.text import Text
 from digest import times
 from digest.cli.app import App, Command, with_app
 
+_BY = {"": "", "person": " (a person)", "machine": " (a machine)", "unsure": " (unsure who)"}
+
 
 @click.command(cls=Command)
 @click.argument("email")
 @with_app
 def timeline(app: App, email: str) -> None:
-    """Show what happened between us and one subscriber: letters, issues, events, opens and clicks."""
+    """Show what happened between us and one subscriber: letters, issues, events, opens and clicks; the newest first."""
     # Here, because no other command should wait until it is loaded.
     from digest.tracking.timeline import timeline as timeline_of
 
@@ -31,7 +33,7 @@ def timeline(app: App, email: str) -> None:
     table.add_column("what", overflow="fold")
     for moment in found.moments:
         local = times.from_text(moment.at).astimezone(app.settings.zone)
-        by = {"": "", "person": ""}.get(moment.by, f" ({moment.by})")
+        by = _BY[moment.by]
         detail = f": {moment.detail}" if moment.detail else ""
         issue = "" if moment.issue is None else str(moment.issue)
         table.add_row(f"{local:%d %b %Y %H:%M:%S}", issue, f"{moment.what}{by}{detail}")

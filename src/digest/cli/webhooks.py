@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from rich.table import Table
 
 from digest import times
 from digest.cli.app import FAILED, App, Group, counted, with_app
@@ -64,14 +63,13 @@ def messages(app: App, webhook: int, limit: int) -> None:
     if not found:
         app.say("There was nothing to tell yet; `digest webhooks test` tells something.")
     elif not app.json:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("since", "what", "state", "tries", "next", "trouble"):
-            table.add_column(column, overflow="fold")
         for one in found:
-            then = _moment(app, one.not_before) if one.state == "queued" else ""
-            state = _STATES[one.state]
-            table.add_row(_moment(app, one.created_at), one.kind, state, str(one.tries), then, one.trouble or "")
-        app.out.print(table)
+            then = f", next {_moment(app, one.not_before)}" if one.state == "queued" else ""
+            tries = counted({"tries": one.tries}) if one.tries != 1 else "1 try"
+            app.say(f"{_moment(app, one.created_at)}  {one.kind}: {_STATES[one.state]}, {tries}{then}")
+            app.say(f"  webhook-id {one.name}")
+            if one.trouble:
+                app.say(f"  {one.trouble}")
 
 
 @webhooks.command()

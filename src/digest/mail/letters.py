@@ -207,7 +207,7 @@ def specimens(settings: Settings) -> Mapping[str, Letter]:
             heading=f"The week of {settings.newsletter_name}",
             before=(
                 "Issue 12, “Two editors, one winner”: 9,812 of 10,000 copies accepted, 9,790 delivered, 1,090 people"
-                " clicked (11.1 %; 9.8 % on average before).",
+                " clicked (11%; 9.8% on average before).",
             ),
             figures=(("Joined", "212"), ("Left", "35"), ("Bounced for good", "4"), ("Subscribed now", "10,177")),
             after=("2 copies of which nobody knows whether they were accepted: digest uncertain.",),

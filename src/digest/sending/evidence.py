@@ -1,7 +1,8 @@
-"""Uncertain batches that events settle while no `digest send` is at work on them.
+"""Copies that events prove accepted while no `digest send` is at work on their batch.
 
 A run of the engine looks for events itself. What it left behind (a batch it holds for a person, or one whose process
-died) is settled here as soon as something happens to one of its copies.
+died) is settled here as soon as something happens to one of its copies. Where a person, or the setting `uncertain`,
+said that copies were not accepted, and an event shows that they were, those that wait still do not go out again.
 """
 
 from __future__ import annotations
@@ -55,12 +56,31 @@ def settle(db: Database, *, whole: Whole, lives: Callable[[int], bool], now: dat
         now: the moment.
     """
     issues = db.conn.execute("SELECT DISTINCT issue FROM batches WHERE state <> 'settled' ORDER BY issue").fetchall()
-    proven = 0
+    proven = _take_back(db, whole, now)
     for (issue,) in issues:
         for batch in ledger.open_batches(db, issue):
             # Most have no events: nobody is kept from writing while that is found out.
             if _may_be_settled(batch, lives) and seen(db, _in_doubt(db, issue, batch)):
                 proven += _settle(db, issue, batch, lives, now, at_once=whole(batch.provider, batch.account))
+    return proven
+
+
+def _take_back(db: Database, whole: Whole, now: datetime) -> int:
+    """Take copies out of the queue to which something happened after they were handed over; give how many."""
+    issues = db.conn.execute(
+        "SELECT DISTINCT b.issue FROM batches b WHERE b.settled_by IN ('setting', 'person')"
+        " AND (SELECT state FROM issues WHERE number = b.issue) IN ('sending', 'paused') ORDER BY b.issue"
+    ).fetchall()
+    proven = 0
+    for (issue,) in issues:
+        for batch in ledger.queued_again(db, issue):
+            shown = seen(db, batch)
+            if shown and whole(batch.provider, batch.account):
+                shown = frozenset(id_ for id_, _, _ in batch.copies)
+            if shown:
+                with writing(db):
+                    proven += ledger.accept_queued(db, batch, shown, now=now)
+                    ledger.finish(db, issue, now=now)
     return proven
 
 

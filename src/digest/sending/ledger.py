@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -408,12 +408,51 @@ def accept_some(
         names = {id_: name for id_, name in accepted.items() if name}
         _resolve(connection, batch, Delivery.ACCEPTED, rest, names, by=None if rest else by, now=now)
         if rest and len(rest) < len(batch.copies):
-            # The batch stays open, so nothing else of an issue that is not being sent shows that it changed: figures
-            # are counted anew then.
-            connection.execute(
-                "UPDATE issues SET updated_at = ? WHERE number = ? AND state <> 'sending'",
-                (times.to_text(now), batch.issue),
-            )
+            _say_changed(connection, batch.issue, now)
+
+
+def queued_again(db: Database, issue: int) -> list[Claimed]:
+    """Give the batches of which a person, or the setting `uncertain`, said that they were not accepted.
+
+    Each with those of its copies that were queued again by that and wait still, without their addresses.
+    """
+    rows = db.conn.execute(
+        "SELECT b.number, b.provider, b.account, b.idempotency_key, b.claimed_at, b.first, b.last, b.variant,"
+        " (SELECT json_group_array(d.subscriber) FROM deliveries d WHERE d.issue = b.issue"
+        " AND d.subscriber BETWEEN b.first AND b.last AND d.batch = b.number AND d.state = 0)"
+        " FROM batches b WHERE b.issue = ? AND b.settled_by IN ('setting', 'person') ORDER BY b.number",
+        (issue,),
+    )
+    return [
+        Claimed(
+            number, issue, provider, account, key, times.from_text(claimed_at), first, last, copies, variant=variant
+        )
+        for number, provider, account, key, claimed_at, first, last, variant, found in rows
+        if (copies := tuple((id_, "", None) for id_ in json.loads(found)))
+    ]
+
+
+def accept_queued(db: Database, batch: Claimed, accepted: Collection[int], *, now: datetime) -> int:
+    """Write down which copies that were queued again had been accepted after all; give how many still waited."""
+    with writing(db) as connection:
+        count = connection.execute(
+            "UPDATE deliveries SET state = 2 WHERE issue = ? AND subscriber IN (SELECT value FROM json_each(?))"
+            " AND batch = ? AND state = 0",
+            (batch.issue, json.dumps([*accepted]), batch.number),
+        ).rowcount
+        if count:
+            _say_changed(connection, batch.issue, now)
+        return count
+
+
+def _say_changed(connection: sqlite3.Connection, issue: int, now: datetime) -> None:
+    """Write down that copies changed by which neither batches nor issue do: figures are counted anew then.
+
+    Those of one that is being sent always are.
+    """
+    connection.execute(
+        "UPDATE issues SET updated_at = ? WHERE number = ? AND state <> 'sending'", (times.to_text(now), issue)
+    )
 
 
 def release(db: Database, batch: Claimed, why: str, *, now: datetime) -> None:

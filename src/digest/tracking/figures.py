@@ -49,6 +49,14 @@ class Figures:
             hidden_people=self.total("hidden people" if measure == "opened" else "hidden clicked"),
         )
 
+    def told(self, measure: str, *, by_mail: bool) -> int | None:
+        """Give the figure of what only others tell of, such as bounces; None where nobody told of anything.
+
+        `by_mail` is whether bounces come as mails. Of a copy that came through no mail comes: none is a word then, too.
+        """
+        is_told = by_mail or any(self.total(each) for each in TELLING)
+        return self.total(measure) if is_told else None
+
     @property
     def delivered(self) -> int | None:
         """How many copies were delivered; None where nobody told of any, which is not the same as none."""
@@ -79,11 +87,13 @@ def totals_of(db: Database, issues: list[int]) -> dict[int, Figures]:
     return {issue: Figures(found) for issue, found in counts.items()}
 
 
+TELLING = ("accepted", "deferred", "delivered", "bounced hard", "bounced soft", "complained")
+"""Events that only a provider, or a mail that comes back, tells of. Votes and departures are seen by us."""
+
 MEASURES = (
-    "audience", *STATES.values(), "delivered", "deferred", "bounced hard", "bounced soft", "complained", "unsubscribed",
-    "voted", "opened", "opened people", "opened unsure", "opened machines", "hidden", "hidden people", "hidden clicked",
-    "clicked", "clicked people", "clicked unsure", "clicked machines", "opens", "opens people", "clicks",
-    "clicks people",
+    "audience", *STATES.values(), *TELLING, "unsubscribed", "voted", "opened", "opened people", "opened unsure",
+    "opened machines", "hidden", "hidden people", "hidden clicked", "clicked", "clicked people", "clicked unsure",
+    "clicked machines", "opens", "opens people", "clicks", "clicks people",
 )  # fmt: skip
 """Those that have a figure of all copies together."""
 

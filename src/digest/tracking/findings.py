@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from digest.issue.tracked import Mode
+from digest.numbers import on_scale, percent
 from digest.providers import hooks
 from digest.store import Database
 from digest.tracking.rates import Rate, Rates
@@ -51,14 +52,14 @@ def troubles_of(number: int, states: Mapping[str, int], rates: Rates, paused_by:
             rates.complained,
             (COMPLAINTS, MANY_COMPLAINTS),
             "complained",
-            "Gmail and Yahoo begin to refuse mail above 0.3 %; mail only those who asked for it, make leaving easy, and"
+            "Gmail and Yahoo begin to refuse mail above 0.3%; mail only those who asked for it, make leaving easy, and"
             " look at Google's Postmaster Tools",
         ),
         _too_many(
             rates.bounced,
             (BOUNCES, MANY_BOUNCES),
             "bounced",
-            "providers stop accounts at 5 to 10 %; find out where these addresses came from",
+            "providers stop accounts at 5 to 10%; find out where these addresses came from",
         ),
     ]
     if paused_by:
@@ -72,15 +73,16 @@ def troubles_of(number: int, states: Mapping[str, int], rates: Rates, paused_by:
     return tuple(sorted((each for each in found if each), key=lambda each: each.level))
 
 
-def _too_many(share: Rate, limits: tuple[float, float], what: str, todo: str) -> Trouble | None:
+def _too_many(share: Rate | None, limits: tuple[float, float], what: str, todo: str) -> Trouble | None:
     warn, bad = limits
-    if share.value is None or share.low is None or share.value < warn:
+    if share is None or share.value is None or share.low is None or share.value < warn:
         return None
-    said = f"{share.value:.2%} of what was {share.of_what} {what} ({share.count:,} of {share.of:,})"
-    if share.low < warn:
-        # One of three hundred is over the limit, and says nothing.
-        return Trouble("warn", f"{said}; with so few it may be chance", todo)
-    return Trouble("bad" if share.value >= bad else "warn", said, todo)
+    said = f"{percent(share.value)} of what was {share.of_what} {what} ({share.count:,} of {share.of:,})"
+    limit = bad if share.value >= bad else warn
+    if share.low < limit:
+        # Two of three hundred are over the limit, and say nothing.
+        return Trouble("warn", f"{said}; with so few it may be chance that this is over {on_scale(limit)}", todo)
+    return Trouble("bad" if limit == bad else "warn", said, todo)
 
 
 def notes_on(
@@ -91,13 +93,17 @@ def notes_on(
     deleted_at: str | None,
     accepted: int,
     delivered: int | None,
+    is_told: bool,
     without_word: int,
     hidden: int,
 ) -> tuple[str, ...]:
     """Say what the figures of an issue cannot know."""
     notes = []
     if delivered is None and accepted:
-        notes.append(f"{_silent(db, issue)} Rates are therefore of what was accepted, and no delivery is counted.")
+        unknown = "" if is_told else " Bounces and complaints are unknown, which is not none."
+        notes.append(
+            f"{_silent(db, issue)} Rates are therefore of what was accepted, and no delivery is counted.{unknown}"
+        )
     elif without_word > SILENT * accepted:
         notes.append(
             f"Of {_copies(without_word)} nobody said whether they were delivered or bounced: rates of what was"
@@ -134,18 +140,25 @@ def notes_on(
     return tuple(notes)
 
 
-def notes_on_trends(*, subjects: int, silent: Sequence[int], modes: Collection[Mode]) -> tuple[str, ...]:
+def notes_on_trends(
+    *, subjects: int, silent: Sequence[int], untold: Sequence[int], modes: Collection[Mode]
+) -> tuple[str, ...]:
     """Say what figures over time cannot know.
 
     Args:
         subjects: how many subjects were compared.
         silent: the issues of which nobody told of a delivery.
+        untold: those of which nobody told of anything.
         modes: how the opens and clicks of the issues were counted.
     """
     notes = ["Days, and the weeks and months made of them, are those of UTC; who came and went has no other."]
     if silent:
-        which, whose = (f"issue {silent[0]}", "its") if len(silent) == 1 else (f"{len(silent)} of the issues", "their")
-        notes.append(f"Of {which} nobody told of a delivery; {whose} rates are of what was accepted.")
+        whose = "its" if len(silent) == 1 else "their"
+        notes.append(f"Of {_which(silent)} nobody told of a delivery; {whose} rates are of what was accepted.")
+    if untold:
+        notes.append(
+            f"Bounces and complaints of {_which(untold)} are unknown, which is not none: they are in no average."
+        )
     if "off" in modes:
         notes.append(
             "Some issues count no opens and clicks: they are in no average of these, and have no best subject."
@@ -153,7 +166,7 @@ def notes_on_trends(*, subjects: int, silent: Sequence[int], modes: Collection[M
     if subjects > 1:
         notes.append(
             "Subjects are ordered by the share of readers who clicked. Better and worse mean: than all of them, with"
-            " 95 % certainty, so that chance calls one in twenty so. And a subject is not all that differs: so do"
+            " 95% certainty, so that chance calls one in twenty so. And a subject is not all that differs: so do"
             " contents, weekday and season."
         )
     return tuple(notes)
@@ -174,6 +187,10 @@ def _silent(db: Database, issue: int) -> str:
     if providers and not able:
         return f"{' and '.join(sorted(providers))} tells of no deliveries."
     return f"Nobody has told of a delivery{': are the webhooks of ' + ' and '.join(able) + ' set up?' if able else '.'}"
+
+
+def _which(issues: Sequence[int]) -> str:
+    return f"issue {issues[0]}" if len(issues) == 1 else f"{len(issues)} of the issues"
 
 
 def _copies(count: int) -> str:

@@ -79,7 +79,8 @@ class _Issue:
 class _Copy:
     """A copy that was found: its reader's address, what stands in the way, and the events it has.
 
-    `doubted_since` is when it was handed over, in seconds since 1970, where nobody knows whether it was accepted.
+    `doubted_since` is when it was handed over, in seconds since 1970, where nobody knows whether it was accepted: it is
+    uncertain, or it is queued again because a person or a setting said so.
     """
 
     key: str
@@ -138,7 +139,8 @@ class _Work:
         self._issues[issue] = _Issue(sent_at, sending_at, mode_of(tracking), deleted_at is not None)
         rows = connection.execute(
             "SELECT d.subscriber, s.email_key, coalesce(x.source LIKE ?, 0),"
-            " iif(d.state IN (1, 4), b.claimed_at, NULL), e.kind, e.key, e.at, e.detail"
+            " iif(d.state IN (1, 4) OR (d.state = 0 AND b.settled_by IN ('setting', 'person')), b.claimed_at, NULL),"
+            " e.kind, e.key, e.at, e.detail"
             " FROM json_each(?) c CROSS JOIN deliveries d ON d.issue = ? AND d.subscriber = c.value"
             " JOIN subscribers s ON s.id = d.subscriber LEFT JOIN suppressions x ON x.email_key = s.email_key"
             " LEFT JOIN batches b ON b.number = d.batch"

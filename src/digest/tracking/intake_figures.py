@@ -16,12 +16,20 @@ EXAMPLE = 300
 """Characters of an event of a kind we do not know that are shown."""
 
 
+OF_CALLS = frozenset({"taken", "repeated", "failed"})
+"""What becomes of a call, beside its being refused; all else is of the events in the calls that were taken."""
+
+
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of the calls of a provider, and of the events in them; of opens and clicks where it is empty."""
+    """What became of the calls of a provider, and of the events in them, which are others and more.
+
+    Where `provider` is empty they are opens and clicks that we saw ourselves: there are no calls.
+    """
 
     provider: str
-    counts: dict[str, int]
+    calls: dict[str, int]
+    events: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -51,13 +59,14 @@ class Intake:
 
 def intake(db: Database, folder: Path, *, hours: int, now: datetime) -> Intake:
     """Give how it went in the last hours, this one included, and what is there now."""
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, Outcomes] = {}
     for provider, outcome, count in db.conn.execute(
         "SELECT provider, outcome, sum(count) FROM hook_counts WHERE hour >= ? GROUP BY provider, outcome"
         " ORDER BY provider, outcome",
         (hour_of(now - timedelta(hours=hours - 1)),),
     ):
-        found.setdefault(provider, {})[outcome] = count
+        of = found.setdefault(provider, Outcomes(provider, {}, {}))
+        (of.calls if _is_of_calls(outcome) else of.events)[outcome] = count
     # Of the bare columns beside max(), SQLite gives those of the row that has it (https://sqlite.org/lang_select.html).
     unknown = db.conn.execute(
         "SELECT provider, kind, count(*), max(received_at), substr(raw, 1, ?) FROM unknown_events"
@@ -66,11 +75,15 @@ def intake(db: Database, folder: Path, *, hours: int, now: datetime) -> Intake:
     )
     files, waiting = _waiting(db, folder)
     return Intake(
-        tuple(Outcomes(provider, counts) for provider, counts in found.items()),
+        tuple(found.values()),
         tuple(UnknownKind(*row) for row in unknown),
         files,
         waiting,
     )
+
+
+def _is_of_calls(outcome: str) -> bool:
+    return outcome in OF_CALLS or outcome.startswith("refused: ")
 
 
 def _waiting(db: Database, folder: Path) -> tuple[int, int]:

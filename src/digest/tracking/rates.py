@@ -44,6 +44,11 @@ def rate(count: int, of: int, of_what: str) -> Rate:
     return Rate(count, of, of_what, value, min(value, low), max(value, high))
 
 
+def added(one: int | None, other: int | None) -> int | None:
+    """Add what is known; what is not known makes no sum."""
+    return None if one is None or other is None else one + other
+
+
 @dataclass(frozen=True)
 class People:
     """Copies that were opened, or clicked, at least once, told apart by who did it.
@@ -70,15 +75,16 @@ class People:
 class Rates:
     """The shares of an issue. Where nobody tells of deliveries, those of what was delivered are of what was accepted.
 
-    `delivered` is None then. `opened` and `clicked` are people; `opened_all` and `clicked_all` count machines too.
-    Copies of which nobody can see whether they were opened do not count for `opened`, nor do those of them that were
-    clicked: see `HIDING` in judging.py.
+    `delivered` is None then; and where nobody tells of anything, so are `bounced`, `bounced_hard` and `complained`.
+    `opened` and `clicked` are people; `opened_all` and `clicked_all` count machines too. Copies of which nobody can see
+    whether they were opened do not count for `opened`, nor do those of them that were clicked (see `HIDING` in
+    judging.py): its count is then smaller than that of all copies that people opened.
     """
 
     delivered: Rate | None
-    bounced: Rate
-    bounced_hard: Rate
-    complained: Rate
+    bounced: Rate | None
+    bounced_hard: Rate | None
+    complained: Rate | None
     unsubscribed: Rate
     opened: Rate
     opened_all: Rate
@@ -96,22 +102,26 @@ def rates_of(
     *,
     accepted: int,
     delivered: int | None,
-    bounced_hard: int,
-    bounced_soft: int,
-    complained: int,
+    bounced_hard: int | None,
+    bounced_soft: int | None,
+    complained: int | None,
     unsubscribed: int,
     opened: People,
     clicked: People,
 ) -> Rates:
-    """Make an issue's rates of its figures; `delivered` is None where nobody tells of deliveries."""
+    """Make an issue's rates of its figures; what nobody tells of is None."""
+
+    def told(count: int | None, of: int, of_what: str) -> Rate | None:
+        return None if count is None else rate(count, of, of_what)
+
     reached, what = (accepted, "accepted") if delivered is None else (delivered, "delivered")
     unseen = opened.hidden + opened.hidden_people
     seen = f"{what}, where an open can be seen" if unseen else what
     return Rates(
-        delivered=None if delivered is None else rate(delivered, accepted, "accepted"),
-        bounced=rate(bounced_hard + bounced_soft, accepted, "accepted"),
-        bounced_hard=rate(bounced_hard, accepted, "accepted"),
-        complained=rate(complained, reached, what),
+        delivered=told(delivered, accepted, "accepted"),
+        bounced=told(added(bounced_hard, bounced_soft), accepted, "accepted"),
+        bounced_hard=told(bounced_hard, accepted, "accepted"),
+        complained=told(complained, reached, what),
         unsubscribed=rate(unsubscribed, reached, what),
         opened=rate(opened.people - opened.hidden_people, reached - unseen, seen),
         opened_all=rate(opened.all, reached, what),

@@ -5,7 +5,7 @@ All of it is read from `figures` and a few small tables, never from the rows of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from digest.store import Database
 from digest.tracking import counting, findings
 from digest.tracking.figures import Figures, figures_of, mode_of, states_of
 from digest.tracking.findings import Trouble
-from digest.tracking.rates import People, Rates, rates_of
+from digest.tracking.rates import People, Rates, added, rates_of
 
 HOURS = 72
 """Hours that are shown one by one, from when sending began. Most of what is read at all is read by then."""
@@ -92,17 +92,18 @@ class ComparisonFigures:
 class HourFigures:
     """What happened in an hour. `start` is UTC text, `label` the same in the newsletter's zone: ``Thu 26 Nov, 09:00``.
 
-    `opened` and `clicked` are copies that a person opened or clicked for the first time then.
+    `opened` and `clicked` are copies that a person opened or clicked for the first time then. What nobody tells of is
+    None.
     """
 
     start: str
     label: str
-    delivered: int
+    delivered: int | None
     opened: int
     clicked: int
-    bounced_hard: int
-    bounced_soft: int
-    complained: int
+    bounced_hard: int | None
+    bounced_soft: int | None
+    complained: int | None
     unsubscribed: int
 
 
@@ -110,7 +111,8 @@ class HourFigures:
 class HostFigures:
     """What became of the copies at a mailbox provider, such as Gmail.
 
-    `delivered` is None where nobody tells of deliveries; what people opened and clicked is None where it is counted
+    `delivered` is None where nobody tells of deliveries, as what bounced and complained is where nobody tells of
+    anything; what people opened and clicked is None where it is counted
     how many read and not who.
     """
 
@@ -118,9 +120,9 @@ class HostFigures:
     audience: int
     accepted: int
     delivered: int | None
-    bounced_hard: int
-    bounced_soft: int
-    complained: int
+    bounced_hard: int | None
+    bounced_soft: int | None
+    complained: int | None
     unsubscribed: int
     opened: int | None
     hidden: int | None
@@ -133,10 +135,11 @@ class IssueReport:
     """What became of an issue.
 
     Moments are UTC text. `accepted` are copies a provider took. `delivered` is None where nobody told of a delivery:
-    that is not 0. `without_word` are copies that were taken and of which nobody said more (None with `delivered`).
-    `opened` and `clicked` are copies, `opens` and `clicks` how often, `opens_people` and `clicks_people` by people.
-    They are 0 where `tracking` is off. `hours` are one after the other, from when sending began; what came after them
-    is in `later`. `notes` say what the figures cannot know.
+    that is not 0. So are `deferred`, what bounced and what complained where nobody told of anything. `without_word` are
+    copies that were taken and of which nobody said more (None with `delivered`). `opened` and `clicked` are copies,
+    `opens` and `clicks` how often, `opens_people` and `clicks_people` by people. They are 0 where `tracking` is off.
+    `hours` are one after the other, from when sending began; what came after them is in `later`. `notes` say what the
+    figures cannot know.
     """
 
     number: int
@@ -153,10 +156,10 @@ class IssueReport:
     uncertain: int
     skipped: int
     delivered: int | None
-    deferred: int
-    bounced_hard: int
-    bounced_soft: int
-    complained: int
+    deferred: int | None
+    bounced_hard: int | None
+    bounced_soft: int | None
+    complained: int | None
     unsubscribed: int
     votes: int
     without_word: int | None
@@ -196,22 +199,25 @@ def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
         "SELECT tracking, events_deleted_at, trouble FROM issues WHERE number = ?", (number,)
     ).fetchone()
     mode = mode_of(tracking)
-    bounced_hard, bounced_soft = figures.total("bounced hard"), figures.total("bounced soft")
+    by_mail = bool(settings.bounce_imap)
+    deferred, bounced_hard, bounced_soft, complained = (
+        figures.told(measure, by_mail=by_mail) for measure in ("deferred", "bounced hard", "bounced soft", "complained")
+    )
     opened, clicked = figures.people("opened"), figures.people("clicked")
     rates = rates_of(
         accepted=states["accepted"],
         delivered=figures.delivered,
         bounced_hard=bounced_hard,
         bounced_soft=bounced_soft,
-        complained=figures.total("complained"),
+        complained=complained,
         unsubscribed=figures.total("unsubscribed"),
         opened=opened,
         clicked=clicked,
     )
     without_word = None
     if figures.delivered is not None:
-        without_word = max(0, states["accepted"] - figures.delivered - bounced_hard - bounced_soft)
-    hours, later = _hours(figures, issue.sending_at, settings.zone)
+        without_word = max(0, states["accepted"] - figures.delivered - (added(bounced_hard, bounced_soft) or 0))
+    hours, later = _hours(figures, issue.sending_at, settings.zone, by_mail=by_mail)
     links = _links(db, number, figures)
     return IssueReport(
         number=number,
@@ -222,10 +228,10 @@ def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
         tracking=mode,
         **states,
         delivered=figures.delivered,
-        deferred=figures.total("deferred"),
+        deferred=deferred,
         bounced_hard=bounced_hard,
         bounced_soft=bounced_soft,
-        complained=figures.total("complained"),
+        complained=complained,
         unsubscribed=figures.total("unsubscribed"),
         votes=figures.total("voted"),
         without_word=without_word,
@@ -240,7 +246,7 @@ def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
         comparisons=_comparisons(db, number, figures, links),
         hours=hours,
         later=later,
-        hosts=_hosts(figures, mode),
+        hosts=_hosts(figures, mode, by_mail=by_mail),
         troubles=findings.troubles_of(number, states, rates, trouble),
         notes=findings.notes_on(
             db,
@@ -249,6 +255,7 @@ def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
             deleted_at=deleted_at,
             accepted=states["accepted"],
             delivered=figures.delivered,
+            is_told=complained is not None,
             without_word=without_word or 0,
             hidden=opened.hidden,
         ),
@@ -320,7 +327,9 @@ def _comparisons(
     return tuple(found)
 
 
-def _hours(figures: Figures, began: datetime, zone: ZoneInfo) -> tuple[tuple[HourFigures, ...], HourFigures | None]:
+def _hours(
+    figures: Figures, began: datetime, zone: ZoneInfo, *, by_mail: bool
+) -> tuple[tuple[HourFigures, ...], HourFigures | None]:
     """Give the hours since sending began, without a gap, and all that came after them in one."""
     by = {name: figures.by("hour", measure) for name, measure in _BY_HOUR.items()}
     told = sorted({hour for counts in by.values() for hour, count in counts.items() if count})
@@ -334,23 +343,31 @@ def _hours(figures: Figures, began: datetime, zone: ZoneInfo) -> tuple[tuple[Hou
         row = sums.setdefault(min(place, HOURS), dict.fromkeys(by, 0))
         for name, counts in by.items():
             row[name] += counts.get(hour, 0)
+    unknown: dict[str, None] = {}
+    if figures.delivered is None:
+        unknown["delivered"] = None
+    if figures.told("complained", by_mail=by_mail) is None:
+        unknown |= dict.fromkeys(("bounced_hard", "bounced_soft", "complained"))
+
+    def of(place: int) -> HourFigures:
+        return _hour(first + timedelta(hours=place), zone, {**sums.get(place, {}), **unknown})
+
     last = max(place for place in sums if place < HOURS) if min(sums) < HOURS else -1
-    hours = [_hour(first + timedelta(hours=place), zone, sums.get(place, {})) for place in range(last + 1)]
-    later = _hour(first + timedelta(hours=HOURS), zone, sums[HOURS]) if HOURS in sums else None
-    return tuple(hours), later
+    return tuple(of(place) for place in range(last + 1)), of(HOURS) if HOURS in sums else None
 
 
 def _hours_between(first: datetime, hour: str) -> int:
     return int((datetime.strptime(hour, _HOUR).replace(tzinfo=UTC) - first) / timedelta(hours=1))
 
 
-def _hour(start: datetime, zone: ZoneInfo, counts: dict[str, int]) -> HourFigures:
+def _hour(start: datetime, zone: ZoneInfo, counts: Mapping[str, int | None]) -> HourFigures:
     local = start.astimezone(zone)
     label = f"{local:%a} {local.day} {local:%b, %H:%M}"
-    return HourFigures(times.to_text(start), label, **(dict.fromkeys(_BY_HOUR, 0) | counts))
+    shown: dict[str, Any] = {**dict.fromkeys(_BY_HOUR, 0), **counts}
+    return HourFigures(times.to_text(start), label, **shown)
 
 
-def _hosts(figures: Figures, mode: Mode) -> tuple[HostFigures, ...]:
+def _hosts(figures: Figures, mode: Mode, *, by_mail: bool) -> tuple[HostFigures, ...]:
     """Give the mailbox providers, those with most copies first, and all the small ones together at the end."""
     audience = (
         figures.by("host", "audience") or figures.by("host", "accepted copies") or figures.by("host", "delivered")
@@ -359,15 +376,18 @@ def _hosts(figures: Figures, mode: Mode) -> tuple[HostFigures, ...]:
     def count(measure: str, host: str) -> int:
         return figures.by("host", measure).get(host, 0)
 
+    def told(measure: str, host: str) -> int | None:
+        return None if figures.told(measure, by_mail=by_mail) is None else count(measure, host)
+
     found = [
         HostFigures(
             name=HOSTS[int(host)],
             audience=count("audience", host),
             accepted=count("accepted copies", host),
             delivered=None if figures.delivered is None else count("delivered", host),
-            bounced_hard=count("bounced hard", host),
-            bounced_soft=count("bounced soft", host),
-            complained=count("complained", host),
+            bounced_hard=told("bounced hard", host),
+            bounced_soft=told("bounced soft", host),
+            complained=told("complained", host),
             unsubscribed=count("unsubscribed", host),
             opened=count("opened people", host) if mode == "readers" else None,
             hidden=count("hidden", host) if mode == "readers" else None,

@@ -9,6 +9,7 @@ from typing import Any
 from digest import times
 from digest.audience import letterbox
 from digest.audience.addresses import read_address
+from digest.numbers import percent
 from digest.settings import Settings
 from digest.store import Database, writing
 from digest.tracking.rates import Rate
@@ -39,7 +40,7 @@ def post_due(db: Database, settings: Settings, *, now: datetime) -> int:
     name = f"{monday.isocalendar().year}-W{monday.isocalendar().week:02}"
     if not settings.summary_to or not due <= local < due + GRACE or _made(db, name):
         return 0
-    detail = letter_of(week(db, now=now), settings)
+    detail = letter_of(week(db, now=now, by_mail=bool(settings.bounce_imap)), settings)
     with writing(db) as connection:
         if _made(db, name):
             return 0
@@ -91,7 +92,7 @@ def _issue(one: WeekIssue) -> str:
 def _against(rate: Rate, before: float | None) -> str:
     if rate.value is None:
         return ""
-    return f" ({_percent(rate.value)}" + (f"; {_percent(before)} on average before)" if before is not None else ")")
+    return f" ({percent(rate.value)}" + (f"; {percent(before)} on average before)" if before is not None else ")")
 
 
 def _short(one: WeekIssue) -> str:
@@ -104,7 +105,3 @@ def _waiting(counts: Mapping[str, int]) -> list[str]:
 
 def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"

@@ -1,4 +1,4 @@
-"""What happened between us and one subscriber, in the order of time."""
+"""What happened between us and one subscriber, the newest first."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A subscriber's moments, the oldest first; `notes` say what it cannot know."""
+    """A subscriber's moments, the newest first; `notes` say what it cannot know."""
 
     email: str
     state: str
@@ -68,7 +68,9 @@ def timeline(db: Database, email: str) -> Timeline:
         # Of events the second is known: within one, what comes first in life.
         key=lambda moment: (moment.at[:19], _ORDER.get(moment.kind, 0), moment.at, moment.issue or 0, moment.detail),
     )
-    return Timeline(spelled, state, suppressed, tuple(moments[-NEWEST:]), _notes(db, subscriber, len(moments)))
+    return Timeline(
+        spelled, state, suppressed, tuple(moments[: -NEWEST - 1 : -1]), _notes(db, subscriber, len(moments))
+    )
 
 
 _ORDER = {
@@ -157,25 +159,30 @@ def _deliveries(db: Database, subscriber: int) -> Iterator[Moment]:
 def _events(db: Database, subscriber: int) -> Iterator[Moment]:
     words = {
         Kind.ACCEPTED: "the provider says it took it",
-        Kind.DEFERRED: "the mailbox let it wait",
+        Kind.DEFERRED: "the mailbox put it off at first",
         Kind.DELIVERED: "it was delivered",
         Kind.COMPLAINED: "was reported as spam",
         Kind.UNSUBSCRIBED: "left by its link",
     }
     rows = db.conn.execute(
         "SELECT strftime('%Y-%m-%dT%H:%M:%S.000000Z', e.at, 'unixepoch'), e.issue, e.kind, e.key,"
-        " coalesce(e.detail, '') FROM issues i CROSS JOIN events e ON e.issue = i.number WHERE e.subscriber = ?1"
+        " coalesce(e.detail, ''), coalesce(t.name, e.key),"
+        # The event does not say how they voted: only what the site counts of theirs now is known.
+        " coalesce(v.verdict, 'none')"
+        " FROM issues i CROSS JOIN events e ON e.issue = i.number"
+        " LEFT JOIN tools t ON e.kind = ?3 AND t.slug = e.key"
+        " LEFT JOIN votes v ON v.tool = t.id AND v.voter = 'copy:' || ?1 WHERE e.subscriber = ?1"
         # Departures say more of it.
         " AND (e.kind <> ?2 OR NOT EXISTS (SELECT 1 FROM departures WHERE subscriber = ?1 AND issue = e.issue))",
-        (subscriber, int(Kind.UNSUBSCRIBED)),
+        (subscriber, int(Kind.UNSUBSCRIBED), int(Kind.VOTED)),
     )
-    for at, issue, number, key, detail in rows:
+    for at, issue, number, key, detail, tool, vote in rows:
         kind = Kind(number)
         match kind:
             case Kind.BOUNCED:
                 what = "it bounced, for good" if key == "hard" else "it bounced, for now"
             case Kind.VOTED:
-                what = f"voted on {key}"
+                what, detail = f"voted on {tool}", f"their vote on it now: {vote}"
             case _:
                 what = words[kind]
         yield Moment(at, kind.word, what, issue, "", detail)
@@ -197,8 +204,7 @@ def _readings(db: Database, subscriber: int) -> Iterator[Moment]:
                 what = "opened it"
             else:
                 what = f"clicked {address}" if link else "followed the link that nobody sees"
-            because = "" if by is Mark.PERSON else Why(why).words
-            yield Moment(at, kind.word, what, issue, by.word, because)
+            yield Moment(at, kind.word, what, issue, by.word, Why(why).words)
 
 
 def _issues_of(db: Database, mode: str) -> list[tuple[int]]:

@@ -35,7 +35,10 @@ BEFORE = 8
 
 @dataclass(frozen=True)
 class IssueLine:
-    """An issue in the row of issues. `delivered` is None where nobody told of a delivery."""
+    """An issue in the row of issues.
+
+    `delivered` is None where nobody told of a delivery, and what bounced and complained where nobody told of anything.
+    """
 
     number: int
     subject: str
@@ -48,9 +51,9 @@ class IssueLine:
     rejected: int
     uncertain: int
     delivered: int | None
-    bounced_hard: int
-    bounced_soft: int
-    complained: int
+    bounced_hard: int | None
+    bounced_soft: int | None
+    complained: int | None
     unsubscribed: int
     votes: int
     opened: People
@@ -131,7 +134,13 @@ class Trends:
 
 
 def over_time(
-    db: Database, *, now: datetime, issues: int = ISSUES, unit: Unit = "week", periods: int | None = None
+    db: Database,
+    *,
+    now: datetime,
+    issues: int = ISSUES,
+    unit: Unit = "week",
+    periods: int | None = None,
+    by_mail: bool = False,
 ) -> Trends:
     """Give what became of the newest issues and of the audience.
 
@@ -141,8 +150,9 @@ def over_time(
         issues: how many issues at the most.
         unit: growth by day, week or month.
         periods: how many of them; the last of them is the one that is going on.
+        by_mail: whether bounces come as mails: see `Figures.told`.
     """
-    lines = issue_lines(db, limit=issues)
+    lines = issue_lines(db, limit=issues, by_mail=by_mail)
     subjects = best_subjects(lines, now=now)
     newest = lines[-1:]
     return Trends(
@@ -156,12 +166,13 @@ def over_time(
         notes=findings.notes_on_trends(
             subjects=len(subjects),
             silent=[line.number for line in lines if line.delivered is None and line.accepted],
+            untold=[line.number for line in lines if line.complained is None and line.accepted],
             modes={line.tracking for line in lines},
         ),
     )
 
 
-def issue_lines(db: Database, *, limit: int, before: int | None = None) -> tuple[IssueLine, ...]:
+def issue_lines(db: Database, *, limit: int, before: int | None = None, by_mail: bool = False) -> tuple[IssueLine, ...]:
     """Give the newest issues that were sent, or began to be, in their order; those before the number `before`."""
     rows = db.conn.execute(
         "SELECT number, subject, state, sending_at, sent_at, tracking FROM issues"
@@ -170,13 +181,14 @@ def issue_lines(db: Database, *, limit: int, before: int | None = None) -> tuple
     ).fetchall()
     figures = totals_of(db, [row[0] for row in rows])
     stale = behind(db)
-    return tuple(_line(db, figures[row[0]], row[0] in stale, *row) for row in reversed(rows))
+    return tuple(_line(db, figures[row[0]], row[0] in stale, by_mail, *row) for row in reversed(rows))
 
 
 def _line(
     db: Database,
     figures: Figures,
     stale: bool,
+    by_mail: bool,
     number: int,
     subject: str,
     state: State,
@@ -188,9 +200,9 @@ def _line(
     counted: dict[str, Any] = {
         "accepted": states["accepted"],
         "delivered": figures.delivered,
-        "bounced_hard": figures.total("bounced hard"),
-        "bounced_soft": figures.total("bounced soft"),
-        "complained": figures.total("complained"),
+        "bounced_hard": figures.told("bounced hard", by_mail=by_mail),
+        "bounced_soft": figures.told("bounced soft", by_mail=by_mail),
+        "complained": figures.told("complained", by_mail=by_mail),
         "unsubscribed": figures.total("unsubscribed"),
         "opened": figures.people("opened"),
         "clicked": figures.people("clicked"),
@@ -219,7 +231,7 @@ def troubles_of_line(db: Database, line: IssueLine) -> tuple[Trouble, ...]:
 
 
 def averages(lines: Sequence[IssueLine]) -> Averages:
-    """Give the means of issues' rates, each issue counting the same; of opens and clicks, of those that count them."""
+    """Give the means of issues' rates, each issue counting the same, of those issues of which a rate is known."""
 
     def mean(shares: Iterable[Rate | None]) -> float | None:
         values = [share.value for share in shares if share is not None and share.value is not None]

@@ -50,17 +50,18 @@ class Week:
         return asdict(self)
 
 
-def week(db: Database, *, now: datetime) -> Week:
+def week(db: Database, *, now: datetime, by_mail: bool = False) -> Week:
     """Give what happened in the seven days before the last midnight (UTC): so every day is in one week's summary.
 
     Args:
         db: the store.
         now: the moment.
+        by_mail: whether bounces come as mails: see `Figures.told`.
     """
     end = now.astimezone(UTC).date()
     begin = end - timedelta(days=7)
     since, until = (times.to_text(datetime.combine(day, time(), UTC)) for day in (begin, end))
-    lines = tuple(line for line in issue_lines(db, limit=_A_WEEK) if since <= line.sending_at < until)
+    lines = tuple(line for line in issue_lines(db, limit=_A_WEEK, by_mail=by_mail) if since <= line.sending_at < until)
     counts: Counter[str] = Counter()
     for day, found in growth.days(db).items():
         if begin <= day < end:
@@ -68,7 +69,10 @@ def week(db: Database, *, now: datetime) -> Week:
     return Week(
         since=since,
         until=until,
-        issues=tuple(WeekIssue(line, averages(issue_lines(db, limit=BEFORE, before=line.number))) for line in lines),
+        issues=tuple(
+            WeekIssue(line, averages(issue_lines(db, limit=BEFORE, before=line.number, by_mail=by_mail)))
+            for line in lines
+        ),
         joined=counts["joined"],
         left=counts["left"],
         bounced=counts["hard bounce"],

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from digest.web.numbers import counted, on_scale, percent, short
+from digest.numbers import counted, on_scale, percent, short
 
 Values = Sequence[float | None]
 Write = Callable[[float], str]

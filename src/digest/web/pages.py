@@ -29,13 +29,13 @@ from digest.audience.topics import topic_of
 from digest.issue import compose
 from digest.mail import text
 from digest.mail.theme import Palette
+from digest.numbers import counted, percent, several
 from digest.resources import resource
 from digest.settings import Settings
 from digest.store import Database
 from digest.tokens import Signer
 from digest.web.abuse.sign_ups import TRAP
 from digest.web.jsonld import JsonLd
-from digest.web.numbers import counted, percent, several
 
 KEPT = 2_000
 """Pages kept in memory, 20 KB each; those asked for least recently go first."""
@@ -220,12 +220,19 @@ def _kept_together(score: re.Match[str]) -> str:
     return f'{"&nbsp;" if score[0] != score[1] else ""}<span class="score">{score[1]}</span>'
 
 
+_USUAL = {"http": 80, "https": 443}
+
+
 def host_of(address: str) -> str:
-    """Give the host of an address as people say it, without `www.`."""
+    """Give the host of an address as people say it, without `www.`; with the port where it is another than usual."""
     try:
-        return (urlsplit(address).hostname or address).removeprefix("www.")
+        parts = urlsplit(address)
+        host, port = (parts.hostname or "").removeprefix("www."), parts.port
     except ValueError:
         return address
+    if host and port not in (None, _USUAL.get(parts.scheme)):
+        host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return host or address
 
 
 def version_of(db: Database, now: datetime) -> tuple[object, ...]:

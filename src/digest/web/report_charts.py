@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from digest import times
+from digest.numbers import counted, percent, several
 from digest.tracking.findings import COMPLAINTS, MANY_COMPLAINTS
+from digest.tracking.rates import Rate
 from digest.tracking.reports import HourFigures, IssueReport
 from digest.tracking.trends import Growth, IssueLine
 from digest.web.charts import Chart, Series, bars, columns, legend, lines, meter, spark
-from digest.web.numbers import counted, percent, several
 
 HIDDEN = "Cannot be seen whether opened"
 WHO = ("People", "Unsure", "Machines only")
@@ -68,7 +69,7 @@ def hours(report: IssueReport, zone: ZoneInfo) -> list[Small]:
     """Draw when it was opened and clicked by people for the first time; or delivered, where that is not counted."""
     kinds = [("opened", "Opened, by people"), ("clicked", "Clicked, by people")]
     if report.tracking == "off":
-        kinds = [("delivered", "Delivered")]
+        kinds = [("delivered", "Delivered")] if report.delivered is not None else []
     return [_by_hour(report.hours, kind, title, zone) for kind, title in kinds if report.hours]
 
 
@@ -96,10 +97,12 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo("UTC"))
 
 
-def complaints(share: float | None) -> Markup:
+def complaints(of: Rate | None) -> Markup:
     """Draw the share of complaints against what Gmail takes."""
     limits = ((COMPLAINTS, "0.1%: aim"), (MANY_COMPLAINTS, "0.3%: limit"))
-    says = f"Complaints: {percent(share)}. Gmail asks to stay below 0.1% and never to reach 0.3%."
+    share = _value(of)
+    known = "unknown" if share is None else percent(share)
+    says = f"Complaints: {known}. Gmail asks to stay below 0.1% and never to reach 0.3%."
     return meter("complaints", says, share, limits)
 
 
@@ -114,14 +117,24 @@ def rates(issues: Sequence[IssueLine]) -> list[Small]:
         known = [one for one in values if one is not None]
         if not known:
             continue
-        says = f"{title}: from {percent(min(known))} to {percent(max(known))}; last {percent(known[-1])}."
+        # A figure of an issue before it must not pass for the newest one's.
+        last = percent(values[-1]) if values[-1] is not None else _missing(name, sent[-1])
+        says = f"{title}: from {percent(min(known))} to {percent(max(known))}; last {last}."
         chart = Chart(f"rate-{name}", f"{title}, issue by issue", says, slots, marks, 84)
         drawn = lines(chart, Series(title, values), write=percent)
-        made.append(Small(title, percent(known[-1]), drawn, spark(values)))
+        made.append(Small(title, last, drawn, spark(values)))
     return made
 
 
+def _missing(name: str, line: IssueLine) -> str:
+    return "not counted" if name in ("opened", "clicked") and line.tracking == "off" else "unknown"
+
+
 Value = Callable[[IssueLine], float | None]
+
+
+def _value(share: Rate | None) -> float | None:
+    return share.value if share else None
 
 
 def _tracked(value: Value) -> Value:
@@ -129,12 +142,12 @@ def _tracked(value: Value) -> Value:
 
 
 _RATES: tuple[tuple[str, str, Value], ...] = (
-    ("delivered", "Delivered", lambda line: line.rates.delivered.value if line.rates.delivered else None),
+    ("delivered", "Delivered", lambda line: _value(line.rates.delivered)),
     ("opened", "Opened, by people", _tracked(lambda line: line.rates.opened.value)),
     ("clicked", "Clicked, by people", _tracked(lambda line: line.rates.clicked.value)),
     ("unsubscribed", "Unsubscribed", lambda line: line.rates.unsubscribed.value),
-    ("bounced", "Bounced", lambda line: line.rates.bounced.value),
-    ("complained", "Complained", lambda line: line.rates.complained.value),
+    ("bounced", "Bounced", lambda line: _value(line.rates.bounced)),
+    ("complained", "Complained", lambda line: _value(line.rates.complained)),
 )
 
 

@@ -11,6 +11,9 @@ from digest.tracking.rates import Rate
 from digest.tracking.reports import ComparisonFigures, HostFigures, HourFigures, IssueReport, LinkFigures
 from digest.tracking.trends import Growth, IssueLine, Subject, Trends
 
+SEEN = "opened by people, where it can be seen"
+"""Those that the rate counts; with those known by a click they are all who opened."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -22,10 +25,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Line:
-    """A figure by its name; `share`, from 0 to 1, is the one of `of`, which are what `of_what` says."""
+    """A figure by its name, None where nobody told; `share`, from 0 to 1, is the one of `of`: what `of_what` says."""
 
     what: str
-    count: int
+    count: int | None
     share: float | None = None
     of: int | None = None
     of_what: str = ""
@@ -97,9 +100,9 @@ def _summary(report: IssueReport) -> Iterator[Line]:
     yield Line("audience", report.audience)
     for what in ("queued", "claimed", "skipped", "rejected", "uncertain", "accepted"):
         yield of_all(what, getattr(report, what))
-    if rates.delivered:
-        yield _of_rate("delivered", rates.delivered)
-    yield _of_rate("opened by people", rates.opened)
+    yield _of_rate("delivered", rates.delivered)
+    yield Line("opened by people", report.opened.people)
+    yield _of_rate(SEEN, rates.opened)
     yield _of_rate("clicked by people", rates.clicked)
     yield _of_rate("clicked of those who opened", rates.click_to_open)
     yield Line("votes", report.votes)
@@ -107,7 +110,7 @@ def _summary(report: IssueReport) -> Iterator[Line]:
     yield _of_rate("complained", rates.complained)
     yield _of_rate("bounced for good", rates.bounced_hard)
     yield _of_rate("bounced", rates.bounced)
-    yield Line("deferred", report.deferred)
+    yield Line("put off at first", report.deferred)
 
 
 def _people(report: IssueReport) -> Iterator[Line]:
@@ -115,11 +118,18 @@ def _people(report: IssueReport) -> Iterator[Line]:
         ("opened", report.opened, report.rates.opened, report.rates.opened_all),
         ("clicked", report.clicked, report.rates.clicked, report.rates.clicked_all),
     ):
-        yield _of_rate(f"{what} by people", rate)
+        if what == "opened":
+            yield Line("opened by people", people.people)
+            yield _of_rate(SEEN, rate)
+            yield Line("opened by people, known by a click", people.hidden_people)
+        else:
+            yield _of_rate("clicked by people", rate)
         yield Line(f"{what}, unsure", people.unsure)
         yield Line(f"{what} by machines only", people.machines)
         yield _of_rate(f"{what}, machines too", with_machines)
     yield Line("cannot be seen", report.opened.hidden)
+    yield _of_rate("clicked of those who opened", report.rates.click_to_open)
+    yield _of_rate("clicked of those who opened, machines too", report.rates.click_to_open_all)
     yield Line("opens", report.opens)
     yield Line("opens by people", report.opens_people)
     yield Line("clicks", report.clicks)
@@ -134,5 +144,5 @@ def _health(found: Health) -> Iterator[Line]:
         yield Line(f"suppressed: {reason}", count)
 
 
-def _of_rate(what: str, rate: Rate) -> Line:
-    return Line(what, rate.count, rate.value, rate.of, rate.of_what)
+def _of_rate(what: str, rate: Rate | None) -> Line:
+    return Line(what, None) if rate is None else Line(what, rate.count, rate.value, rate.of, rate.of_what)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from digest.mail.text import shorten
+from digest.numbers import counted, one_in, percent, several
 from digest.tracking.findings import BOUNCES, COMPLAINTS, MANY_COMPLAINTS
-from digest.tracking.rates import Rate, rate
+from digest.tracking.rates import Rate, added, rate
 from digest.tracking.reports import HostFigures, IssueReport
 from digest.tracking.trends import Growth, Trends, Unit
-from digest.web.numbers import counted, one_in, percent, several
+from digest.web.pages import host_of
 
 FEW_DELIVERED = 0.95
 """A mailbox provider that takes less than this share refuses more than addresses that are gone."""
@@ -75,9 +76,9 @@ def bad(host: HostFigures) -> list[str]:
     if host.accepted >= ENOUGH:
         if host.delivered is not None and host.delivered / host.accepted < FEW_DELIVERED:
             found.append("few delivered")
-        if (host.bounced_hard + host.bounced_soft) / host.accepted >= BOUNCES:
+        if (added(host.bounced_hard, host.bounced_soft) or 0) / host.accepted >= BOUNCES:
             found.append("many bounces")
-    if host.complained >= SOME and (word := complaints(rate(host.complained, reached, ""))):
+    if (host.complained or 0) >= SOME and (word := complaints(rate(host.complained or 0, reached, ""))):
         found.append(f"complaints {word}")
     return found
 
@@ -86,18 +87,18 @@ def in_short(address: str) -> str:
     """Write a link's address as people say it: without scheme, `www.` and what a query has."""
     try:
         parts = urlsplit(address)
-        bare = f"{(parts.hostname or '').removeprefix('www.')}{parts.path.rstrip('/')}"
     except ValueError:
-        bare = ""
+        return shorten(address, 64)
+    bare = f"{host_of(address) if parts.hostname else ''}{parts.path.rstrip('/')}"
     return shorten(bare or address, 64)
 
 
-def complaints(share: Rate) -> str:
+def complaints(share: Rate | None) -> str:
     """Say that a share of complaints is too high, or nothing."""
-    if share.value is None or share.low is None or share.value < COMPLAINTS:
+    if share is None or share.value is None or share.low is None or share.value < COMPLAINTS:
         return ""
-    word = "over the limit" if share.value >= MANY_COMPLAINTS else "high"
-    return word if share.low >= COMPLAINTS else f"{word}, may be chance"
+    word, limit = ("over the limit", MANY_COMPLAINTS) if share.value >= MANY_COMPLAINTS else ("high", COMPLAINTS)
+    return word if share.low >= limit else f"{word}, may be chance"
 
 
 def standing(state: str) -> str:

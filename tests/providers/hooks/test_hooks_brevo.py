@@ -171,12 +171,12 @@ def test_the_token_may_be_the_password_of_any_user() -> None:
     ],
 )
 def test_a_wrong_token_is_refused(headers: dict[str, str]) -> None:
-    assert refusal("brevo", BODY, headers, OPTIONS) == ("wrong signature", 401)
+    assert refusal("brevo", BODY, headers, OPTIONS) == ("wrong password", 401)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": TOKEN}, {"Authorization": "Basic ???"}, {"api-key": TOKEN}])
 def test_a_missing_token_is_refused(headers: dict[str, str]) -> None:
-    assert refusal("brevo", BODY, headers, OPTIONS) == ("no signature", 401)
+    assert refusal("brevo", BODY, headers, OPTIONS) == ("no password", 401)
 
 
 def test_without_a_token_nothing_is_believed() -> None:

@@ -185,20 +185,20 @@ def test_nothing_breaks_the_reading() -> None:
     ],
 )
 def test_wrong_credentials_are_refused_so_that_postmark_tries_again(headers: dict[str, str]) -> None:
-    assert refusal("postmark", BODY, headers, OPTIONS) == ("wrong signature", 401)
+    assert refusal("postmark", BODY, headers, OPTIONS) == ("wrong password", 401)
 
 
 @pytest.mark.parametrize("value", ["", "Basic", "Basic !!", "Basic cG0=", "Bearer x", "Basic cG0=x", "basic \x00"])
 def test_what_is_no_credentials_is_refused(value: str) -> None:
-    assert refusal("postmark", BODY, {"Authorization": value}, OPTIONS) == ("no signature", 401)
-    assert refusal("postmark", BODY, {}, OPTIONS) == ("no signature", 401)
+    assert refusal("postmark", BODY, {"Authorization": value}, OPTIONS) == ("no password", 401)
+    assert refusal("postmark", BODY, {}, OPTIONS) == ("no password", 401)
 
 
 def test_a_header_may_prove_it_instead() -> None:
     options = Options(webhook_header=SecretStr("X-Digest: a long word"))
     verify("postmark", BODY, {"x-digest": "a long word"}, options)
-    assert refusal("postmark", BODY, {"X-Digest": "another"}, options) == ("wrong signature", 401)
-    assert refusal("postmark", BODY, RIGHT, options) == ("no signature", 401)
+    assert refusal("postmark", BODY, {"X-Digest": "another"}, options) == ("wrong header", 401)
+    assert refusal("postmark", BODY, RIGHT, options) == ("no header", 401)
 
 
 def test_where_both_are_set_both_must_be_right() -> None:
@@ -208,10 +208,10 @@ def test_where_both_are_set_both_must_be_right() -> None:
         webhook_header=SecretStr("X-Digest: this"),
     )
     verify("postmark", BODY, RIGHT | {"X-Digest": "this"}, options)
-    assert refusal("postmark", BODY, RIGHT, options)[0] == "no signature"
-    assert refusal("postmark", BODY, {"X-Digest": "this"}, options)[0] == "no signature"
-    assert refusal("postmark", BODY, basic("pm", "x") | {"X-Digest": "this"}, options)[0] == "wrong signature"
-    assert refusal("postmark", BODY, RIGHT | {"X-Digest": "that"}, options)[0] == "wrong signature"
+    assert refusal("postmark", BODY, RIGHT, options)[0] == "no header"
+    assert refusal("postmark", BODY, {"X-Digest": "this"}, options)[0] == "no password"
+    assert refusal("postmark", BODY, basic("pm", "x") | {"X-Digest": "this"}, options)[0] == "wrong password or header"
+    assert refusal("postmark", BODY, RIGHT | {"X-Digest": "that"}, options)[0] == "wrong password or header"
 
 
 def test_without_a_password_nothing_is_believed() -> None:

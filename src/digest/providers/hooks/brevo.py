@@ -69,9 +69,9 @@ async def verify(call: Call, options: Mapping[str, object], *, now: datetime, fe
     basic = basic_of(call.headers)
     given = basic[1] if basic is not None else bearer_of(call.headers)
     if given is None:
-        raise RefusedError("no signature")
+        raise RefusedError("no password")
     if not is_same(given, right):
-        raise RefusedError("wrong signature")
+        raise RefusedError("wrong password")
     return Verified()
 
 

@@ -44,7 +44,9 @@ class RefusedError(Exception):
 
     `str()` is why, in words that are counted: few, and nothing of the call is in them. They are ``wrong signature``,
     ``too old``, ``too early``, ``no signature``, ``malformed``, ``wrong topic``, ``wrong certificate``,
-    ``no certificate``, ``not confirmed``, ``not set up``.
+    ``no certificate``, ``not confirmed``, ``not set up``; of providers that sign nothing ``wrong password``, ``no
+    password``, ``wrong header``, ``no header``, ``wrong password or header``. ``malformed`` is what cannot be verified,
+    not a body that cannot be read: that is kept.
     """
 
     def __init__(self, reason: str, status: int = 401) -> None:

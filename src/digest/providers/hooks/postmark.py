@@ -79,16 +79,17 @@ async def verify(call: Call, options: Mapping[str, object], *, now: datetime, fe
     if password:
         given = basic_of(call.headers)
         if given is None:
-            raise RefusedError("no signature")
+            raise RefusedError("no password")
         right += [is_same(given[0], str(options.get("webhook_user", ""))), is_same(given[1], password)]
     if header:
         name, _, content = header.partition(":")
         shown = call.headers.get(name.strip().lower())
         if shown is None:
-            raise RefusedError("no signature")
+            raise RefusedError("no header")
         right.append(is_same(shown.strip(), content.strip()))
     if not all(right):
-        raise RefusedError("wrong signature")
+        # Of two it is not told which: each alone would be the easier to guess.
+        raise RefusedError("wrong password" if not header else "wrong password or header" if password else "wrong header")
     return Verified()
 
 

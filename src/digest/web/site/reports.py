@@ -20,17 +20,17 @@ from digest.audience.preferences import find_preferences
 from digest.audience.subscribers import find_subscriber
 from digest.errors import InputError, NotFoundError, StateError
 from digest.issue.issues import find_issue
+from digest.numbers import percent
 from digest.store import Database
 from digest.tokens import TokenError
 from digest.tracking.findings import COMPLAINTS, MANY_COMPLAINTS
 from digest.tracking.reports import IssueReport, issue_report
 from digest.tracking.timeline import Moment, Timeline, timeline
-from digest.tracking.trends import PERIODS, IssueLine, Unit, growth_by, over_time
+from digest.tracking.trends import PERIODS, IssueLine, Trends, Unit, growth_by, over_time
 from digest.web import exports, report_charts, report_tables, report_words
 from digest.web.exports import Form
 from digest.web.forms import Posted
 from digest.web.guard import from_here
-from digest.web.numbers import percent
 from digest.web.readers import then
 from digest.web.reading import SEEN
 from digest.web.site.archive import Number
@@ -94,8 +94,8 @@ def _page(
     return our.pages.page(request, template, every | context, now=now, status=status)
 
 
-def _share(count: int, of: int) -> str:
-    return percent(count / of if of > 0 else None)
+def _share(count: int | None, of: int) -> str:
+    return "unknown" if count is None else percent(count / of if of > 0 else None)
 
 
 @router.api_route("", methods=SEEN)
@@ -107,7 +107,7 @@ def to_overview(token: str) -> Response:
 @router.api_route("/", methods=SEEN)
 def overview(request: Request, our: Our, db: Store, now: Now) -> Response:
     """All issues over time, and the audience."""
-    found = over_time(db, now=now)
+    found = _over_time(our, db, now)
     context = {
         "trends": found,
         "headline": report_words.overview(found),
@@ -124,14 +124,18 @@ def overview(request: Request, our: Our, db: Store, now: Now) -> Response:
     return _page(request, our, "report-overview.html", context, now=now)
 
 
+def _over_time(our: State, db: Database, now: datetime) -> Trends:
+    return over_time(db, now=now, by_mail=bool(our.settings.bounce_imap))
+
+
 def _most(lines: tuple[IssueLine, ...], rate: str) -> float:
     return max((getattr(line.rates, rate).value or 0 for line in lines if line.tracking != "off"), default=0)
 
 
 @router.api_route("/overview.json", methods=SEEN)
-def whole_overview(db: Store, now: Now) -> Response:
+def whole_overview(our: Our, db: Store, now: Now) -> Response:
     """The same as JSON."""
-    return exports.whole("overview", over_time(db, now=now).as_dict())
+    return exports.whole("overview", _over_time(our, db, now).as_dict())
 
 
 @router.api_route("/growth", methods=SEEN)
@@ -204,13 +208,13 @@ def _timeline(db: Database, number: int, now: datetime) -> Timeline:
 
 
 def _by_day(found: Timeline, our: State) -> list[tuple[str, list[Moment]]]:
-    """Put moments under their days in the newsletter's zone, the newest day first."""
+    """Put moments under their days in the newsletter's zone, the newest first throughout."""
 
     def day(moment: Moment) -> str:
         local = times.from_text(moment.at).astimezone(our.settings.zone)
         return f"{local:%A}, {local.day} {local:%B %Y}"
 
-    return [(name, list(moments)) for name, moments in groupby(found.moments, day)][::-1]
+    return [(name, list(moments)) for name, moments in groupby(found.moments, day)]
 
 
 @router.api_route("/issues/{number}.json", methods=SEEN)
@@ -233,7 +237,7 @@ def issue(number: Number, request: Request, our: Our, db: Store, now: Now) -> Re
         "funnel": report_charts.funnel(report),
         "people": report_charts.people_and_machines(report),
         "hours": report_charts.hours(report, our.settings.zone),
-        "complaints": report_charts.complaints(report.rates.complained.value),
+        "complaints": report_charts.complaints(report.rates.complained),
         "limits": (COMPLAINTS, MANY_COMPLAINTS),
         "titles": {one.slug: one.title for one in report.comparisons},
         "forms": report_words.FORMS,
@@ -269,9 +273,9 @@ def issue_table(number: Number, name: str, form: Form, our: Our, db: Store) -> R
 
 
 @router.api_route("/{name}.{form}", methods=SEEN)
-def table(name: str, form: Form, db: Store, now: Now) -> Response:
+def table(name: str, form: Form, our: Our, db: Store, now: Now) -> Response:
     """A table of the page of all issues, to take along."""
-    found = report_tables.of_trends(over_time(db, now=now)).get(name)
+    found = report_tables.of_trends(_over_time(our, db, now)).get(name)
     if found is None:
         raise HTTPException(404)
     return exports.answer(name, form, found.rows, found.kind)
