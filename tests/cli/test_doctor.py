@@ -92,7 +92,12 @@ def test_calls_and_the_events_in_them_stand_in_tables_of_their_own(digest: Run) 
     digest("db", "migrate")
     hour = to_text(now())[:13]
     for provider, outcome, count in (
-        *(("postmark", "taken", 250), ("postmark", "new", 247), ("postmark", "repeated", 50), ("postmark", "failed", 1)),
+        *(
+            ("postmark", "taken", 250),
+            ("postmark", "new", 247),
+            ("postmark", "repeated", 50),
+            ("postmark", "failed", 1),
+        ),
         *(("brevo", "refused: wrong password", 4), ("", "kept", 9)),
     ):
         row = f"('{hour}', '{provider}', '{outcome}', {count})"

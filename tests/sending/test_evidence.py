@@ -160,13 +160,26 @@ def test_a_copy_that_is_handed_over_again_meanwhile_is_left_to_its_new_batch(db:
     assert check_ledger(db) == []
 
 
-def test_what_a_provider_refused_or_a_person_tries_again_is_not_kept_back(db: Database) -> None:
-    batch = claimed(db)
-    ledger.record(db, batch, Answer(rejected={1: "no"}, again=[2]), now=NOW)
+def test_what_a_provider_refused_or_a_person_tries_again_is_not_kept_back() -> None:
+    db = sending(6)
+    refused = claimed(db)
+    ledger.record(db, refused, Answer(rejected={1: "no"}, again={2: "later"}), now=NOW)
+    said = claimed(db, after=3)
+    ledger.settle(db, said, {}, by="person", now=NOW)
     retry_rejected(db, 1, now=NOW)
-    event(db, 1, Kind.BOUNCED)
-    assert settle(db) == 0
-    assert counts(db) == {"audience": 3, "queued": 2, "accepted": 1}
+    for reader in (1, 2, 5):
+        event(db, reader, Kind.BOUNCED)
+    assert settle(db) == 1
+    assert counts(db) == {"audience": 6, "queued": 4, "accepted": 2}
+    assert check_ledger(db) == []
+
+
+def test_what_was_claimed_between_looking_and_writing_is_left_alone(db: Database) -> None:
+    queued_again(db)
+    (looked_at,) = ledger.queued_again(db, 1)
+    claimed(db, 2, worker=ALIVE)
+    assert ledger.accept_queued(db, looked_at, [1, 2, 3], now=NOW) == 1
+    assert counts(db) == {"audience": 3, "claimed": 2, "accepted": 1}
 
 
 def test_figures_of_a_paused_issue_follow_what_was_taken_out_of_the_queue(db: Database) -> None:

@@ -133,18 +133,40 @@ def test_clicks_and_votes_are_those_of_their_comparison(sample: Database, settin
     link = next(link for link in first.links if link.comparison)
     read(sample, issue, 1, link.number)
     (slug, title) = next((one.slug, one.title) for one in first.comparisons if one.slug == link.comparison)
-    tool = next(one for one in first.comparisons if one.slug == slug).tools[0]
+    name = next(one for one in first.comparisons if one.slug == slug).left
+    tool = next(one for one in first.tools if one.slug == name)
     event(sample, issue, 1, Kind.VOTED, tool.slug)
     event(sample, issue, 2, Kind.VOTED, tool.slug)
     voting.vote(sample, tool.slug, "copy:1", "ship", now=NOW)
     report = told(sample, settings, issue)
     (found,) = (one for one in report.comparisons if one.slug == slug)
-    assert (found.title, found.clicks, found.clicks_people, found.votes) == (title, 1, 1, 2)
-    assert found.tools[0].votes == 2
-    assert found.tools[0].ship == tool.ship + 1
+    assert (found.title, found.clicks, found.clicks_people) == (title, 1, 1)
+    assert (report.tools[0].slug, report.tools[0].name, report.tools[0].votes) == (tool.slug, tool.name, 2)
+    assert report.tools[0].ship == tool.ship + 1
     assert report.votes == 2
     placed = [placed.comparison.slug for placed in issues.load_draft(sample, issue).placed]
     assert [one.slug for one in report.comparisons] == placed
+
+
+def test_votes_on_a_tool_of_two_comparisons_count_once(sample: Database, settings: Settings, issue: int) -> None:
+    comparisons = told(sample, settings, issue).comparisons
+    twice = [one for one in comparisons if "cursor" in (one.left, one.right)]
+    assert len(twice) > 1
+    sample.execute(
+        "INSERT INTO tools (slug, name, name_key, created_at, updated_at)"
+        " VALUES ('elsewhere', 'Elsewhere', 'x', '', '')"
+    )
+    for reader in (1, 2, 3):
+        event(sample, issue, reader, Kind.VOTED, "cursor")
+    event(sample, issue, 1, Kind.VOTED, "elsewhere")
+    event(sample, issue, 2, Kind.VOTED, "gone")
+    report = told(sample, settings, issue)
+    assert len({tool.slug for tool in report.tools}) == len(report.tools)
+    assert sum(tool.votes for tool in report.tools) == report.votes == 5
+    assert [(tool.name, tool.votes) for tool in report.tools[:3]] == [("Cursor", 3), ("Elsewhere", 1), ("gone", 1)]
+    assert report.tools[3].slug == next(
+        slug for one in comparisons for slug in (one.left, one.right) if slug != "cursor"
+    )
 
 
 def test_a_comparison_that_was_left_out_is_not_there(sample: Database, settings: Settings, issue: int) -> None:

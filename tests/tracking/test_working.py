@@ -312,8 +312,9 @@ def test_else_nothing_tells_afterwards_who_read_and_when(db: Database) -> None:
     assert db.execute("SELECT count(*) FROM readings").fetchone() == (0,)
 
 
-@pytest.mark.parametrize("state", [1, 4])
-def test_it_shows_that_a_copy_arrived_of_which_nobody_knew(db: Database, state: int) -> None:
+@pytest.mark.parametrize(("state", "settled_by"), [(1, None), (4, None), (0, "person"), (0, "setting")])
+def test_it_shows_that_a_copy_arrived_of_which_nobody_knew(db: Database, state: int, settled_by: str | None) -> None:
+    db.execute("UPDATE batches SET settled_by = ? WHERE issue = ?", [settled_by, COUNTED])
     db.execute("UPDATE deliveries SET state = ? WHERE issue = ? AND subscriber IN (1, 2)", [state, COUNTED])
     work(db, call(*(told("opened", reader, COUNTED, after_s=reader * 600) for reader in (1, 2, 3))))
     assert [one[:3] for one in events(db)] == [(COUNTED, 1, "accepted"), (COUNTED, 2, "accepted")]

@@ -97,6 +97,7 @@ def test_an_issues_page_shows_what_the_report_says(told: Told) -> None:
     assert "Gmail 4,600" in page
     assert f"{report.links[0].clicked_people:,} {report.links[0].clicked:,} {report.links[0].clicks_people:,}" in page
     assert all(one.title in page for one in report.comparisons)
+    assert all(f"{tool.name} {tool.votes:,} {tool.ship:,} {tool.skip:,}" in page for tool in report.tools)
     for note in report.notes:
         assert note in page
 
@@ -285,7 +286,8 @@ def rows_of(told: Told, path: str) -> list[dict[str, str]]:
 
 
 TABLES = [
-    *(f"/issues/{NEWEST}/{name}" for name in ("summary", "people", "hours", "links", "comparisons", "mailboxes")),
+    *(f"/issues/{NEWEST}/{name}" for name in ("summary", "people", "hours", "links", "comparisons", "tools")),
+    f"/issues/{NEWEST}/mailboxes",
     "/issues", "/subjects", "/health", "/growth-by-day", "/growth-by-week", "/growth-by-month",
 ]  # fmt: skip
 
@@ -486,3 +488,19 @@ def test_pages_answer_fast_with_a_year_of_issues(tmp_path: Path) -> None:
                 took.append(time.perf_counter() - began)
             assert min(took) < 0.3, (path, took)
     db.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "short"),
+    [
+        ("https://www.example.com/a/?q=1", "example.com/a"),
+        ("http://127.0.0.1:8000/compare/x", "127.0.0.1:8000/compare/x"),
+        ("https://example.com:443/a", "example.com/a"),
+        ("http://example.com:443/", "example.com:443"),
+        ("http://[::1]:8000/a", "[::1]:8000/a"),
+        ("https://example.com:nowhere/a", "https://example.com:nowhere/a"),
+        ("mailto:ada@example.com", "ada@example.com"),
+    ],
+)
+def test_a_link_is_written_with_its_port_where_it_is_another_than_usual(address: str, short: str) -> None:
+    assert report_words.in_short(address) == short

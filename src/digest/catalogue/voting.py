@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
@@ -69,6 +71,17 @@ def vote(db: Database, slug: str, voter: str, verdict: Verdict, *, now: datetime
             ).rowcount
             > 0
         )
+
+
+def tallies(db: Database, slugs: Collection[str]) -> dict[str, tuple[str, int, int]]:
+    """Give the names of some tools by their slugs, with how many votes are ship and how many skip."""
+    rows = db.conn.execute(
+        "SELECT t.slug, t.name, count(*) FILTER (WHERE v.verdict = 'ship'), count(*) FILTER (WHERE v.verdict = 'skip')"
+        " FROM tools t LEFT JOIN votes v ON v.tool = t.id WHERE t.slug IN (SELECT value FROM json_each(?))"
+        " GROUP BY t.id",
+        (json.dumps([*slugs]),),
+    )
+    return {slug: (name, ship, skip) for slug, name, ship, skip in rows}
 
 
 def withdraw(db: Database, slug: str, voter: str, *, now: datetime) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from digest.tracking.reports import IssueReport
     from digest.tracking.trends import Trends, Unit
 
-OF_AN_ISSUE = ("summary", "people", "links", "comparisons", "hours", "mailboxes")
+OF_AN_ISSUE = ("summary", "people", "links", "comparisons", "tools", "hours", "mailboxes")
 OVER_TIME = ("issues", "growth", "subjects", "health")
 UNITS = ("day", "week", "month")
 
@@ -35,7 +35,7 @@ UNITS = ("day", "week", "month")
 @click.option(
     "--table",
     type=click.Choice(OF_AN_ISSUE + OVER_TIME),
-    help="Which: the first six of an issue, the others over time. Without it the summary, or the issues.",
+    help="Which: the first seven of an issue, the others over time. Without it the summary, or the issues.",
 )
 @click.option("--link", is_flag=True, help="Print the address of the pages, for whoever is to see them.")
 @click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="For how long it works.")

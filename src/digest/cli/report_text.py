@@ -56,11 +56,14 @@ def print_issue(app: App, report: IssueReport) -> None:
         app.out.print(_links(report))
         if len(report.links) > LINKS:
             app.say(f"and {len(report.links) - LINKS} more; --csv FILE --table links has all")
-    if report.comparisons:
+    if report.comparisons and report.tracking != "off":
         _heading(app, "Comparisons")
         app.out.print(_comparisons(report))
         if len(report.comparisons) > LINKS:
             app.say(f"and {len(report.comparisons) - LINKS} more; --csv FILE --table comparisons has all")
+    if report.votes:
+        _heading(app, "Votes from this mail, and all on the site")
+        app.out.print(_tools(report))
     if report.hosts:
         _heading(app, "Mailbox providers")
         app.out.print(_hosts(report))
@@ -191,13 +194,17 @@ def _links(report: IssueReport) -> Table:
 
 
 def _comparisons(report: IssueReport) -> Table:
-    columns = (["by people", "all clicks"] if report.tracking != "off" else []) + ["votes", "all ship", "all skip"]
-    table = _table(*columns, "comparison", left=("comparison",))
-    shown = sorted(report.comparisons, key=lambda one: (-one.clicks_people, -one.votes))[:LINKS]
-    for one in shown:
-        clicks = [f"{one.clicks_people:,}", f"{one.clicks:,}"] if report.tracking != "off" else []
-        ship, skip = (sum(getattr(tool, verdict) for tool in one.tools) for verdict in ("ship", "skip"))
-        table.add_row(*clicks, f"{one.votes:,}", f"{ship:,}", f"{skip:,}", one.title)
+    table = _table("by people", "all clicks", "comparison", left=("comparison",))
+    for one in sorted(report.comparisons, key=lambda one: -one.clicks_people)[:LINKS]:
+        table.add_row(f"{one.clicks_people:,}", f"{one.clicks:,}", one.title)
+    return table
+
+
+def _tools(report: IssueReport) -> Table:
+    table = _table("votes", "all ship", "all skip", "tool", left=("tool",))
+    for tool in report.tools:
+        if tool.votes:
+            table.add_row(f"{tool.votes:,}", f"{tool.ship:,}", f"{tool.skip:,}", tool.name)
     return table
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from digest import times
+from digest.catalogue import voting
 from digest.errors import StateError
 from digest.events import HOSTS
 from digest.issue import browsing
@@ -72,10 +73,9 @@ class ToolFigures:
 
 @dataclass(frozen=True)
 class ComparisonFigures:
-    """A comparison of the issue: clicks on all its links together, and votes on its two tools.
+    """A comparison of the issue: clicks on all its links together; `left` and `right` are the slugs of its tools.
 
-    `votes` are those given from this issue's copies on either. A tool may stand in two comparisons; its votes count in
-    both.
+    Votes are on tools, of which one may stand in two comparisons: see `IssueReport.tools`.
     """
 
     slug: str
@@ -84,8 +84,8 @@ class ComparisonFigures:
     links: int
     clicks: int
     clicks_people: int
-    votes: int
-    tools: tuple[ToolFigures, ...]
+    left: str
+    right: str
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,7 @@ class IssueReport:
     rates: Rates
     links: tuple[LinkFigures, ...]
     comparisons: tuple[ComparisonFigures, ...]
+    tools: tuple[ToolFigures, ...]
     hours: tuple[HourFigures, ...]
     later: HourFigures | None
     hosts: tuple[HostFigures, ...]
@@ -219,6 +220,7 @@ def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
         without_word = max(0, states["accepted"] - figures.delivered - (added(bounced_hard, bounced_soft) or 0))
     hours, later = _hours(figures, issue.sending_at, settings.zone, by_mail=by_mail)
     links = _links(db, number, figures)
+    comparisons = _comparisons(db, number, links)
     return IssueReport(
         number=number,
         subject=issue.subject,
@@ -243,7 +245,8 @@ def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
         clicks_people=figures.total("clicks people"),
         rates=rates,
         links=links,
-        comparisons=_comparisons(db, number, figures, links),
+        comparisons=comparisons,
+        tools=_tools(db, figures, comparisons),
         hours=hours,
         later=later,
         hosts=_hosts(figures, mode, by_mail=by_mail),
@@ -297,21 +300,14 @@ def _links(db: Database, issue: int, figures: Figures) -> tuple[LinkFigures, ...
     return tuple(sorted(found, key=lambda link: (-link.clicked_people, -link.clicked, link.number)))
 
 
-def _comparisons(
-    db: Database, issue: int, figures: Figures, links: Iterable[LinkFigures]
-) -> tuple[ComparisonFigures, ...]:
-    """Give the comparisons of an issue in their order; its tools' votes of the whole site as they are now."""
+def _comparisons(db: Database, issue: int, links: Iterable[LinkFigures]) -> tuple[ComparisonFigures, ...]:
+    """Give the comparisons of an issue in their order."""
     forms = {placed.slug: placed.form for placed in browsing.placed(db, issue)}
-    votes = figures.by("tool", "voted")
     found = []
     for comparison in (placed.comparison for placed in load_draft(db, issue).placed):
         if forms[comparison.slug] == "out":
             continue
         own = [link for link in links if link.comparison == comparison.slug]
-        tools = tuple(
-            ToolFigures(tool.slug, tool.name, votes.get(tool.slug, 0), tool.votes.ship, tool.votes.skip)
-            for tool in (comparison.left, comparison.right)
-        )
         found.append(
             ComparisonFigures(
                 slug=comparison.slug,
@@ -320,11 +316,28 @@ def _comparisons(
                 links=len(own),
                 clicks=sum(link.clicks for link in own),
                 clicks_people=sum(link.clicks_people for link in own),
-                votes=sum(tool.votes for tool in tools),
-                tools=tools,
+                left=comparison.left.slug,
+                right=comparison.right.slug,
             )
         )
     return tuple(found)
+
+
+def _tools(db: Database, figures: Figures, comparisons: Iterable[ComparisonFigures]) -> tuple[ToolFigures, ...]:
+    """Give the tools of an issue, and others that were voted on from it, those with most votes first.
+
+    Each is there once, so that the votes are as many as the issue's; those of the whole site are as they are now.
+    """
+    votes = figures.by("tool", "voted")
+    # In their order in the mail.
+    slugs = [*dict.fromkeys([slug for one in comparisons for slug in (one.left, one.right)] + sorted(votes))]
+    known = voting.tallies(db, slugs)
+    found = [
+        ToolFigures(slug, name, votes.get(slug, 0), ship, skip)
+        for slug in slugs
+        for name, ship, skip in (known.get(slug, (slug, 0, 0)),)
+    ]
+    return tuple(sorted(found, key=lambda tool: -tool.votes))
 
 
 def _hours(

@@ -176,13 +176,14 @@ def _events(db: Database, subscriber: int) -> Iterator[Moment]:
         " AND (e.kind <> ?2 OR NOT EXISTS (SELECT 1 FROM departures WHERE subscriber = ?1 AND issue = e.issue))",
         (subscriber, int(Kind.UNSUBSCRIBED), int(Kind.VOTED)),
     )
-    for at, issue, number, key, detail, tool, vote in rows:
+    for at, issue, number, key, said, tool, vote in rows:
+        detail = f"their vote on it now: {vote}" if number == Kind.VOTED else said
         kind = Kind(number)
         match kind:
             case Kind.BOUNCED:
                 what = "it bounced, for good" if key == "hard" else "it bounced, for now"
             case Kind.VOTED:
-                what, detail = f"voted on {tool}", f"their vote on it now: {vote}"
+                what = f"voted on {tool}"
             case _:
                 what = words[kind]
         yield Moment(at, kind.word, what, issue, "", detail)

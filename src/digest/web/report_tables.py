@@ -8,7 +8,7 @@ from typing import Any
 
 from digest.audience.health import Health
 from digest.tracking.rates import Rate
-from digest.tracking.reports import ComparisonFigures, HostFigures, HourFigures, IssueReport, LinkFigures
+from digest.tracking.reports import ComparisonFigures, HostFigures, HourFigures, IssueReport, LinkFigures, ToolFigures
 from digest.tracking.trends import Growth, IssueLine, Subject, Trends
 
 SEEN = "opened by people, where it can be seen"
@@ -34,37 +34,6 @@ class Line:
     of_what: str = ""
 
 
-@dataclass(frozen=True)
-class ComparisonLine:
-    """A comparison of an issue, with its two tools side by side."""
-
-    slug: str
-    title: str
-    form: str
-    links: int
-    clicks: int
-    clicks_people: int
-    votes: int
-    left: str
-    left_votes: int
-    left_ship: int
-    left_skip: int
-    right: str
-    right_votes: int
-    right_ship: int
-    right_skip: int
-
-    @classmethod
-    def of(cls, found: ComparisonFigures) -> ComparisonLine:
-        """Lay one out."""
-        left, right = found.tools
-        return cls(
-            *(found.slug, found.title, found.form, found.links, found.clicks, found.clicks_people, found.votes),
-            *(left.name, left.votes, left.ship, left.skip),
-            *(right.name, right.votes, right.ship, right.skip),
-        )
-
-
 def of_issue(report: IssueReport) -> dict[str, Table]:
     """Give the tables of an issue's page by their names."""
     hours = [*report.hours, *([report.later] if report.later else [])]
@@ -73,7 +42,8 @@ def of_issue(report: IssueReport) -> dict[str, Table]:
         "people": Table(Line, list(_people(report))),
         "hours": Table(HourFigures, hours),
         "links": Table(LinkFigures, report.links),
-        "comparisons": Table(ComparisonLine, [ComparisonLine.of(one) for one in report.comparisons]),
+        "comparisons": Table(ComparisonFigures, report.comparisons),
+        "tools": Table(ToolFigures, report.tools),
         "mailboxes": Table(HostFigures, report.hosts),
     }
 

@@ -89,7 +89,9 @@ def in_short(address: str) -> str:
         parts = urlsplit(address)
     except ValueError:
         return shorten(address, 64)
-    bare = f"{host_of(address) if parts.hostname else ''}{parts.path.rstrip('/')}"
+    host = host_of(address) if parts.hostname else ""
+    # No host at all is said of what has a port that is none.
+    bare = "" if host == address else f"{host}{parts.path.rstrip('/')}"
     return shorten(bare or address, 64)
 
 

@@ -89,7 +89,9 @@ async def verify(call: Call, options: Mapping[str, object], *, now: datetime, fe
         right.append(is_same(shown.strip(), content.strip()))
     if not all(right):
         # Of two it is not told which: each alone would be the easier to guess.
-        raise RefusedError("wrong password" if not header else "wrong password or header" if password else "wrong header")
+        raise RefusedError(
+            "wrong password" if not header else "wrong password or header" if password else "wrong header"
+        )
     return Verified()
 
 
