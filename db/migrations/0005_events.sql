@@ -148,6 +148,9 @@ CREATE TABLE unknown_events (
   received_at TEXT NOT NULL
 ) STRICT;
 
+-- How many votes of a tool are ship, and how many skip: asked for with every page of it.
+CREATE INDEX votes_tally ON votes (tool, verdict);
+
 -- Growth and loss -----------------------------------------------------------------------------------------------
 
 -- How many readers came and went, a day (UTC) a row: who became active and who ceased to be, by any way, and whose

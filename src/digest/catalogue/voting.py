@@ -76,9 +76,9 @@ def vote(db: Database, slug: str, voter: str, verdict: Verdict, *, now: datetime
 def tallies(db: Database, slugs: Collection[str]) -> dict[str, tuple[str, int, int]]:
     """Give the names of some tools by their slugs, with how many votes are ship and how many skip."""
     rows = db.conn.execute(
-        "SELECT t.slug, t.name, count(*) FILTER (WHERE v.verdict = 'ship'), count(*) FILTER (WHERE v.verdict = 'skip')"
-        " FROM tools t LEFT JOIN votes v ON v.tool = t.id WHERE t.slug IN (SELECT value FROM json_each(?))"
-        " GROUP BY t.id",
+        "SELECT t.slug, t.name, (SELECT count(*) FROM votes WHERE tool = t.id AND verdict = 'ship'),"
+        " (SELECT count(*) FROM votes WHERE tool = t.id AND verdict = 'skip')"
+        " FROM tools t WHERE t.slug IN (SELECT value FROM json_each(?))",
         (json.dumps([*slugs]),),
     )
     return {slug: (name, ship, skip) for slug, name, ship, skip in rows}
