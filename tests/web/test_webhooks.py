@@ -181,7 +181,9 @@ def test_one_that_is_not_taken_is_tried_again_ever_later_and_then_given_up(db: D
     assert telling.tell(db, clock=clock)["sent"] == 1
 
 
-@pytest.mark.parametrize(("given", "seconds"), [("7200", 7200), ("9999999", 86400), ("1", 5), ("Thu, 26 Nov 2026 10:00:00 GMT", 5)])
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("7200", 7200), ("9999999", 86400), ("1", 5), ("Thu, 26 Nov 2026 10:00:00 GMT", 5)]
+)
 def test_a_program_may_ask_for_patience(db: Database, crm: Program, given: str, seconds: int) -> None:
     crm.answers, crm.headers = [429], {"Retry-After": given}
     made, _ = webhooks.add(db, crm.url, (), now=NOW)
