@@ -35,6 +35,20 @@ class Clock:
 class Reader(httpx.Client):
     """A browser without JavaScript: keeps cookies, follows no redirect by itself, says where a POST comes from."""
 
+    _others: tuple[Reader, ...] = ()
+
+    def another(self, **headers: str) -> Reader:
+        """Give another browser of the same site, closed with this one."""
+        found = Reader(base_url=self.base_url, timeout=30, headers=headers)
+        self._others = (*self._others, found)
+        return found
+
+    def close(self) -> None:
+        """Close it, and the others."""
+        for other in self._others:
+            other.close()
+        super().close()
+
     def submit(self, address: str, fields: dict[str, str] | None = None, **more: str) -> httpx.Response:
         """Post a form as the site's own page does."""
         headers = {"Origin": str(self.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
@@ -69,8 +83,12 @@ def served(settings: Settings, clock: Callable[[], datetime], *, work: bool = Fa
             assert thread.is_alive(), "the server did not start"
             threading.Event().wait(0.005)
         with Reader(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30) as reader:
-            yield reader
+            try:
+                yield reader
+            finally:
+                reader.close()
     finally:
+        app.state.digest.closing.set()
         server.should_exit = True
         thread.join(10)
         listening.close()

@@ -14,6 +14,7 @@ FLOORS = (
     {"tracking"},
     {"sending"},
     {"issue"},
+    {"editors"},
     {"audience", "programs"},
     {"mail", "catalogue"},
     {"store", "settings"},

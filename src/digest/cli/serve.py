@@ -40,6 +40,7 @@ def serve(app: App, host: str, port: int, work: bool) -> None:
             if self.should_exit:
                 # Uvicorn would print two traces. What was in hand is settled as that of any process that died.
                 os._exit(INTERRUPTED)
+            made.state.digest.closing.set()
             super().handle_exit(sig, frame)
 
     settings = app.settings

@@ -24,8 +24,9 @@ from digest.settings import Settings
 from digest.store import file_of, open_store, store_key
 from digest.tokens import TokenError
 from digest.tracking.spool import Spool, SpoolError, folder_of
-from digest.web import site
+from digest.web import desk, site
 from digest.web.abuse.sign_ups import SignUps
+from digest.web.desk.pages import desk_error
 from digest.web.guard import Guard, refuse_too_large, security_headers
 from digest.web.lost import lost_at
 from digest.web.pages import Pages
@@ -87,6 +88,10 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now,
         module = import_module(f"{site.__name__}.{name}")
         if hasattr(module, "router"):
             app.include_router(module.router, include_in_schema=False)
+    for found in iter_modules(desk.__path__):
+        part = import_module(f"{desk.__name__}.{found.name}")
+        if hasattr(part, "router"):
+            app.include_router(part.router, include_in_schema=False)
     app.mount("/api/v1", create_api(state))
     for kind in (HTTPException, RequestValidationError, DigestError, sqlite3.Error, Exception):
         app.add_exception_handler(kind, _error_page)
@@ -102,6 +107,8 @@ async def _nobody(request: Request, error: Exception) -> Response:
 async def _error_page(request: Request, error: Exception) -> Response:
     state: State = request.app.state.digest
     status, words = told(error)
+    if request.url.path.startswith("/desk"):
+        return await run_in_threadpool(desk_error, request, error, status, words)
     context: dict[str, object] = {"status": status, "heading": HTTPStatus(status).phrase, "words": words}
     if status == HTTPStatus.NOT_FOUND:
         context["lost"] = await run_in_threadpool(lost_at, state, request.url.path)

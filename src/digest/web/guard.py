@@ -22,6 +22,13 @@ BODY_OF_HOOK = 5 * 1024 * 1024
 """Bytes a provider's call may have: SendGrid's, of a thousand events, are the largest."""
 
 
+BODY_OF_DESK = 256 * 1024
+"""Bytes a form of the desk may have: an introduction is longer than anything readers type."""
+
+BODY_OF_IMPORT = 200 * 1024 * 1024
+"""Bytes of the files an editor may bring at once: two million readers as CSV."""
+
+
 def security_headers(settings: Settings) -> dict[str, str]:
     """Give the headers of every answer that has no other of the same name."""
     pictures = f" {origin_of(settings.logo_url)}" if settings.logo_url else ""
@@ -80,6 +87,8 @@ class Guard:
 def _limit(method: str, path: str) -> int:
     if path.startswith("/api/"):
         return BODY_OF_API
+    if path.startswith("/desk/"):
+        return BODY_OF_IMPORT if path.endswith("/import") else BODY_OF_DESK
     return BODY_OF_HOOK if method == "POST" and path.startswith("/hooks/") else BODY
 
 

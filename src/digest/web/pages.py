@@ -100,6 +100,15 @@ class Pages:
         }
         return made
 
+    @cached_property
+    def desk(self) -> Environment:
+        """The templates of templates/desk/, which may use those of the site."""
+        made = self.environment.overlay(
+            loader=FileSystemLoader([resource("templates", "desk"), resource("templates", "site")])
+        )
+        made.globals = {**made.globals, "static_of_desk": static_of_desk}
+        return made
+
     def render(self, template: str, context: Mapping[str, Any], *, now: datetime) -> str:
         """Render a template, with the moment in its sign-up form."""
         return self._with_moment(self.environment.get_template(template).render(context), now)
@@ -204,6 +213,16 @@ def static(name: str) -> str:
     """Give the address of a file of templates/site/static/, which changes with its content."""
     digest = hashlib.sha256(resource("templates", "site", "static", name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
+
+
+def static_of_desk(name: str) -> str:
+    """Give the address of a file of templates/desk/static/, which changes with the content of any of them.
+
+    The version is a folder of the address, so that a script finds its neighbours of the same version beside it.
+    """
+    files = sorted(resource("templates", "desk", "static").iterdir())
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    return f"/desk/static/{digest}/{name}"
 
 
 def coded(line: str) -> list[tuple[str, bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Event
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -40,6 +41,8 @@ class State:
     hook_bodies: Bodies = field(default_factory=Bodies)
     hook_keys: HookKeys = field(default_factory=HookKeys)
     hook_counts: HookCounts = field(default_factory=HookCounts)
+    closing: Event = field(default_factory=Event)
+    """Set when the server is to stop: what streams for as long as somebody looks on ends then."""
 
 
 async def _state(request: Request) -> State:

@@ -24,8 +24,13 @@ def theme(our: Our) -> Response:
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])
 def asset(name: str, request: Request) -> Response:
     """A file of templates/site/static/."""
-    path: Path = resource("templates", "site", "static") / name
+    return file_of("site", name, for_ever=bool(request.query_params.get("v")))
+
+
+def file_of(part: str, name: str, *, for_ever: bool) -> Response:
+    """Answer with a file of templates/<part>/static/; `for_ever` says that its address changes with it."""
+    path: Path = resource("templates", part, "static") / name
     if not _NAME.fullmatch(name) or not path.is_file():
         raise HTTPException(404)
-    age = "public, max-age=31536000, immutable" if request.query_params.get("v") else "public, max-age=300"
+    age = "public, max-age=31536000, immutable" if for_ever else "public, max-age=300"
     return FileResponse(path, headers={"Cache-Control": age})

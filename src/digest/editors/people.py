@@ -1,0 +1,173 @@
+"""Editors: who may use the desk, and what each may do."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+from digest import times
+from digest.audience.addresses import read_address
+from digest.errors import InputError, NotFoundError, StateError
+from digest.store import Database, writing
+
+Role = Literal["editor", "publisher", "owner"]
+"""An editor makes the issue; a publisher also approves, sends and looks after readers; an owner also after the rest."""
+
+ROLES: tuple[Role, ...] = get_args(Role)
+NAME_LENGTH = 80
+
+_COLUMNS = "id, email, name, role, told_trouble, told_sent, created_at, seen_at, removed_at"
+
+
+@dataclass(frozen=True)
+class Editor:
+    """One of the desk. Moments are UTC text; who was removed may not come in any more."""
+
+    id: int
+    email: str
+    name: str
+    role: Role
+    told_trouble: bool
+    told_sent: bool
+    created_at: str
+    seen_at: str | None
+    removed_at: str | None
+
+    def may(self, role: Role) -> bool:
+        """Tell whether this one may do what is for a role: a later one may all that an earlier one may."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+def add(db: Database, email: str, *, name: str = "", role: Role = "editor", now: datetime) -> Editor:
+    """Add an editor; one who was removed comes back, with this name and role.
+
+    Raises:
+        InputError: it is no address, or the name is too long.
+        StateError: there is one of this address already.
+    """
+    address = read_address(email)
+    name = _name(name) or address.email.partition("@")[0]
+    with writing(db) as connection:
+        row = connection.execute("SELECT id, removed_at FROM editors WHERE email_key = ?", (address.key,)).fetchone()
+        if row and row[1] is None:
+            raise StateError(f"{address.email} is an editor already")
+        if row:
+            connection.execute(
+                "UPDATE editors SET email = ?, name = ?, role = ?, removed_at = NULL WHERE id = ?",
+                (address.email, name, role, row[0]),
+            )
+            return find(db, row[0])
+        added: int = connection.execute(
+            "INSERT INTO editors (email, email_key, name, role, handle, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+            " RETURNING id",
+            (address.email, address.key, name, role, secrets.token_bytes(32), times.to_text(now)),
+        ).fetchone()[0]
+        return find(db, added)
+
+
+def find(db: Database, id_: int) -> Editor:
+    """Give an editor by number, removed ones too.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    row = db.conn.execute(f"SELECT {_COLUMNS} FROM editors WHERE id = ?", (id_,)).fetchone()  # noqa: S608
+    if row is None:
+        raise NotFoundError(f"there is no editor {id_}")
+    return _editor(row)
+
+
+def find_by_email(db: Database, email: str) -> Editor:
+    """Give an editor by address, if not removed.
+
+    Raises:
+        InputError: it is no address.
+        NotFoundError: no editor has it.
+    """
+    key = read_address(email).key
+    row = db.conn.execute(
+        f"SELECT {_COLUMNS} FROM editors WHERE email_key = ? AND removed_at IS NULL",  # noqa: S608
+        (key,),
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(f"{email} is no editor; `digest editors list` shows them all")
+    return _editor(row)
+
+
+def everyone(db: Database, *, removed: bool = False) -> list[Editor]:
+    """Give all editors in the order of their names; also those removed, where `removed` says so."""
+    rows = db.conn.execute(
+        f"SELECT {_COLUMNS} FROM editors WHERE ? OR removed_at IS NULL"  # noqa: S608
+        " ORDER BY removed_at IS NOT NULL, lower(name), id",
+        (removed,),
+    )
+    return [_editor(row) for row in rows]
+
+
+def change(
+    db: Database,
+    id_: int,
+    *,
+    name: str | None = None,
+    role: Role | None = None,
+    told_trouble: bool | None = None,
+    told_sent: bool | None = None,
+) -> Editor:
+    """Change what is given of an editor.
+
+    Raises:
+        InputError: the name is empty or too long.
+        StateError: the last owner would be none any more.
+    """
+    with writing(db) as connection:
+        editor = find(db, id_)
+        if name is not None and not (name := _name(name)):
+            raise InputError("is empty; colleagues see it", field="name")
+        if editor.role == "owner" and role not in (None, "owner"):
+            _expect_another_owner(connection, id_)
+        connection.execute(
+            "UPDATE editors SET name = coalesce(?, name), role = coalesce(?, role),"
+            " told_trouble = coalesce(?, told_trouble), told_sent = coalesce(?, told_sent) WHERE id = ?",
+            (name, role, told_trouble, told_sent, id_),
+        )
+        return find(db, id_)
+
+
+def remove(db: Database, id_: int, *, now: datetime) -> Editor:
+    """Let an editor in no more, and end what is open of theirs; what they did keeps their name.
+
+    Raises:
+        StateError: it is the last owner.
+    """
+    with writing(db) as connection:
+        if find(db, id_).role == "owner":
+            _expect_another_owner(connection, id_)
+        stamp = times.to_text(now)
+        connection.execute("UPDATE editors SET removed_at = coalesce(removed_at, ?) WHERE id = ?", (stamp, id_))
+        connection.execute("UPDATE sessions SET ended_at = ? WHERE editor = ? AND ended_at IS NULL", (stamp, id_))
+        connection.execute("UPDATE sign_in_links SET used_at = ? WHERE editor = ? AND used_at IS NULL", (stamp, id_))
+        connection.execute("DELETE FROM passkeys WHERE editor = ?", (id_,))
+        return find(db, id_)
+
+
+def _expect_another_owner(connection: sqlite3.Connection, id_: int) -> None:
+    others = connection.execute(
+        "SELECT count(*) FROM editors WHERE role = 'owner' AND removed_at IS NULL AND id <> ?", (id_,)
+    ).fetchone()[0]
+    if not others:
+        raise StateError("this is the last owner; make somebody else an owner first")
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    if len(name) > NAME_LENGTH:
+        raise InputError(f"it has {len(name)} characters, more than the {NAME_LENGTH} it may have", field="name")
+    return name
+
+
+def _editor(row: tuple[object, ...]) -> Editor:
+    id_, email, name, role, trouble, sent, *moments = row
+    return Editor(id_, email, name, role, bool(trouble), bool(sent), *moments)  # type: ignore[arg-type]

@@ -1,0 +1,121 @@
+"""Sessions of the desk: kept by the server, so that each can be ended; the browser has a secret and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from digest import times
+from digest.editors import people
+from digest.editors.audit import By
+from digest.editors.people import Editor, Role
+from digest.store import Database, writing
+
+Way = Literal["link", "passkey"]
+
+LASTS = timedelta(days=30)
+IDLE = timedelta(days=7)
+"""A session ends so long after it began, and so long after it was used last."""
+
+NOTED_EVERY = timedelta(minutes=5)
+"""How exact `seen_at` is: a page that is looked at must not write each time."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """Who is asking, in which session; `csrf` is what its forms must carry."""
+
+    editor: Editor
+    session: int
+    csrf: str
+
+    @property
+    def by(self) -> By:
+        """What is written down of who does something."""
+        return By(self.editor.id, self.editor.name)
+
+    def may(self, role: Role) -> bool:
+        """Tell whether this one may do what is for a role."""
+        return self.editor.may(role)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session for its owner to look at. Moments are UTC text."""
+
+    id: int
+    way: Way
+    browser: str
+    created_at: str
+    seen_at: str
+    ends_at: str
+
+
+def begin(db: Database, editor: int, *, way: Way, browser: str, now: datetime) -> str:
+    """Begin a session; give the secret that is its browser's cookie."""
+    secret = secrets.token_urlsafe(32)
+    stamp = times.to_text(now)
+    with writing(db) as connection:
+        connection.execute(
+            "INSERT INTO sessions (secret, editor, way, browser, created_at, seen_at, ends_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (hashed(secret), editor, way, browser[:80], stamp, stamp, times.to_text(now + LASTS)),
+        )
+        connection.execute("UPDATE editors SET seen_at = ? WHERE id = ?", (stamp, editor))
+    return secret
+
+
+def here(db: Database, secret: str, *, now: datetime) -> Here | None:
+    """Tell whose session a secret is; None where it is nobody's, or has ended."""
+    row = db.conn.execute(
+        "SELECT s.id, s.editor, s.seen_at FROM sessions s JOIN editors e ON e.id = s.editor WHERE s.secret = ?"
+        " AND s.ended_at IS NULL AND s.ends_at > ? AND s.seen_at > ? AND e.removed_at IS NULL",
+        (hashed(secret), times.to_text(now), times.to_text(now - IDLE)),
+    ).fetchone()
+    if row is None:
+        return None
+    session, editor, seen_at = row
+    if seen_at <= times.to_text(now - NOTED_EVERY):
+        with writing(db) as connection:
+            connection.execute("UPDATE sessions SET seen_at = ? WHERE id = ?", (times.to_text(now), session))
+            connection.execute("UPDATE editors SET seen_at = ? WHERE id = ?", (times.to_text(now), editor))
+    return Here(people.find(db, editor), session, csrf_of(secret))
+
+
+def of(db: Database, editor: int, *, now: datetime) -> list[Session]:
+    """Give an editor's sessions that have not ended, the one used last first."""
+    rows = db.conn.execute(
+        "SELECT id, way, browser, created_at, seen_at, ends_at FROM sessions WHERE editor = ? AND ended_at IS NULL"
+        " AND ends_at > ? AND seen_at > ? ORDER BY seen_at DESC, id DESC",
+        (editor, times.to_text(now), times.to_text(now - IDLE)),
+    )
+    return [Session(*row) for row in rows]
+
+
+def end(db: Database, session: int, *, editor: int, now: datetime) -> bool:
+    """End one of an editor's sessions; give whether there was one to end."""
+    with writing(db) as connection:
+        sql = "UPDATE sessions SET ended_at = ? WHERE id = ? AND editor = ? AND ended_at IS NULL"
+        return connection.execute(sql, (times.to_text(now), session, editor)).rowcount > 0
+
+
+def end_others(db: Database, session: int, *, editor: int, now: datetime) -> int:
+    """End all of an editor's sessions but one; give how many."""
+    with writing(db) as connection:
+        sql = "UPDATE sessions SET ended_at = ? WHERE id <> ? AND editor = ? AND ended_at IS NULL"
+        return connection.execute(sql, (times.to_text(now), session, editor)).rowcount
+
+
+def csrf_of(secret: str) -> str:
+    """Give what the forms of a session must carry: it tells nothing of the session's secret."""
+    return urlsafe_b64encode(hmac.digest(secret.encode(), b"digest: forms of this session", "sha256")[:18]).decode()
+
+
+def hashed(secret: str) -> bytes:
+    """Give what the store has of a secret."""
+    return hashlib.sha256(secret.encode()).digest()

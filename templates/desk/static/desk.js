@@ -1,0 +1,97 @@
+/* What JavaScript adds to every page of the desk: words at the foot, questions before what cannot be undone, the sheet of
+   shortcuts. A page with more to do loads a module of its own, which takes `say`, `send` and `shortcut` from here. */
+
+const toasts = document.getElementById("toasts");
+
+/** Says something at the foot of the window for some seconds; screen readers speak it. */
+export function say(words, { bad = false } = {}) {
+  const toast = document.createElement("p");
+  toast.className = bad ? "toast bad" : "toast";
+  toast.textContent = words;
+  toasts.append(toast);
+  setTimeout(() => toast.remove(), bad ? 12000 : 5000);
+}
+
+/** Posts fields as one of our forms does, and gives the JSON of the answer.
+ *  Throws an Error with `status` (0 where nobody answered) and `answer`, its message what the server said. */
+export async function send(address, fields = {}, { signal, keepalive = false } = {}) {
+  const csrf = document.querySelector('meta[name="csrf"]').content;
+  let answer;
+  try {
+    answer = await fetch(address, {
+      method: "POST",
+      headers: { Accept: "application/json", "X-CSRF-Token": csrf },
+      body: new URLSearchParams(fields),
+      signal,
+      keepalive,
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw Object.assign(new Error("The server does not answer."), { status: 0, answer: {} });
+  }
+  const said = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
+  if (!answer.ok) throw Object.assign(new Error(said.error || `It did not work (${answer.status}).`), { status: answer.status, answer: said });
+  return said;
+}
+
+/* Shortcuts: letters pressed outside of fields. */
+const shortcuts = new Map();
+
+/** Does something on a key, or on two one after the other, such as "j" or "g i". */
+export function shortcut(keys, act) {
+  shortcuts.set(keys, act);
+}
+
+const sheet = document.getElementById("shortcuts");
+let first = "";
+let firstAt = 0;
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, [contenteditable], dialog[open]")) return;
+  const both = event.timeStamp - firstAt < 1500 ? `${first} ${event.key}` : "";
+  const act = shortcuts.get(both) || shortcuts.get(event.key);
+  first = event.key;
+  firstAt = event.timeStamp;
+  if (!act) return;
+  event.preventDefault();
+  act(event);
+});
+
+if (sheet) {
+  const open = () => sheet.showModal();
+  shortcut("?", open);
+  for (const button of document.querySelectorAll("[data-shortcuts]")) {
+    button.hidden = false;
+    button.addEventListener("click", open);
+  }
+  const go = (letter, to) => shortcut(`g ${letter}`, () => location.assign(to));
+  go("w", "/desk/");
+  go("i", "/desk/issues/");
+  go("r", "/desk/reports/");
+  go("c", "/desk/catalogue/");
+  go("s", "/desk/subscribers/");
+}
+
+/* Without JavaScript a destructive form leads to a page that asks; with it, the question is asked here. */
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !event.target.dataset.confirmed && !confirm(question)) event.preventDefault();
+});
+
+/* A menu closes when something else is pressed, or Escape. */
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.me[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.me[open]")) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+document.body.addEventListener("htmx:responseError", (event) => {
+  say(event.detail.xhr.responseText.slice(0, 300) || "It did not work.", { bad: true });
+});
+document.body.addEventListener("htmx:sendError", () => say("The server does not answer.", { bad: true }));
