@@ -30,7 +30,7 @@ from markupsafe import Markup
 from mjml import mjml2html
 
 from digest.errors import DigestError
-from digest.mail import plain, text
+from digest.mail import markdown, plain, text
 from digest.mail.personalise import Address, personal
 from digest.mail.theme import Palette
 from digest.resources import resource
@@ -78,6 +78,7 @@ def environment(own: Path | None = None, *, before: Callable[[str, str], str] | 
         "first_ones": _first_ones,
         "ours": _ours,
         "isolated": text.isolated,
+        "markdown": markdown.groups,
         "paragraphs": text.paragraphs,
         "segment": lambda slug: quote(slug, safe=""),
         "short": lambda name: text.shorten(" ".join(name.split()), 60),

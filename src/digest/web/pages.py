@@ -27,7 +27,7 @@ from digest import times
 from digest.audience.consents import sign_up_words
 from digest.audience.topics import topic_of
 from digest.issue import compose
-from digest.mail import text
+from digest.mail import markdown, text
 from digest.mail.theme import Palette
 from digest.numbers import counted, percent, several
 from digest.resources import resource
@@ -76,6 +76,8 @@ class Pages:
             "figure": text.figure,
             "host": host_of,
             "isolated": text.isolated,
+            "markdown": markdown.groups,
+            "markdown_words": markdown.words_of,
             "paragraphs": text.paragraphs,
             "percent": percent,
             "readable": self.readable,
