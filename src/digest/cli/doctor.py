@@ -10,13 +10,15 @@ from digest.issue.issues import check_issues
 from digest.issue.variant_records import check_variants
 from digest.sending.ledger_check import check_ledger
 from digest.store import check_store
-from digest.tracking import recounting
 
 
 @click.command(cls=Command)
 @with_app
 def doctor(app: App) -> int:
     """Count all figures again and compare them; look at the store and at the ledger too. It mends nothing."""
+    # Here, because no other command should wait until it is loaded.
+    from digest.tracking import recounting
+
     with app.store() as store:
         problems = {"store": check_store(store)}
         # What SQLite cannot read, nobody can count.

@@ -12,9 +12,6 @@ from digest.cli.app import App, Group, counted, with_app
 from digest.cli.stopping import Stopping
 from digest.sending.copies import Signers
 from digest.sending.workers import Worker
-from digest.tracking.intake_figures import intake
-from digest.tracking.rounds import Rounds
-from digest.tracking.spool import folder_of
 
 HOURS = 7 * 24
 
@@ -37,6 +34,10 @@ def show(app: App, hours: int) -> None:
 
     A call has one event or many, so that the two counts are not the same.
     """
+    # Here and below, because no other command should wait until they are loaded.
+    from digest.tracking.intake_figures import intake
+    from digest.tracking.spool import folder_of
+
     with app.store() as db:
         found = intake(db, folder_of(app.settings.db), hours=hours, now=times.now())
     app.give(found.as_dict())
@@ -70,6 +71,8 @@ def work(app: App) -> None:
 
     `digest serve` does this by itself, every second. Several at once share the work.
     """
+    from digest.tracking.rounds import Rounds
+
     stopping = Stopping()
     settings = app.settings
     with app.store() as db, Worker(settings.db) as worker:

@@ -206,7 +206,6 @@ def _record(
             else:
                 done["kept"] += 1
             new[copy][place] = int(reading.agent) if there < 0 else min(there, int(reading.agent))
-    links = connection.execute("SELECT count(*) FROM links WHERE issue = ?", (issue,)).fetchone()[0]
     figures: Counter[Key] = Counter()
     put: list[tuple[int, ...]] = []
     gone: list[tuple[int, ...]] = []
@@ -239,7 +238,7 @@ def _judged(
     were: Mapping[tuple[int, int, int], Judged],
     new: Mapping[tuple[int, int, int], int],
     handed_over_ms: int | None,
-    links: int,
+    links: int | None,
 ) -> dict[tuple[int, int, int], Judged]:
     """Judge all readings of a copy, those that were there and those that come, by what they are and when."""
     agents = {place: row.agent for place, row in were.items()}
@@ -253,7 +252,7 @@ def _judged(
         Seen(Kind.OPENED if kind == Kind.OPENED else Kind.CLICKED, link, at, Agent(agents[kind, link, at]))
         for kind, link, at in places
     ]
-    marks = judge(seen, handed_over_ms=handed_over_ms, links=links or None)
+    marks = judge(seen, handed_over_ms=handed_over_ms, links=links)
     return {
         place: Judged(*place, agents[place], int(mark), int(why))
         for place, (mark, why) in zip(places, marks, strict=True)
