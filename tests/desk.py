@@ -9,6 +9,7 @@ import httpx
 
 from conftest import NOW
 from digest.editors import people, sessions
+from digest.editors.audit import COMMAND_LINE
 from digest.editors.people import Editor, Role
 from digest.settings import Settings
 from digest.store import open_store
@@ -42,6 +43,6 @@ def at_the_desk(
 ) -> Desk:
     """Make an editor and sign her in."""
     with closing(open_store(settings.db)) as db:
-        editor = people.add(db, f"{name.lower()}@example.com", name=name, role=role, now=now)
+        editor = people.add(db, f"{name.lower()}@example.com", name=name, role=role, by=COMMAND_LINE, now=now)
         secret = sessions.begin(db, editor.id, way="link", browser="Tests", now=now)
     return Desk(reader, editor, secret, cookie_name("desk", secure=settings.base_url.startswith("https:")))

@@ -18,14 +18,21 @@ CREATE TABLE editors (
 
 -- Links that let in once. Only the SHA-256 of a secret is kept, here and in all that follows.
 CREATE TABLE sign_in_links (
-  secret BLOB PRIMARY KEY,
-  editor INTEGER NOT NULL REFERENCES editors (id),
-  browser BLOB,                    -- of the cookie of the browser that asked; NULL: printed on the command line
+  id INTEGER PRIMARY KEY,
+  token BLOB NOT NULL,
+  editor INTEGER REFERENCES editors (id),  -- NULL: asked for with a stranger's address; asking does the same for all
+  browser BLOB,                    -- of the cookie of the browser that asked; NULL: works in any
+  next TEXT NOT NULL,              -- where it leads
   created_at TEXT NOT NULL,
   ends_at TEXT NOT NULL,
   used_at TEXT
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX sign_in_links_editor ON sign_in_links (editor, created_at);
+-- A letter with such a link is written with a salt in its detail, which goes once nothing is to be written any more: no
+-- backup can make the link again.
+CREATE TRIGGER letters_salt_goes AFTER UPDATE OF state ON letters
+  WHEN new.kind = 'sign-in' AND new.state IN ('sent', 'failed', 'dropped')
+  BEGIN UPDATE letters SET detail = '{}' WHERE id = new.id; END;
 
 CREATE TABLE sessions (
   id INTEGER PRIMARY KEY,
@@ -87,6 +94,8 @@ CREATE TABLE chosen_settings (
 ALTER TABLE issues ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
 -- Who approved it, and who asked for approval where two must agree.
 ALTER TABLE issues ADD COLUMN approved_by INTEGER REFERENCES editors (id);
+ALTER TABLE issues ADD COLUMN asked_by INTEGER REFERENCES editors (id);
+ALTER TABLE issues ADD COLUMN asked_at TEXT;  -- both NULL where nobody did since it was last approved or taken back
 
 -- Each change of a draft, so that it can be undone. Quick changes of the same words by the same hand are one row.
 CREATE TABLE edits (
@@ -137,6 +146,20 @@ CREATE TABLE shares (
   revoked_at TEXT
 ) STRICT;
 CREATE INDEX shares_issue ON shares (issue);
+
+-- Test sends: an issue as it was when somebody wanted it in their own mailbox. Its letters, of kind "test", name it.
+CREATE TABLE trials (
+  id INTEGER PRIMARY KEY,
+  issue INTEGER NOT NULL REFERENCES issues (number),
+  version INTEGER NOT NULL,        -- of the issue
+  editor INTEGER REFERENCES editors (id),
+  copies INTEGER NOT NULL,         -- to how many addresses; the addresses are those of the letters, and go with them
+  draft TEXT,                      -- JSON: what it is rendered from; NULL once its letters are deleted
+  name TEXT,                       -- of the made-up reader who is greeted
+  topics TEXT NOT NULL,            -- JSON: what that reader chose; [] is everything
+  created_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX trials_editor ON trials (editor, created_at);
 
 -- What editors were mailed about an issue: once for each thing that happened.
 CREATE TABLE notices (

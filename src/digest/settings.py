@@ -110,6 +110,9 @@ class Settings(BaseSettings):
         1, ge=1, le=20, description="How many comparisons an issue shows in full, the lead first."
     )
     brief_comparisons: int = Field(8, ge=0, le=100, description="How many more it shows in brief; the rest are links.")
+    four_eyes: bool = Field(
+        False, description="Whether an issue must be approved in the desk by somebody who has not edited it."
+    )
     provider: str = Field("outbox", description="Who takes our mail; `digest providers` lists them.")
     failover: str = Field(
         "", description="A second provider, which takes over what the first has proven not to have accepted."

@@ -1,4 +1,6 @@
-"""Where settings come from: `digest.toml`, the environment (``DIGEST_*``), the command line; a later one wins.
+"""Where settings come from: the desk, `digest.toml`, the environment (``DIGEST_*``), the command line; a later one wins.
+
+What was chosen in the desk lies in the store that the others name, and only what `digest.chosen` lists may be chosen.
 
 A provider's options are a table of its name in the file (``[resend]``), ``DIGEST_RESEND_KEY`` in the environment and
 ``resend.key`` on the command line. A secret may also be given as the path of a file that holds it, under its name with
@@ -8,6 +10,7 @@ A provider's options are a table of its name in the file (``[resend]``), ``DIGES
 from __future__ import annotations
 
 import os
+import sqlite3
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +20,7 @@ from typing import Any, Literal, Self
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from digest import providers
+from digest import chosen, providers
 from digest.errors import SettingsError, nearest
 from digest.provider_options import (
     OUTBOX_FOLDER,
@@ -35,6 +38,8 @@ from digest.settings import SETTINGS, Settings
 ENV_PREFIX = "DIGEST_"
 DEFAULT_FILE = Path("digest.toml")
 FILE_SUFFIX = "_file"
+DESK = "desk"
+"""Where a setting comes from that was chosen in the desk, as `digest settings` shows it."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The settings in force, and where each came from."""
+    """The settings in force, and where each came from. `own` are the operator's, without what was chosen in the desk."""
 
     settings: Settings
     sources: Mapping[str, str]
+    own: Settings
     warnings: tuple[str, ...] = ()
 
     def explain(self) -> list[Setting]:
@@ -201,10 +207,16 @@ class _Found:
     def loaded(self) -> Loaded:
         """Make the settings of it all."""
         try:
-            settings = Settings(**self.settings, providers=self.options)
+            own = Settings(**self.settings, providers=self.options)
         except ValidationError as error:
             raise SettingsError(self._told(error)) from None
-        return Loaded(settings, self.sources, tuple(self.warnings))
+        try:
+            laid = chosen.overlay(own, chosen.read_file(own.db))
+        except sqlite3.OperationalError as error:
+            self.warnings.append(f"what was chosen in the desk cannot be read from {own.db} and is left out: {error}")
+            laid = chosen.Laid(own)
+        of = self.sources | dict.fromkeys(laid.applied, DESK)
+        return Loaded(laid.settings, of, own, (*self.warnings, *laid.warnings))
 
     def _told(self, error: ValidationError) -> str:
         first = error.errors()[0]

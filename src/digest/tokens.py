@@ -17,15 +17,15 @@ from typing import Literal
 
 from digest.errors import DigestError
 
-Purpose = Literal["copy", "message", "confirm", "address", "form", "voter", "track", "report"]
+Purpose = Literal["copy", "message", "confirm", "address", "form", "voter", "track", "report", "desk"]
 """What a token is for, and its two numbers.
 
 `copy`: all links of one copy; (issue, subscriber), issue 0 in a letter. `message`: names a copy in its Message-ID,
 opens nothing. `confirm`: the button of a confirmation letter; (subscriber, when it ends). `address`: the same for a new
 address; (change, when it ends). `form`: when a sign-up form was shown; (moment, chance). `voter`: a browser that voted;
 two numbers of chance. `track`: counts an open or a click of a copy, opens nothing; (issue, number of the copy), 0 where
-nothing is to be counted. `report`: shows reports to whom it was given; (when it ends, 0). Moments are in whole seconds
-since 1970.
+nothing is to be counted. `report`: shows reports to whom it was given; (when it ends, 0). `desk`: lets an editor in,
+once; (link, when it ends); salted, and only the SHA-256 of it is kept. Moments are in whole seconds since 1970.
 """
 
 _NUMBERS = struct.Struct(">II")

@@ -39,7 +39,6 @@ NOT_PAGES = {
     "/reports/{token}/issues/{number}.json",
     "/reports/{token}/issues/{number}/{name}.{form}",
     "/reports/{token}/overview.json",
-    "/reports/{token}/readers/{number}.{form}",
     "/reports/{token}/{name}.{form}",
     "/robots.txt",
     "/share.png",

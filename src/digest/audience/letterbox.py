@@ -21,15 +21,25 @@ from digest import times
 from digest.audience.addresses import Address
 from digest.store import Database, writing
 
-Kind = Literal["confirm", "welcome", "goodbye", "address", "notice", "summary"]
+Kind = Literal["confirm", "welcome", "goodbye", "address", "notice", "summary", "sign-in", "test", "approval"]
 """`address` asks at a new address whether it is the reader's, `detail["change"]` being the change of `address_changes`;
-`notice` tells the old one of it. `summary` is the week for an editor, no subscriber: its words are its detail."""
+`notice` tells the old one of it. The others are for editors, no subscribers: `summary` is the week, its words being its
+detail; `sign-in` lets one into the desk, its detail being what its link is made of; `test` is an issue to look at, as
+`detail["test"]` of the table `trials` has it; `approval` asks publishers to approve one."""
+
+Sort = Literal["any", "letters", "tests"]
+"""Which letters a provider takes: tests of issues may go another way than the others."""
+
+TO_EDITORS = ("summary", "sign-in", "test", "approval")
+"""Letters that answer no subscriber: only a suppression of their address stops them."""
 
 KEPT = timedelta(days=30)
 """Letters are personal data: so long after they are settled, they are deleted."""
 
 _OPEN = "state IN ('queued', 'claimed', 'uncertain')"
 """The words of the index `letters_open`; SQLite uses it only where they stand in the query as they stand there."""
+
+_OF_SORT: Mapping[Sort, str] = {"any": "", "letters": " AND kind <> 'test'", "tests": " AND kind = 'test'"}
 
 _HELD = times.to_text(times.LAST)
 """When a letter is looked at again that nobody can find out about."""
@@ -59,10 +69,30 @@ class Posted:
 
 @dataclass(frozen=True)
 class Due:
-    """What is due: whether any letter is queued, and the providers that uncertain ones went to."""
+    """What is due: whether any letter is queued, and any test, and the providers that uncertain ones went to."""
 
-    queued: bool
+    letters: bool
+    tests: bool
     doubtful: frozenset[str]
+
+    def has(self, sort: Sort) -> bool:
+        """Tell whether any of a sort is queued."""
+        return {"any": self.letters or self.tests, "letters": self.letters, "tests": self.tests}[sort]
+
+    @property
+    def queued(self) -> bool:
+        """Whether any of any sort is queued."""
+        return self.has("any")
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a letter so far. `trouble` is why it waits, failed, was dropped or is uncertain."""
+
+    email: str
+    state: Literal["queued", "claimed", "sent", "uncertain", "failed", "dropped"]
+    trouble: str | None
+    not_before: str
 
 
 @dataclass(frozen=True)
@@ -111,30 +141,48 @@ def post(
     return number
 
 
+def withdraw(db: Database, kind: Kind, to: Address, *, why: str, now: datetime) -> int:
+    """Take back the letters of a kind to an address that nobody has in hand yet; give how many."""
+    with writing(db) as connection:
+        return connection.execute(
+            f"UPDATE letters SET state = 'dropped', trouble = ?, settled_at = ? WHERE {_OPEN} AND state = 'queued'"  # noqa: S608
+            " AND kind = ? AND email_key = ?",
+            (why, times.to_text(now), kind, to.key),
+        ).rowcount
+
+
 # Claiming ----------------------------------------------------------------------------------------------------------
 
 
 def due(db: Database, *, now: datetime) -> Due:
     """Tell what is due. It is asked every second, and looks at an index only."""
     stamp = times.to_text(now)
-    queued = db.conn.execute(
-        f"SELECT EXISTS (SELECT 1 FROM letters WHERE {_OPEN} AND not_before <= ? AND state = 'queued')",  # noqa: S608
-        (stamp,),
-    ).fetchone()[0]
+    letters, tests = (
+        bool(
+            db.conn.execute(
+                f"SELECT EXISTS (SELECT 1 FROM letters WHERE {_OPEN} AND not_before <= ? AND state = 'queued'"  # noqa: S608
+                f"{_OF_SORT[sort]})",
+                (stamp,),
+            ).fetchone()[0]
+        )
+        for sort in ("letters", "tests")
+    )
     doubtful = db.conn.execute(
         f"SELECT DISTINCT provider FROM letters WHERE {_OPEN} AND not_before <= ? AND state = 'uncertain'",  # noqa: S608
         (stamp,),
     )
-    return Due(bool(queued), frozenset(provider for (provider,) in doubtful))
+    return Due(letters, tests, frozenset(provider for (provider,) in doubtful))
 
 
-def claim(db: Database, *, provider: str, account: str, worker: int, now: datetime) -> Posted | None:
-    """Claim the letter that has been due longest, for a provider; None where none is.
+def claim(
+    db: Database, *, provider: str, account: str, worker: int, now: datetime, sort: Sort = "any"
+) -> Posted | None:
+    """Claim the letter of a sort that has been due longest, for a provider; None where none is.
 
     Those for which there is no reason any more, such as a confirmation of what was confirmed, are dropped on the way.
     """
     with writing(db) as connection:
-        while (id_ := _next(connection, "queued", now)) is not None:
+        while (id_ := _next(connection, "queued", now, sort=sort)) is not None:
             if (why := _unwanted(connection, id_)) is not None:
                 _drop(connection, id_, why, now)
                 continue
@@ -164,10 +212,16 @@ def claim_doubtful(db: Database, *, provider: str, account: str, worker: int, no
 
 
 def _next(
-    connection: sqlite3.Connection, state: str, now: datetime, provider: str | None = None, account: str | None = None
+    connection: sqlite3.Connection,
+    state: str,
+    now: datetime,
+    provider: str | None = None,
+    account: str | None = None,
+    *,
+    sort: Sort = "any",
 ) -> int | None:
     row = connection.execute(
-        f"SELECT id FROM letters WHERE {_OPEN} AND not_before <= :now AND state = :state"  # noqa: S608
+        f"SELECT id FROM letters WHERE {_OPEN} AND not_before <= :now AND state = :state{_OF_SORT[sort]}"  # noqa: S608
         " AND (:provider IS NULL OR (provider = :provider AND account = :account)) ORDER BY not_before, id LIMIT 1",
         {"now": times.to_text(now), "state": state, "provider": provider, "account": account},
     ).fetchone()
@@ -186,7 +240,7 @@ def _unwanted(connection: sqlite3.Connection, id_: int) -> str | None:
     ).fetchone()
     if suppressed not in (None, "unsubscribed"):
         return f"the address is suppressed: {suppressed}"
-    if kind == "summary":
+    if kind in TO_EDITORS:
         return None
     if state is None:
         return "the reader is gone"
@@ -371,6 +425,16 @@ def tally(db: Database) -> dict[str, Any]:
     return {name: counts.get(name, 0) for name in ("queued", "uncertain", "failed")} | {
         "trouble": trouble[0] if trouble else None
     }
+
+
+def fates(db: Database, kind: Kind, name: str, value: object, *, since: str) -> list[Fate]:
+    """Give what became of the letters of a kind, posted since then, whose detail has a value under a name."""
+    rows = db.conn.execute(
+        "SELECT email, state, trouble, not_before FROM letters WHERE kind = ? AND created_at >= ?"
+        " AND json_extract(detail, '$.' || ?) = ? ORDER BY id",
+        (kind, since, name, value),
+    )
+    return [Fate(*row) for row in rows]
 
 
 def waiting(db: Database) -> list[Waiting]:

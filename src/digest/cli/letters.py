@@ -24,8 +24,8 @@ from digest.sending.workers import Worker
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder; made where there is none.")
 @click.pass_context
 def letters(context: click.Context, out: Path | None) -> None:
-    """Write the letters beside the issue (confirm, welcome, goodbye, address, notice, sign-in, summary) as HTML, text
-    and MJML, to look at; or mail those that are due, or list those that wait.
+    """Write the letters beside the issue (confirm, welcome, goodbye, address, notice, sign-in, invitation, approval,
+    summary) as HTML, text and MJML, to look at; or mail those that are due, or list those that wait.
     """
     if context.invoked_subcommand is not None:
         if out is not None:

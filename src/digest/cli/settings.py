@@ -17,7 +17,8 @@ def settings(app: App) -> None:
     """Print every setting: its value, where it came from and what it means. Secrets are masked.
 
     A setting is taken from digest.toml, from the environment (DIGEST_BASE_URL for base_url) and from the
-    command line (--set base_url=...), the later winning. A provider's option is called resend.key, a table
+    command line (--set base_url=...), the later winning. What was chosen in the desk counts where none of them
+    sets it, and is shown as from "desk". A provider's option is called resend.key, a table
     [resend] in digest.toml and DIGEST_RESEND_KEY in the environment.
     """
     found = app.loaded.explain()

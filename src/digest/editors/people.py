@@ -9,7 +9,10 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from digest import times
+from digest.audience import letterbox
 from digest.audience.addresses import read_address
+from digest.editors import audit
+from digest.editors.audit import By
 from digest.errors import InputError, NotFoundError, StateError
 from digest.store import Database, writing
 
@@ -41,31 +44,41 @@ class Editor:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-def add(db: Database, email: str, *, name: str = "", role: Role = "editor", now: datetime) -> Editor:
+def add(db: Database, email: str, *, name: str = "", role: Role | None = None, by: By, now: datetime) -> Editor:
     """Add an editor; one who was removed comes back, with this name and role.
+
+    `role` is owner for the first one of all, where nothing else is said, and editor for those who come after.
 
     Raises:
         InputError: it is no address, or the name is too long.
         StateError: there is one of this address already.
     """
     address = read_address(email)
-    name = _name(name) or address.email.partition("@")[0]
+    name = _name(name) or address.email.partition("@")[0][:NAME_LENGTH]
     with writing(db) as connection:
+        role = role or ("editor" if has_any(db) else "owner")
         row = connection.execute("SELECT id, removed_at FROM editors WHERE email_key = ?", (address.key,)).fetchone()
         if row and row[1] is None:
             raise StateError(f"{address.email} is an editor already")
         if row:
+            id_ = row[0]
             connection.execute(
                 "UPDATE editors SET email = ?, name = ?, role = ?, removed_at = NULL WHERE id = ?",
-                (address.email, name, role, row[0]),
+                (address.email, name, role, id_),
             )
-            return find(db, row[0])
-        added: int = connection.execute(
-            "INSERT INTO editors (email, email_key, name, role, handle, created_at) VALUES (?, ?, ?, ?, ?, ?)"
-            " RETURNING id",
-            (address.email, address.key, name, role, secrets.token_bytes(32), times.to_text(now)),
-        ).fetchone()[0]
-        return find(db, added)
+        else:
+            id_ = connection.execute(
+                "INSERT INTO editors (email, email_key, name, role, handle, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+                " RETURNING id",
+                (address.email, address.key, name, role, secrets.token_bytes(32), times.to_text(now)),
+            ).fetchone()[0]
+        audit.note(connection, by, "added", f"editor {id_}", now=now, name=name, role=role)
+        return find(db, id_)
+
+
+def has_any(db: Database) -> bool:
+    """Tell whether there is anybody who may come in."""
+    return bool(db.conn.execute("SELECT EXISTS (SELECT 1 FROM editors WHERE removed_at IS NULL)").fetchone()[0])
 
 
 def find(db: Database, id_: int) -> Editor:
@@ -115,42 +128,61 @@ def change(
     role: Role | None = None,
     told_trouble: bool | None = None,
     told_sent: bool | None = None,
+    by: By,
+    now: datetime,
 ) -> Editor:
     """Change what is given of an editor.
 
     Raises:
         InputError: the name is empty or too long.
-        StateError: the last owner would be none any more.
+        StateError: the last owner would be none any more, or it is one who was removed.
     """
+    given = {"name": name, "role": role, "told_trouble": told_trouble, "told_sent": told_sent}
     with writing(db) as connection:
-        editor = find(db, id_)
+        before = _in_force(db, id_)
         if name is not None and not (name := _name(name)):
             raise InputError("is empty; colleagues see it", field="name")
-        if editor.role == "owner" and role not in (None, "owner"):
+        if before.role == "owner" and role not in (None, "owner"):
             _expect_another_owner(connection, id_)
         connection.execute(
             "UPDATE editors SET name = coalesce(?, name), role = coalesce(?, role),"
             " told_trouble = coalesce(?, told_trouble), told_sent = coalesce(?, told_sent) WHERE id = ?",
             (name, role, told_trouble, told_sent, id_),
         )
-        return find(db, id_)
+        after = find(db, id_)
+        changed = {field: getattr(after, field) for field in given if getattr(after, field) != getattr(before, field)}
+        if changed:
+            was = {f"{field}_before": getattr(before, field) for field in changed}
+            audit.note(connection, by, "changed", f"editor {id_}", now=now, **changed, **was)
+        return after
 
 
-def remove(db: Database, id_: int, *, now: datetime) -> Editor:
+def remove(db: Database, id_: int, *, by: By, now: datetime) -> Editor:
     """Let an editor in no more, and end what is open of theirs; what they did keeps their name.
 
     Raises:
-        StateError: it is the last owner.
+        StateError: it is the last owner, or one who was removed already.
     """
     with writing(db) as connection:
-        if find(db, id_).role == "owner":
+        editor = _in_force(db, id_)
+        if editor.role == "owner":
             _expect_another_owner(connection, id_)
         stamp = times.to_text(now)
-        connection.execute("UPDATE editors SET removed_at = coalesce(removed_at, ?) WHERE id = ?", (stamp, id_))
+        connection.execute("UPDATE editors SET removed_at = ? WHERE id = ?", (stamp, id_))
         connection.execute("UPDATE sessions SET ended_at = ? WHERE editor = ? AND ended_at IS NULL", (stamp, id_))
         connection.execute("UPDATE sign_in_links SET used_at = ? WHERE editor = ? AND used_at IS NULL", (stamp, id_))
         connection.execute("DELETE FROM passkeys WHERE editor = ?", (id_,))
+        connection.execute("DELETE FROM challenges WHERE editor = ?", (id_,))
+        letterbox.withdraw(db, "sign-in", read_address(editor.email), why="no editor any more", now=now)
+        audit.note(connection, by, "removed", f"editor {id_}", now=now, name=editor.name, role=editor.role)
         return find(db, id_)
+
+
+def _in_force(db: Database, id_: int) -> Editor:
+    editor = find(db, id_)
+    if editor.removed_at is not None:
+        raise StateError(f"{editor.name} is no editor any more; add the address again first")
+    return editor
 
 
 def _expect_another_owner(connection: sqlite3.Connection, id_: int) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from digest import times
-from digest.editors import people
+from digest.editors import audit, people
 from digest.editors.audit import By
 from digest.editors.people import Editor, Role
 from digest.store import Database, writing
@@ -54,6 +54,11 @@ class Session:
     created_at: str
     seen_at: str
     ends_at: str
+    ended_at: str | None = None
+
+    def is_open(self, now: datetime) -> bool:
+        """Tell whether it still lets in."""
+        return self.ended_at is None and self.ends_at > times.to_text(now) and self.seen_at > times.to_text(now - IDLE)
 
 
 def begin(db: Database, editor: int, *, way: Way, browser: str, now: datetime) -> str:
@@ -89,26 +94,46 @@ def here(db: Database, secret: str, *, now: datetime) -> Here | None:
 
 def of(db: Database, editor: int, *, now: datetime) -> list[Session]:
     """Give an editor's sessions that have not ended, the one used last first."""
+    return [session for session in history(db, editor, limit=1_000) if session.is_open(now)]
+
+
+def history(db: Database, editor: int, *, limit: int) -> list[Session]:
+    """Give an editor's sessions, those that ended too, the one used last first."""
     rows = db.conn.execute(
-        "SELECT id, way, browser, created_at, seen_at, ends_at FROM sessions WHERE editor = ? AND ended_at IS NULL"
-        " AND ends_at > ? AND seen_at > ? ORDER BY seen_at DESC, id DESC",
-        (editor, times.to_text(now), times.to_text(now - IDLE)),
+        "SELECT id, way, browser, created_at, seen_at, ends_at, ended_at FROM sessions WHERE editor = ?"
+        " ORDER BY seen_at DESC, id DESC LIMIT ?",
+        (editor, limit),
     )
     return [Session(*row) for row in rows]
 
 
-def end(db: Database, session: int, *, editor: int, now: datetime) -> bool:
+def end(db: Database, session: int, *, editor: int, by: By, now: datetime) -> bool:
     """End one of an editor's sessions; give whether there was one to end."""
     with writing(db) as connection:
         sql = "UPDATE sessions SET ended_at = ? WHERE id = ? AND editor = ? AND ended_at IS NULL"
-        return connection.execute(sql, (times.to_text(now), session, editor)).rowcount > 0
+        ended = connection.execute(sql, (times.to_text(now), session, editor)).rowcount > 0
+        if ended:
+            audit.note(connection, by, "ended a session of", f"editor {editor}", now=now)
+        return ended
 
 
-def end_others(db: Database, session: int, *, editor: int, now: datetime) -> int:
-    """End all of an editor's sessions but one; give how many."""
+def end_others(db: Database, session: int | None, *, editor: int, by: By, now: datetime) -> int:
+    """End all of an editor's sessions but one, or all of them; give how many."""
     with writing(db) as connection:
-        sql = "UPDATE sessions SET ended_at = ? WHERE id <> ? AND editor = ? AND ended_at IS NULL"
-        return connection.execute(sql, (times.to_text(now), session, editor)).rowcount
+        open_ = [one.id for one in of(db, editor, now=now) if one.id != session]
+        for one in open_:
+            connection.execute("UPDATE sessions SET ended_at = ? WHERE id = ?", (times.to_text(now), one))
+        if open_:
+            audit.note(connection, by, "ended sessions of", f"editor {editor}", now=now, sessions=len(open_))
+        return len(open_)
+
+
+def sign_out(db: Database, here: Here, *, now: datetime) -> None:
+    """End the session of somebody who goes."""
+    with writing(db) as connection:
+        sql = "UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at IS NULL"
+        if connection.execute(sql, (times.to_text(now), here.session)).rowcount:
+            audit.note(connection, here.by, "signed out", f"editor {here.editor.id}", now=now)
 
 
 def csrf_of(secret: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,6 @@ from digest import times
 from digest.catalogue.model import Comparison
 from digest.issue.collect import STANDS, collect
 from digest.issue.fit import Fitted
-from digest.issue.issues import load_draft
 from digest.issue.model import Form
 from digest.store import Database
 
@@ -71,7 +69,7 @@ def contents(db: Database, fitted: Fitted, *, now: datetime, is_draft: bool) -> 
     placed = fitted.draft.placed
     found = collect(db, now=now) if is_draft else None
     changed = found.updated if found else ()
-    mailed = last_mailed(db, [item.comparison.id for item in (*placed,)] + [one.id for one in changed], but=number)
+    mailed = last_mailed(db, [*(item.comparison.id for item in placed), *(one.id for one in changed)], but=number)
     items = [
         Placing(
             item.comparison,
@@ -89,6 +87,12 @@ def contents(db: Database, fitted: Fitted, *, now: datetime, is_draft: bool) -> 
         tuple(Placing(one, "out", "out", "updated", mailed.get(one.id)) for one in changed),
         issue_before(db, number),
     )
+
+
+def version_of(db: Database, number: int) -> int:
+    """Give the version of an issue, which every change of it counts up; 0 where there is no such issue."""
+    row = db.conn.execute("SELECT version FROM issues WHERE number = ?", (number,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def last_mailed(db: Database, comparisons: Iterable[int], *, but: int | None = None) -> Mapping[int, Earlier]:
@@ -112,15 +116,3 @@ def issue_before(db: Database, number: int | None = None) -> Earlier | None:
         {"number": number},
     ).fetchone()
     return Earlier(row[0], times.from_text(row[1])) if row else None
-
-
-def open_issue(db: Database) -> int | None:
-    """Give the number of the issue this week is about: one that is sent or stopped, else approved, else a draft.
-
-    None where nothing is open. An issue that is under way goes before the next one's draft only while it is sending.
-    """
-    row = db.conn.execute(
-        "SELECT number FROM issues WHERE state IN ('draft', 'approved', 'sending', 'paused')"
-        " ORDER BY state IN ('sending', 'paused') DESC, state = 'approved' DESC, number DESC LIMIT 1"
-    ).fetchone()
-    return row[0] if row else None

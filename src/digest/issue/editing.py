@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from digest import times
+from digest.editors import audit
+from digest.editors.audit import COMMAND_LINE, By
 from digest.errors import InputError, nearest
 from digest.issue.compose import form_at
-from digest.issue.issues import expect, find_issue, load_draft, own_words, place
+from digest.issue.issues import expect, find_issue, load_draft, own_words, place, thaw
 from digest.issue.model import Issue, Placed
 from digest.settings import Settings
 from digest.store import Database, writing
@@ -27,6 +29,7 @@ def edit(
     lead: str | None = None,
     out: Sequence[str] = (),
     settings: Settings,
+    by: By = COMMAND_LINE,
 ) -> Issue:
     """Change a draft's words, its lead, or what is left out of it. An approved issue goes back to draft.
 
@@ -42,6 +45,7 @@ def edit(
         lead: the slug of the comparison to put first; one that was left out comes back in.
         out: slugs of comparisons to leave out for good.
         settings: how many comparisons are full and brief.
+        by: who changes it.
 
     Raises:
         InputError: an empty subject, or a slug that is not in the issue; nothing is changed.
@@ -56,19 +60,26 @@ def edit(
         if lead is not None or out:
             place(connection, number, _rearranged(load_draft(db, number).placed, lead, out, settings))
         own = {*own_words(db, number), *(name for name, word in words.items() if word is not None)}
+        thaw(connection, number)
         connection.execute(
-            "UPDATE issues SET state = 'draft', subject = coalesce(?, subject), preheader = coalesce(?, preheader),"
-            " intro = coalesce(?, intro), own_words = ?, content_hash = NULL, html = NULL, text = NULL, links = NULL,"
-            " tracking = NULL, utm = NULL, envelope = NULL, snapshot = NULL, approved_at = NULL, scheduled_at = NULL,"
-            " updated_at = ? WHERE number = ?",
+            "UPDATE issues SET subject = coalesce(?, subject), preheader = coalesce(?, preheader),"
+            " intro = coalesce(?, intro), own_words = ?, updated_at = ? WHERE number = ?",
             (*words.values(), json.dumps(sorted(own)), times.to_text(now), number),
         )
-        connection.execute("UPDATE issue_comparisons SET frozen_form = NULL WHERE issue = ?", (number,))
-        connection.execute("DELETE FROM overrides WHERE issue = ?", (number,))
         composed = load_draft(db, number)
         connection.execute(
             "UPDATE issues SET subject = ?, preheader = ?, intro = ? WHERE number = ?",
             (composed.subject, composed.preheader, composed.intro, number),
+        )
+        changed = [name for name, word in {**words, "lead": lead}.items() if word is not None]
+        audit.note(
+            connection,
+            by,
+            "edited",
+            f"issue {number}",
+            now=now,
+            changed=changed + (["out"] if out else []),
+            was=issue.state,
         )
         return find_issue(db, number)
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from digest import times
 from digest.catalogue.queries import load_comparisons
+from digest.editors import audit
+from digest.editors.audit import COMMAND_LINE, By
 from digest.errors import NotFoundError, StateError
 from digest.issue import tracked
 from digest.issue.collect import came_in_since, collect
@@ -245,6 +247,7 @@ def freeze(
     local: bool = False,
     expected: str | None = None,
     overrides: Sequence[Override] = (),
+    by: By = COMMAND_LINE,
 ) -> Issue:
     """Freeze a draft: content, subject, HTML, text, links and how they are counted, a hash of them all, and its source.
 
@@ -259,6 +262,7 @@ def freeze(
         local: to each reader when clocks where they are show the time that `at` is in the newsletter's zone.
         expected: the hash of the content that was looked at, where one was.
         overrides: what was found and is approved all the same.
+        by: who approves it.
 
     Raises:
         StateError: it is not a draft, `at` has passed, or its content is not the expected.
@@ -287,7 +291,8 @@ def freeze(
         connection.execute(
             "UPDATE issues SET state = 'approved', subject = ?, preheader = ?, intro = ?, html = ?, text = ?,"
             " links = ?, tracking = ?, utm = ?, envelope = ?, content_hash = ?, snapshot = ?, approved_at = ?,"
-            " scheduled_at = ?, local_time = ?, updated_at = ? WHERE number = ?",
+            " scheduled_at = ?, local_time = ?, approved_by = ?, asked_by = NULL, asked_at = NULL, updated_at = ?"
+            " WHERE number = ?",
             (
                 source.subject,
                 source.preheader,
@@ -301,6 +306,7 @@ def freeze(
                 write_snapshot(snapshot),
                 times.to_text(now),
                 *_times(at, local, settings),
+                by.editor,
                 times.to_text(now),
                 number,
             ),
@@ -310,7 +316,29 @@ def freeze(
             "INSERT INTO overrides (issue, check_id, found, reason, made_at) VALUES (?, ?, ?, ?, ?)",
             [(number, over.check, over.found, over.reason, times.to_text(now)) for over in overrides],
         )
+        audit.note(
+            connection,
+            by,
+            "approved",
+            f"issue {number}",
+            now=now,
+            content=content_hash(content)[:12],
+            overridden={over.check: over.reason for over in overrides},
+            **_when(at, local),
+        )
         return find_issue(db, number)
+
+
+def thaw(connection: sqlite3.Connection, number: int) -> None:
+    """Make an issue a draft again: nothing stays of what approval froze. Inside `writing`."""
+    connection.execute(
+        "UPDATE issues SET state = 'draft', content_hash = NULL, html = NULL, text = NULL, links = NULL, tracking = NULL,"
+        " utm = NULL, envelope = NULL, snapshot = NULL, approved_at = NULL, approved_by = NULL, scheduled_at = NULL,"
+        " local_time = NULL WHERE number = ?",
+        (number,),
+    )
+    connection.execute("UPDATE issue_comparisons SET frozen_form = NULL WHERE issue = ?", (number,))
+    connection.execute("DELETE FROM overrides WHERE issue = ?", (number,))
 
 
 def changed(number: int, found: str, expected: str) -> StateError:
@@ -330,6 +358,7 @@ def reschedule(
     at: datetime,
     local: bool = False,
     expected: str | None = None,
+    by: By = COMMAND_LINE,
 ) -> Issue:
     """Give an approved issue another time, as `freeze` takes it.
 
@@ -348,6 +377,7 @@ def reschedule(
             "UPDATE issues SET scheduled_at = ?, local_time = ? WHERE number = ?",
             (*_times(at, local, settings), number),
         )
+        audit.note(connection, by, "gave another time", f"issue {number}", now=now, **_when(at, local))
         return find_issue(db, number)
 
 
@@ -364,6 +394,11 @@ def _times(at: datetime | None, local: bool, settings: Settings) -> tuple[str | 
         return times.to_text(at), None
     wall = at.astimezone(settings.zone).replace(tzinfo=None)
     return times.to_text(times.first_on_earth(wall)), wall.isoformat()
+
+
+def _when(at: datetime | None, local: bool) -> dict[str, object]:
+    """Give when an issue is to be sent, as it is written down."""
+    return {"at": times.to_text(at) if at else None} | ({"local": True} if local else {})
 
 
 def overrides_of(db: Database, number: int) -> list[Override]:
@@ -390,7 +425,7 @@ def check_issues(db: Database) -> list[str]:
     ]
 
 
-def cancel(db: Database, number: int, *, now: datetime) -> Issue:
+def cancel(db: Database, number: int, *, now: datetime, by: By = COMMAND_LINE) -> Issue:
     """Cancel an issue for good; one that is being sent is paused first.
 
     One that nobody was mailed gives its comparisons back.
@@ -402,20 +437,21 @@ def cancel(db: Database, number: int, *, now: datetime) -> Issue:
             "UPDATE issues SET state = 'cancelled', cancelled_at = ?, updated_at = ? WHERE number = ?",
             (times.to_text(now), times.to_text(now), number),
         )
+        audit.note(connection, by, "cancelled", f"issue {number}", now=now, was=issue.state)
         return find_issue(db, number)
 
 
-def pause(db: Database, number: int, *, now: datetime, trouble: str | None = None) -> Issue:
+def pause(db: Database, number: int, *, now: datetime, trouble: str | None = None, by: By = COMMAND_LINE) -> Issue:
     """Stop an issue that is being sent: no further batch of it is claimed, by any process.
 
     `trouble` is why, where no person did it.
     """
-    return _move(db, number, "paused", "sending", "paused", now=now, trouble=trouble)
+    return _move(db, number, "paused", "sending", "paused", now=now, trouble=trouble, by=by)
 
 
-def resume(db: Database, number: int, *, now: datetime) -> Issue:
+def resume(db: Database, number: int, *, now: datetime, by: By = COMMAND_LINE) -> Issue:
     """Let a paused issue be sent again."""
-    return _move(db, number, "resumed", "paused", "sending", now=now)
+    return _move(db, number, "resumed", "paused", "sending", now=now, by=by)
 
 
 def _move(
@@ -426,6 +462,7 @@ def _move(
     after: State,
     *,
     now: datetime,
+    by: By,
     trouble: str | None = None,
 ) -> Issue:
     with writing(db) as connection:
@@ -434,6 +471,7 @@ def _move(
             "UPDATE issues SET state = ?, updated_at = ?, trouble = ? WHERE number = ?",
             (after, times.to_text(now), trouble, number),
         )
+        audit.note(connection, by, wanted, f"issue {number}", now=now, **({"trouble": trouble} if trouble else {}))
         return find_issue(db, number)
 
 

@@ -162,6 +162,41 @@ def sign_in(settings: Settings, *, token: str, minutes: int) -> Letter:
     )
 
 
+def invitation(settings: Settings, *, token: str, days: int, by: str) -> Letter:
+    """Tell somebody that they are an editor, and let them into the desk; the link works once, in any browser."""
+    name = settings.newsletter_name
+    return Letter(
+        subject=f"You are an editor of {name}",
+        preheader=f"Your way into its desk works for {_days(days)}.",
+        heading="Welcome to the desk",
+        before=(
+            f"{by} has made you an editor of {name}. The desk is where its issues are made; press the button to come"
+            " in. There is no password.",
+        ),
+        button="Come in",
+        address=f"{settings.base_url}/desk/sign-in/{token}",
+        after=(
+            f"The button works once, for {_days(days)}. After that, ask for a new one at {settings.base_url}/desk/ with"
+            " this address.",
+        ),
+        why=f"You get this because {by} gave your address as that of an editor of {name}.",
+    )
+
+
+def approval_asked(settings: Settings, *, issue: int, who: str, subject: str) -> Letter:
+    """Ask a publisher to look at an issue, and approve it."""
+    return Letter(
+        subject=f"{who} asks you to approve issue {issue} of {settings.newsletter_name}",
+        preheader=f"“{subject}” is ready to be looked at.",
+        heading=f"Issue {issue} waits for you",
+        before=(f"{who} has made issue {issue} ready, “{subject}”, and asks for somebody to approve it.",),
+        button="Look at it",
+        address=f"{settings.base_url}/desk/issues/{issue}",
+        after=("It goes out only once a publisher has approved it.",),
+        why=f"You get this because you approve issues of {settings.newsletter_name}.",
+    )
+
+
 def summary(
     settings: Settings,
     *,
@@ -198,6 +233,8 @@ def specimens(settings: Settings) -> Mapping[str, Letter]:
         "address": new_address(settings, token=token, days=7),
         "notice": address_notice(settings, token=token),
         "sign-in": sign_in(settings, token=token, minutes=15),
+        "invitation": invitation(settings, token=token, days=3, by="Ann Example"),
+        "approval": approval_asked(settings, issue=12, who="Ann Example", subject="Two editors, one winner"),
         "summary": summary(
             settings,
             token=token,

@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from digest import times
+from digest.editors.audit import ITSELF
 from digest.errors import DigestError, StateError
 from digest.issue import issues
 from digest.issue.link_records import numbers_of
@@ -513,7 +514,7 @@ class Engine:
             self.trouble = "; ".join(other.closed or "" for other in self.lanes)
             # Another process may have paused it for the same reason.
             with suppress(StateError):
-                issues.pause(self.db, self._issue.number, now=self.clock(), trouble=self.trouble)
+                issues.pause(self.db, self._issue.number, now=self.clock(), trouble=self.trouble, by=ITSELF)
 
     # Uncertain batches -----------------------------------------------------------------------------------------
 

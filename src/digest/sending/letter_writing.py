@@ -5,7 +5,7 @@ The same row, settings and templates give the same bytes, so that a provider tha
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from digest.audience.addresses import sending_address
 from digest.audience.letterbox import Posted
@@ -28,6 +28,8 @@ REPORTS_SHOWN = timedelta(days=14)
 
 def ends_at(letter: Posted, settings: Settings) -> datetime | None:
     """Give when a letter's button ends to work; None where it never does. After it the letter is not worth mailing."""
+    if letter.kind == "sign-in":
+        return datetime.fromtimestamp(letter.detail["ends"], UTC)
     return letter.created_at + timedelta(days=settings.confirm_days) if letter.kind in _ENDS else None
 
 
@@ -85,6 +87,16 @@ def _words(letter: Posted, settings: Settings, signers: Signers) -> Letter:
             shown_until = letter.created_at + REPORTS_SHOWN
             token = signers.links.sign("report", int(shown_until.timestamp()), 0)
             return letters.summary(settings, token=token, days=REPORTS_SHOWN.days, **letter.detail)
+        case "approval":
+            return letters.approval_asked(settings, **letter.detail)
+        case "test":
+            raise AssertionError("a test is no letter: see trials.batch_of")
+        case "sign-in":
+            token = signers.links.salted(letter.detail["salt"]).sign("desk", letter.detail["link"], until)
+            works = datetime.fromtimestamp(until, UTC) - letter.created_at
+            if by := letter.detail.get("by"):
+                return letters.invitation(settings, token=token, days=round(works / timedelta(days=1)), by=by)
+            return letters.sign_in(settings, token=token, minutes=round(works / timedelta(minutes=1)))
 
 
 def _reader_token(letter: Posted, signers: Signers) -> str:

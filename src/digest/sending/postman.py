@@ -4,6 +4,9 @@ A letter is claimed, which is written down; handed over; and what came of it is 
 leaves it uncertain: a provider that can be called again with the same key is, one that can be asked is, and for the
 rest nothing is done, because a letter is never mailed twice by guessing. Who misses it can ask for it again.
 
+A test of an issue goes where issues go, though letters may have a provider, or a stream, of their own: it must arrive as
+the issue will.
+
 Letters keep to the pace that the provider's sendings keep to. Quiet hours and a day's cap are not theirs: they answer
 what somebody did just now, and a warm-up must not be taken to grow by them.
 """
@@ -20,18 +23,19 @@ from typing import Any, Literal, Self
 
 from digest import times
 from digest.audience import letterbox
-from digest.audience.letterbox import Posted
+from digest.audience.letterbox import Posted, Sort
 from digest.errors import DigestError, SettingsError
 from digest.providers import connect
 from digest.providers.interface import (
     Answer,
     BadCallError,
+    Batch,
     NotAcceptedError,
     Provider,
     ProviderError,
     TryAgainError,
 )
-from digest.sending import ledger, pace
+from digest.sending import ledger, pace, trials
 from digest.sending.copies import Signers
 from digest.sending.ledger import Claimed
 from digest.sending.letter_writing import batch_of, ends_at
@@ -60,6 +64,7 @@ class Lane:
     """A provider that letters go to, and how it has been doing. It is connected to only while there is work."""
 
     name: str
+    connected: Callable[[str], Provider]
     health: Health = field(default_factory=Health)
     provider: Provider | None = None
     opened: bool = False
@@ -83,7 +88,8 @@ class Lane:
 class Postman:
     """Mails letters for one process. `say` is given what a person must know, once for each trouble.
 
-    `connected` makes a provider of a name; `stopping` is asked before each letter.
+    `connected` makes a provider of a name; `tested` does for tests of issues, where they go another way; `stopping` is
+    asked before each letter.
     """
 
     db: Database
@@ -91,6 +97,7 @@ class Postman:
     signers: Signers
     worker: Worker
     connected: Callable[[str], Provider]
+    tested: Callable[[str], Provider] | None = None
     clock: Callable[[], datetime] = times.now
     say: Callable[[str], None] = lambda words: None
     stopping: Callable[[], bool] = lambda: False
@@ -99,13 +106,19 @@ class Postman:
 
     def __post_init__(self) -> None:
         first = self.settings.letters_provider or self.settings.provider
-        self.lanes = [Lane(name) for name in dict.fromkeys((first, self.settings.failover)) if name]
+        self.lanes = [Lane(name, self.connected) for name in dict.fromkeys((first, self.settings.failover)) if name]
+        self.ways: dict[Sort, list[Lane]] = {"any": self.lanes}
+        if self.tested is not None:
+            names = dict.fromkeys((self.settings.provider, self.settings.failover))
+            self.ways = {"letters": self.lanes, "tests": [Lane(name, self.tested) for name in names if name]}
+            self.lanes = [*self.lanes, *self.ways["tests"]]
         self.done: Counter[str] = Counter()
         self._in_hand: set[int] = set()
 
     @classmethod
     def of(cls, db: Database, settings: Settings, signers: Signers, worker: Worker, **more: Any) -> Self:
         """Make one that connects to the providers of the settings."""
+        more.setdefault("tested", _connected_for_tests(settings))
         return cls(db, settings, signers, worker, lambda name: connect_for_letters(name, settings), **more)
 
     async def deliver(self) -> None:
@@ -113,7 +126,8 @@ class Postman:
         now = self.clock()
         due, orphans = letterbox.due(self.db, now=now), self._orphans()
         names = {name for _, _, name, _ in orphans} | due.doubtful
-        if not names and not (due.queued and any(self._wait(lane) <= PATIENCE_S for lane in self.lanes)):
+        waits = [lane for sort, lanes in self.ways.items() if due.has(sort) for lane in lanes]
+        if not names and not any(self._wait(lane) <= PATIENCE_S for lane in waits):
             return
         try:
             for lane in self.lanes:
@@ -148,21 +162,26 @@ class Postman:
 
     async def _mail(self) -> bool:
         """Mail the next letter; tell whether there may be another."""
-        if not letterbox.due(self.db, now=self.clock()).queued:
-            return False
-        lane = await self._open_lane()
+        for sort, lanes in self.ways.items():
+            if letterbox.due(self.db, now=self.clock()).has(sort) and await self._mail_by(lanes, sort):
+                return True
+        return False
+
+    async def _mail_by(self, lanes: list[Lane], sort: Sort) -> bool:
+        lane = await self._open_lane(lanes)
         if lane is None or lane.busy >= lane.taker.pace.connections:
             return False
         lane.busy += 1
         try:
-            return await self._slot(lane) and await self._claim(lane)
+            return await self._slot(lane) and await self._claim(lane, sort)
         finally:
             lane.busy -= 1
 
-    async def _claim(self, lane: Lane) -> bool:
+    async def _claim(self, lane: Lane, sort: Sort) -> bool:
         """Claim a letter and hand it over; tell whether there was one."""
         taker, worker, now = lane.taker, self.worker.number, self.clock()
-        letter = letterbox.claim(self.db, provider=taker.name, account=taker.account, worker=worker, now=now)
+        place = {"provider": taker.name, "account": taker.account}
+        letter = letterbox.claim(self.db, **place, worker=worker, now=now, sort=sort)
         if letter is None:
             return False
         self._in_hand.add(letter.id)
@@ -172,9 +191,9 @@ class Postman:
             self._in_hand.discard(letter.id)
         return True
 
-    async def _open_lane(self) -> Lane | None:
-        """Give the first provider that takes letters, made ready."""
-        for lane in self.lanes:
+    async def _open_lane(self, lanes: list[Lane]) -> Lane | None:
+        """Give the first provider that takes mail, made ready."""
+        for lane in lanes:
             if self._wait(lane) <= PATIENCE_S and await self._is_ready(lane):
                 return lane
         return None
@@ -185,7 +204,7 @@ class Postman:
 
     def _connect(self, lane: Lane) -> None:
         try:
-            lane.provider = lane.provider or self.connected(lane.name)
+            lane.provider = lane.provider or lane.connected(lane.name)
         except SettingsError as error:
             self._shut(lane, str(error))
 
@@ -224,7 +243,7 @@ class Postman:
             self._settle(letter, "dropped", why="its button works no longer")
             return
         try:
-            batch = batch_of(letter, self.settings, self.signers)
+            batch = self._batch(letter)
         except Exception as error:  # nothing was handed over: such as a template of the operator's that is wrong
             self._again(letter, _words(error))
             self._tell(lane, f"a letter cannot be written: {_words(error)}")
@@ -239,6 +258,11 @@ class Postman:
                 raise
         else:
             self._answered(lane, letter, answer)
+
+    def _batch(self, letter: Posted) -> Batch:
+        if letter.kind == "test":
+            return trials.batch_of(self.db, letter, self.settings, self.signers)
+        return batch_of(letter, self.settings, self.signers)
 
     def _answered(self, lane: Lane, letter: Posted, answer: Answer) -> None:
         reader = letter.subscriber
@@ -344,13 +368,13 @@ class Postman:
             if step.kind == "hold":
                 letterbox.hold(self.db, letter, step.why)
             elif step.kind == "ask":
-                found = await lane.taker.ask(batch_of(letter, self.settings, self.signers))
+                found = await lane.taker.ask(self._batch(letter))
                 if letter.subscriber in found:
                     self._settle(letter, "sent", message_id=found[letter.subscriber])
                 else:
                     self._again(letter, f"{lane.name} does not have it", at_once=letter.tries == 1)
             elif await self._is_ready(lane) and await self._slot(lane):
-                answer = await lane.taker.hand_over(batch_of(letter, self.settings, self.signers))
+                answer = await lane.taker.hand_over(self._batch(letter))
                 self._answered(lane, letter, answer)
             else:
                 self._doubt(lane, letter, ProviderError(lane.told or "the work was stopped"))
@@ -405,6 +429,24 @@ def connect_for_letters(name: str, settings: Settings) -> Provider:
         return connect(name, settings.options_for(name).for_letters())
     except ValueError as error:
         raise SettingsError(f"{name}: {error}") from None
+
+
+def _connected_for_tests(settings: Settings) -> Callable[[str], Provider] | None:
+    """Give what makes the provider of a name to take tests of issues; None where they go the way letters go."""
+
+    def connected(name: str) -> Provider:
+        try:
+            return connect(name, settings.options_for(name))
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from None
+
+    try:
+        names = [name for name in (settings.provider, settings.failover) if name]
+        own = [settings.options_for(name) != settings.options_for(name).for_letters() for name in names]
+    except SettingsError:  # which is told when there is something to mail
+        return connected
+    elsewhere = settings.letters_provider not in ("", settings.provider)
+    return connected if elsewhere or any(own) else None
 
 
 def _words(error: BaseException) -> str:

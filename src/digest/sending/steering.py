@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from digest import times
+from digest.editors.audit import COMMAND_LINE, By
 from digest.errors import NotFoundError, StateError
 from digest.issue import issues
 from digest.issue.model import Issue
@@ -26,13 +27,13 @@ class Unsettled:
     addresses: tuple[str, ...]
 
 
-def cancel(db: Database, number: int, *, now: datetime) -> Issue:
+def cancel(db: Database, number: int, *, now: datetime, by: By = COMMAND_LINE) -> Issue:
     """Cancel an issue for good; what was queued of it is skipped.
 
     One that nobody was mailed gives its comparisons back.
     """
     with writing(db) as connection:
-        issue = issues.cancel(db, number, now=now)
+        issue = issues.cancel(db, number, now=now, by=by)
         connection.execute(
             "UPDATE deliveries SET state = 5, reason = 'cancelled' WHERE issue = ? AND state = 0", (number,)
         )

@@ -169,9 +169,9 @@ def record(connection: sqlite3.Connection, readings: Iterable[Reading]) -> Count
         by_issue[reading.issue].append(reading)
     for issue, found in sorted(by_issue.items()):
         row = connection.execute(
-            "SELECT tracking, events_deleted_at, (SELECT count(*) FROM links WHERE issue = number),"
+            "SELECT tracking, events_deleted_at, (SELECT count(*) FROM links l WHERE l.issue = issues.number),"
             # Of variants it is not written down which links are in which.
-            " EXISTS (SELECT 1 FROM variants WHERE issue = number) FROM issues WHERE number = ?",
+            " EXISTS (SELECT 1 FROM variants v WHERE v.issue = issues.number) FROM issues WHERE number = ?",
             (issue,),
         ).fetchone()
         if row is None:

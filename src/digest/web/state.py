@@ -17,6 +17,7 @@ from digest.store import Database
 from digest.tracking.hook_counting import HookCounts
 from digest.tracking.intake import Destinations
 from digest.tracking.spool import Spool
+from digest.web.abuse.sign_ins import SignIns
 from digest.web.abuse.sign_ups import SignUps
 from digest.web.hooks.bodies import Bodies
 from digest.web.hooks.keys import HookKeys
@@ -36,6 +37,7 @@ class State:
     clock: Callable[[], datetime] = times.now
     kept: Kept = field(default_factory=Kept)
     sign_ups: SignUps = field(kw_only=True)
+    sign_ins: SignIns = field(default_factory=SignIns)
     spool: Spool = field(kw_only=True)
     destinations: Destinations = field(default_factory=Destinations)
     hook_bodies: Bodies = field(default_factory=Bodies)

@@ -113,7 +113,7 @@ def _rules(rules: list[Any]) -> Iterator[tuple[str, str]]:
             place = f"@{name}{_short(rule.prelude)}"
             yield f"at:{name}", place
             if name == "media":
-                yield from ((f"media:{feature}", place) for feature in _features(rule.prelude))
+                yield from ((f"media:{feature}", place) for feature in media_features(rule.prelude))
             if rule.content is not None:
                 inside = tinycss2.parse_blocks_contents(rule.content, skip_whitespace=True)
                 yield from _rules([each for each in inside if each.type in ("at-rule", "qualified-rule", "comment")])
@@ -132,10 +132,15 @@ def _declarations(inside: list[Any]) -> Iterator[tuple[str, str]]:
     for each in inside:
         if each.type == "declaration":
             place = f"{each.name}:{tinycss2.serialize(each.value).strip()[:60]}"
-            yield f"property:{each.lower_name}", place
-            if each.important:
-                yield "css:!important", place
-            yield from ((key, place) for key in _tokens(each.value, each.lower_name))
+            yield from ((key, place) for key in uses_of_declaration(each))
+
+
+def uses_of_declaration(declaration: Any) -> Iterator[str]:
+    """Give what a declaration uses, in tinycss2's own object."""
+    yield f"property:{declaration.lower_name}"
+    if declaration.important:
+        yield "css:!important"
+    yield from _tokens(declaration.value, declaration.lower_name)
 
 
 def _tokens(tokens: list[Any], name: str) -> Iterator[str]:
@@ -153,12 +158,12 @@ def _tokens(tokens: list[Any], name: str) -> Iterator[str]:
             yield from _tokens(token.arguments, name)
 
 
-def _features(prelude: list[Any]) -> Iterator[str]:
+def media_features(prelude: list[Any]) -> Iterator[str]:
     """Give the features a media query asks for, such as ``prefers-color-scheme``."""
     for token in prelude:
         if token.type == "() block":
             yield from (each.lower_value for each in token.content[:2] if each.type == "ident")
-            yield from _features(token.content)
+            yield from media_features(token.content)
 
 
 def _selectors(prelude: list[Any]) -> Iterator[str]:
@@ -169,9 +174,14 @@ def _selectors(prelude: list[Any]) -> Iterator[str]:
     if len(parsed) > 1:
         yield "selector:grouping"
     for selector in parsed:
-        if selector.pseudo_element:
-            yield f"pseudo:{selector.pseudo_element}"
-        yield from _parts(selector.parsed_tree)
+        yield from uses_of_selector(selector)
+
+
+def uses_of_selector(selector: Any) -> Iterator[str]:
+    """Give what a selector uses, in cssselect2's own object."""
+    if selector.pseudo_element:
+        yield f"pseudo:{selector.pseudo_element}"
+    yield from _parts(selector.parsed_tree)
 
 
 def _parts(tree: Any) -> Iterator[str]:
