@@ -67,7 +67,8 @@ INSERT INTO variants_0007
 DROP TABLE variants;
 ALTER TABLE variants_0007 RENAME TO variants;
 CREATE UNIQUE INDEX variants_topics ON variants (issue, topics) WHERE of_variant = variant;
-CREATE TRIGGER variants_stay BEFORE UPDATE ON variants WHEN old.alternative IS NOT NULL OR old.same_as IS NOT NULL
+CREATE TRIGGER variants_stay BEFORE UPDATE OF same_as ON variants
+  WHEN old.same_as IS NOT NULL AND new.same_as IS NOT old.same_as
   BEGIN SELECT RAISE(ABORT, 'a variant is not changed once it is known'); END;
 
 -- An issue's subject and preheader as the world is shown them: those that won, where several were tried.

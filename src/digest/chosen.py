@@ -80,7 +80,7 @@ _QUICK_S = 2.0
 
 @dataclass(frozen=True)
 class Laid:
-    """The settings in force. `applied` are those of what was chosen that count; `passed_over` says why others do not."""
+    """The settings in force. `applied` are those that were chosen and count; `passed_over` says why others do not."""
 
     settings: Settings
     applied: frozenset[str] = frozenset()
@@ -90,7 +90,7 @@ class Laid:
     def warnings(self) -> tuple[str, ...]:
         """What a person should know of what is passed over: a line each."""
         return tuple(
-            f"{name}, chosen in the desk, is passed over: {why}; choose another under Settings, or set it in digest.toml"
+            f"{name}, chosen in the desk, is passed over: {why}; choose another there, or set it in digest.toml"
             for name, why in self.passed_over.items()
         )
 

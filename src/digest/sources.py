@@ -1,4 +1,4 @@
-"""Where settings come from: the desk, `digest.toml`, the environment (``DIGEST_*``), the command line; a later one wins.
+"""Where settings come from: the desk, `digest.toml`, the environment (``DIGEST_*``), the command line; the later wins.
 
 What was chosen in the desk lies in the store that the others name, and only what `digest.chosen` lists may be chosen.
 
@@ -57,7 +57,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The settings in force, and where each came from. `own` are the operator's, without what was chosen in the desk."""
+    """The settings in force, and where each came from; `own` are those without what was chosen in the desk."""
 
     settings: Settings
     sources: Mapping[str, str]

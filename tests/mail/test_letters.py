@@ -18,7 +18,7 @@ from digest.mail.letters import Letter, RenderedLetter
 from digest.mail.plain import WIDTH
 from digest.settings import Settings
 
-NAMES = ("confirm", "welcome", "goodbye", "address", "notice", "sign-in", "invitation", "summary")
+NAMES = ("confirm", "welcome", "goodbye", "address", "notice", "sign-in", "invitation", "approval", "summary")
 TOKEN = "PreviewPreviewPreviewPre"
 
 CHECKS: list[Callable[[Mail], list[Finding]]] = [

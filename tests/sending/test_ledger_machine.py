@@ -98,7 +98,7 @@ def render_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(topics, "render_cut", rendered)
-        patch.setattr(topics, "_is_still", lambda *given: True)
+        patch.setattr(topics, "is_still", lambda *given: True)
         yield
 
 

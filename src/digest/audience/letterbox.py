@@ -69,20 +69,10 @@ class Posted:
 
 @dataclass(frozen=True)
 class Due:
-    """What is due: whether any letter is queued, and any test, and the providers that uncertain ones went to."""
+    """What is due: whether any letter is queued, and the providers that uncertain ones went to."""
 
-    letters: bool
-    tests: bool
+    queued: bool
     doubtful: frozenset[str]
-
-    def has(self, sort: Sort) -> bool:
-        """Tell whether any of a sort is queued."""
-        return {"any": self.letters or self.tests, "letters": self.letters, "tests": self.tests}[sort]
-
-    @property
-    def queued(self) -> bool:
-        """Whether any of any sort is queued."""
-        return self.has("any")
 
 
 @dataclass(frozen=True)
@@ -157,21 +147,20 @@ def withdraw(db: Database, kind: Kind, to: Address, *, why: str, now: datetime) 
 def due(db: Database, *, now: datetime) -> Due:
     """Tell what is due. It is asked every second, and looks at an index only."""
     stamp = times.to_text(now)
-    letters, tests = (
-        bool(
-            db.conn.execute(
-                f"SELECT EXISTS (SELECT 1 FROM letters WHERE {_OPEN} AND not_before <= ? AND state = 'queued'"  # noqa: S608
-                f"{_OF_SORT[sort]})",
-                (stamp,),
-            ).fetchone()[0]
-        )
-        for sort in ("letters", "tests")
-    )
+    queued = db.conn.execute(
+        f"SELECT EXISTS (SELECT 1 FROM letters WHERE {_OPEN} AND not_before <= ? AND state = 'queued')",  # noqa: S608
+        (stamp,),
+    ).fetchone()[0]
     doubtful = db.conn.execute(
         f"SELECT DISTINCT provider FROM letters WHERE {_OPEN} AND not_before <= ? AND state = 'uncertain'",  # noqa: S608
         (stamp,),
     )
-    return Due(letters, tests, frozenset(provider for (provider,) in doubtful))
+    return Due(bool(queued), frozenset(provider for (provider,) in doubtful))
+
+
+def queued(db: Database, sort: Sort, *, now: datetime) -> bool:
+    """Tell whether a letter of a sort is due."""
+    return _next(db.conn, "queued", now, sort=sort) is not None
 
 
 def claim(

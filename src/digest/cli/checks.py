@@ -84,7 +84,7 @@ def tell(app: App, findings: Sequence[Finding], overridden: dict[str, Override])
     for finding in findings:
         app.out.print(f"{SIGNS[finding.level]} {finding.check:<15}", style=_STYLES[finding.level], end="")
         app.out.print(f" {finding.what}")
-        for label, words in (("where", finding.where), ("to do", finding.todo)):
+        for label, words in (("where", finding.where), ("to do", finding.todo), ("with", finding.command)):
             if words:
                 app.out.print(f"{'':<17} {label}: {words}", style="dim" if label == "where" else None)
         if finding.level == "block" and finding.check in overridden:

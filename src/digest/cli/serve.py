@@ -51,7 +51,7 @@ def serve(app: App, host: str, port: int, work: bool) -> None:
                 settings.options_for(name)
     with _listening(host, port) as listening:
         is_new = not settings.db.exists()
-        made = create_app(settings, work=work)
+        made = create_app(app.loaded.own, work=work, sources=app.loaded.sources)
         if is_new:
             app.note(f"made {settings.db}, which was not there; it is empty, `digest import` fills it")
         port = listening.getsockname()[1]

@@ -38,6 +38,7 @@ class Placing:
     fits: Form
     why: Why
     mailed: Earlier | None
+    added_by: str | None = None
 
 
 @dataclass(frozen=True)

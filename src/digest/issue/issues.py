@@ -24,6 +24,7 @@ from digest.issue.render import render
 from digest.issue.snapshot import Snapshot
 from digest.issue.snapshot import read as read_snapshot
 from digest.issue.snapshot import write as write_snapshot
+from digest.issue.subject_records import subject_test_of
 from digest.issue.tracked import Tracking
 from digest.mail import personalise
 from digest.mail.templates import TemplateError
@@ -157,7 +158,8 @@ def load_draft(db: Database, number: int) -> Draft:
     if issue.state == "draft":
         own = own_words(db, number)
         words |= {name: word for name, word in words_for(placed).items() if name not in own}
-    return Draft(number, issue.cutoff, words["subject"], words["preheader"], words["intro"], placed)
+    tried = subject_test_of(db, number)
+    return Draft(number, issue.cutoff, words["subject"], words["preheader"], words["intro"], placed, tried)
 
 
 def own_words(db: Database, number: int) -> list[str]:
@@ -228,6 +230,7 @@ def frozen(db: Database, number: int) -> Rendered | None:
         text=issue.text,
         links=tuple(json.loads(links)),
         tracking=tracking_of(db, number),
+        subject_test=subject_test_of(db, number),
     )
 
 
@@ -410,8 +413,8 @@ def overrides_of(db: Database, number: int) -> list[Override]:
 def content_hash(content: Rendered) -> str:
     """Give the SHA-256, in hex, of all that a subscriber gets."""
     parts = [asdict(content.envelope), content.subject, content.preheader, content.html, content.text, content.links]
-    if content.tracking is not None:  # what was approved before there was any keeps its hash
-        parts.append(asdict(content.tracking))
+    # What was approved before there was any keeps its hash.
+    parts += [asdict(part) for part in (content.tracking, content.subject_test) if part is not None]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

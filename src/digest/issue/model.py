@@ -24,6 +24,32 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """Another subject for an issue; its preheader is the issue's where it is None."""
+
+    subject: str
+    preheader: str | None = None
+
+
+Rule = Literal["clicks", "person"]
+"""Who decides which subject wins: readers, by what they click, or a person."""
+
+
+@dataclass(frozen=True)
+class SubjectTest:
+    """How the subjects of an issue are tried out.
+
+    `others` stand beside the issue's own, which is number 0; they are 1, 2, …. They are tried on `share` percent of the
+    audience, and `wait` minutes after those have their copies it is decided which one the rest gets.
+    """
+
+    share: int
+    wait: int
+    rule: Rule
+    others: tuple[Alternative, ...]
+
+
+@dataclass(frozen=True)
 class Draft:
     """What an editor may still change of an issue, and what it is rendered from."""
 
@@ -33,6 +59,7 @@ class Draft:
     preheader: str
     intro: str
     placed: tuple[Placed, ...]
+    subject_test: SubjectTest | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +86,8 @@ class Rendered:
     """An issue as it is mailed, with the places that differ per copy still open (see `personalise`).
 
     `links` are the addresses in the HTML, each once, in their order; those with a token in them are not
-    among them. `tracking` is what is done to them when it is handed over.
+    among them. `tracking` is what is done to them when it is handed over. `subject_test` is what readers may get in
+    place of the subject; a variant has none.
     """
 
     envelope: Envelope
@@ -71,6 +99,7 @@ class Rendered:
     text: str
     links: tuple[str, ...]
     tracking: Tracking | None = None
+    subject_test: SubjectTest | None = None
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ def render(draft: Draft, settings: Settings, *, test_for: str = "") -> Rendered:
         text=plain.tidy(text),
         links=links_of(html),
         tracking=Tracking.of(settings, draft.number),
+        subject_test=draft.subject_test,
     )
 
 

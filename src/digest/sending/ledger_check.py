@@ -33,7 +33,7 @@ def check_ledger(db: Database) -> list[str]:
         ),
         "{1} deliveries of issue {0} are of a variant that there is not": (
             "SELECT d.issue, count(*) FROM deliveries d LEFT JOIN variants v USING (issue, variant)"
-            " WHERE d.variant <> 0 AND v.html IS NULL GROUP BY d.issue"
+            " WHERE d.variant <> 0 AND v.of_variant IS NULL GROUP BY d.issue"
         ),
         "batch {0} is {1}, but none of its deliveries is uncertain": (
             "SELECT b.number, b.state FROM batches b WHERE b.state IN ('uncertain', 'held') AND NOT EXISTS (SELECT 1"

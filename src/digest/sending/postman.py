@@ -4,8 +4,8 @@ A letter is claimed, which is written down; handed over; and what came of it is 
 leaves it uncertain: a provider that can be called again with the same key is, one that can be asked is, and for the
 rest nothing is done, because a letter is never mailed twice by guessing. Who misses it can ask for it again.
 
-A test of an issue goes where issues go, though letters may have a provider, or a stream, of their own: it must arrive as
-the issue will.
+A test of an issue goes where issues go, though letters may have a provider, or a stream, of their own: it must arrive
+as the issue will.
 
 Letters keep to the pace that the provider's sendings keep to. Quiet hours and a day's cap are not theirs: they answer
 what somebody did just now, and a warm-up must not be taken to grow by them.
@@ -126,8 +126,7 @@ class Postman:
         now = self.clock()
         due, orphans = letterbox.due(self.db, now=now), self._orphans()
         names = {name for _, _, name, _ in orphans} | due.doubtful
-        waits = [lane for sort, lanes in self.ways.items() if due.has(sort) for lane in lanes]
-        if not names and not any(self._wait(lane) <= PATIENCE_S for lane in waits):
+        if not names and not (due.queued and any(self._may_mail(sort) for sort in self.ways)):
             return
         try:
             for lane in self.lanes:
@@ -163,7 +162,7 @@ class Postman:
     async def _mail(self) -> bool:
         """Mail the next letter; tell whether there may be another."""
         for sort, lanes in self.ways.items():
-            if letterbox.due(self.db, now=self.clock()).has(sort) and await self._mail_by(lanes, sort):
+            if letterbox.queued(self.db, sort, now=self.clock()) and await self._mail_by(lanes, sort):
                 return True
         return False
 
@@ -197,6 +196,11 @@ class Postman:
             if self._wait(lane) <= PATIENCE_S and await self._is_ready(lane):
                 return lane
         return None
+
+    def _may_mail(self, sort: Sort) -> bool:
+        """Tell whether letters of a sort are due, and who takes them is not to be left alone."""
+        waits = (self._wait(lane) for lane in self.ways[sort])
+        return letterbox.queued(self.db, sort, now=self.clock()) and any(wait <= PATIENCE_S for wait in waits)
 
     def _wait(self, lane: Lane) -> float:
         now = self.clock()
@@ -412,9 +416,9 @@ class Postman:
 
     def _adopt(self, orphans: list[tuple[int, int, str, str]]) -> None:
         for id_, before, name, account in orphans:
-            lane = next((lane for lane in self.lanes if lane.name == name and lane.provider is not None), None)
-            mine = lane is not None and lane.taker.account == account
-            wait = lane.taker.proof.settling_s if lane is not None and mine else 0.0
+            connected = [lane.provider for lane in self.lanes if lane.name == name and lane.provider is not None]
+            mine = next((provider for provider in connected if provider.account == account), None)
+            wait = mine.proof.settling_s if mine is not None else 0.0
             look_at = self.clock() + times.seconds(wait)
             letterbox.adopt(self.db, id_, before=before, worker=self.worker.number, look_at=look_at)
 

@@ -22,6 +22,7 @@ from digest.issue.variant_records import Variant, in_envelope
 from digest.issue.variants import BEYOND, NO_MAIL, WHOLE, Allotment, Cut, allot, render_cut
 from digest.mail import personalise
 from digest.mail.templates import TemplateError
+from digest.sending.drawing import Drawing
 from digest.settings import Settings
 from digest.store import Database
 
@@ -61,7 +62,8 @@ class Report:
 class Plan:
     """The variants of an issue, rendered, and who gets which; for the content of a hash, or for any where it is None.
 
-    Where it is the `last`, readers whose topics are not in it count as beyond what can be made.
+    Where it is the `last`, readers whose topics are not in it count as beyond what can be made. `drawing` is what is to
+    be drawn where subjects are tried, and `untried` why they are not, where they were to be.
     """
 
     content_hash: str | None
@@ -69,6 +71,8 @@ class Plan:
     variants: tuple[Variant, ...] = ()
     trouble: str | None = None
     last: bool = False
+    drawing: Drawing | None = None
+    untried: str | None = None
 
 
 NO_TOPICS = Plan(None, Allotment((), {}))
@@ -109,7 +113,7 @@ def plan(
     allotment = _allotment(db, settings, snapshot, readers)
     settings = settings_of(settings, whole.tracking)
     try:
-        if allotment.cuts and not _is_still(snapshot, whole, settings):
+        if allotment.cuts and not is_still(snapshot, whole, settings):
             trouble = "the templates or the settings changed since it was approved"
             return Plan(content_hash, everybody, trouble=trouble)
         for cut in allotment.cuts:
@@ -140,17 +144,18 @@ def _allotment(db: Database, settings: Settings, snapshot: Snapshot, readers: Ma
     )
 
 
-def _is_still(snapshot: Snapshot, whole: Rendered, settings: Settings) -> bool:
+def is_still(snapshot: Snapshot, whole: Rendered, settings: Settings) -> bool:
     """Tell whether rendering an issue today gives what was approved."""
     again = render(snapshot.draft, settings)
     return (again.html, again.text) == (whole.html, whole.text)
 
 
 def _rendered(snapshot: Snapshot, cut: Cut, whole: Rendered, settings: Settings) -> Variant:
-    content = in_envelope(render_cut(snapshot, cut, settings).content, whole)
+    fitted = render_cut(snapshot, cut, settings)
+    content = in_envelope(fitted.content, whole)
     for part in (content.html, content.text):
         personalise.split(part)
-    return Variant(cut, content)
+    return Variant(cut, content, fitted.draft)
 
 
 def report_on(plan: Plan, readers: Mapping[int, int]) -> Report:

@@ -145,7 +145,7 @@ def find(db: Database, id_: int) -> Trial:
     ).fetchone()
     if row is None:
         raise NotFoundError("there is no such test")
-    return Trial(*row[:5], tuple(json.loads(row[5])), row[6])
+    return Trial(row[0], row[1], row[2], row[3], row[4], tuple(json.loads(row[5])), row[6])
 
 
 def fates(db: Database, id_: int) -> list[Fate]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
@@ -26,6 +26,7 @@ from digest.tokens import TokenError
 from digest.tracking.spool import Spool, SpoolError, folder_of
 from digest.web import desk, site
 from digest.web.abuse.sign_ups import SignUps
+from digest.web.current import Current
 from digest.web.desk.pages import desk_error
 from digest.web.guard import Guard, refuse_too_large, security_headers
 from digest.web.lost import lost_at
@@ -34,10 +35,20 @@ from digest.web.state import State
 from digest.web.stores import Stores
 
 
-def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now, work: bool = True) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = times.now,
+    work: bool = True,
+    sources: Mapping[str, str] | None = None,
+) -> FastAPI:
     """Make the application for a store, which is made where there is none.
 
-    `work` says whether it also does what is due in the background: mail letters, end sign-ups nobody confirmed.
+    Args:
+        settings: the operator's own; what was chosen in the desk is laid over their defaults.
+        clock: tells the time.
+        work: whether it also does what is due in the background: mail letters, end sign-ups nobody confirmed.
+        sources: where the operator set what is set, by the setting's name, for people.
     """
     db = open_store(settings.db, create=True)
     try:
@@ -48,8 +59,9 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now,
     from pathlib import Path
 
     stores = Stores(Path(file))
-    pages, spool = Pages(settings, signers.links), Spool(folder_of(Path(file)))
-    state = State(settings, stores, signers, pages, clock, sign_ups=sign_ups, spool=spool)
+    current = Current(settings, stores, lambda now: Pages(now, signers.links), sources=sources, told=sign_ups.follow)
+    spool = Spool(folder_of(Path(file)))
+    state = State(current, stores, signers, clock, sign_ups=sign_ups, spool=spool)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -70,14 +82,14 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = times.now,
             stores.close()
 
     app = FastAPI(
-        title=settings.newsletter_name,
+        title=state.settings.newsletter_name,
         lifespan=lifespan,
         openapi_url=None,
         redirect_slashes=False,
         dependencies=[Depends(refuse_too_large)],
     )
     app.state.digest = state
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, settings=lambda: state.settings)
     from digest.web.api.app import create_api
     from digest.web.hooks.receiving import router as hooks
 

@@ -165,6 +165,7 @@ def _letters(state: State, worker: Worker, stopping: threading.Event) -> Callabl
             say=lambda words: log.warning("%s", words),
             stopping=stopping.is_set,
         )
+        postman.settings = state.settings
         asyncio.run(_finish(postman, stopping))
 
     return work

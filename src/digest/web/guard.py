@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import HTTPException, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -50,11 +52,11 @@ def security_headers(settings: Settings) -> dict[str, str]:
 
 
 class Guard:
-    """ASGI middleware: refuses bodies that are too large, and sets the security headers."""
+    """ASGI middleware: refuses bodies that are too large, and sets the security headers of the settings in force."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
-        self._headers = security_headers(settings)
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
+        self._app, self._settings = app, settings
+        self._headers: tuple[Settings | None, dict[str, str]] = (None, {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 (ASGI's own)
         if scope["type"] != "http":
@@ -75,13 +77,19 @@ class Guard:
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
+                for name, value in self._headers_now().items():
                     headers.setdefault(name, value)
             await send(message)
 
         if stated.isdigit() and int(stated) > limit:
             scope["digest.too_large"] = limit
         await self._app(scope, limited, headed)
+
+    def _headers_now(self) -> dict[str, str]:
+        settings, headers = self._settings(), self._headers
+        if headers[0] is not settings:
+            headers = self._headers = (settings, security_headers(settings))
+        return headers[1]
 
 
 def _limit(method: str, path: str) -> int:

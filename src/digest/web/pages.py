@@ -95,6 +95,7 @@ class Pages:
             "site": self.settings.base_url,
             "sign_up_words": sign_up_words(self.settings),
             "static": static,
+            "theme_address": self.theme_address,
             "trap": TRAP,
             "jsonld": JsonLd(self.settings),
             "form_moment": Markup(self._moment),  # noqa: S704 (ours)
@@ -191,6 +192,11 @@ class Pages:
         """Write a moment of the store as people do; anything else stays as it is."""
         is_moment = isinstance(value, str) and _MOMENT.fullmatch(value)
         return times.for_people(times.from_text(str(value)), self.settings.zone) if is_moment else value
+
+    @cached_property
+    def theme_address(self) -> str:
+        """The address of the newsletter's colours, which changes with them."""
+        return f"/static/theme.css?v={hashlib.sha256(self.theme.encode()).hexdigest()[:12]}"
 
     @cached_property
     def theme(self) -> str:

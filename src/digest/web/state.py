@@ -19,6 +19,7 @@ from digest.tracking.intake import Destinations
 from digest.tracking.spool import Spool
 from digest.web.abuse.sign_ins import SignIns
 from digest.web.abuse.sign_ups import SignUps
+from digest.web.current import Current
 from digest.web.hooks.bodies import Bodies
 from digest.web.hooks.keys import HookKeys
 from digest.web.kept import Kept
@@ -28,14 +29,12 @@ from digest.web.stores import Stores
 
 @dataclass(frozen=True)
 class State:
-    """What all requests share."""
+    """What all requests share. Settings, pages and documents are asked for each time: an owner may change them."""
 
-    settings: Settings
+    current: Current
     stores: Stores
     signers: Signers
-    pages: Pages
     clock: Callable[[], datetime] = times.now
-    kept: Kept = field(default_factory=Kept)
     sign_ups: SignUps = field(kw_only=True)
     sign_ins: SignIns = field(default_factory=SignIns)
     spool: Spool = field(kw_only=True)
@@ -45,6 +44,21 @@ class State:
     hook_counts: HookCounts = field(default_factory=HookCounts)
     closing: Event = field(default_factory=Event)
     """Set when the server is to stop: what streams for as long as somebody looks on ends then."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.current.held().settings
+
+    @property
+    def pages(self) -> Pages:
+        """The pages, in the settings in force."""
+        return self.current.held().pages
+
+    @property
+    def kept(self) -> Kept:
+        """The documents kept, in the settings in force."""
+        return self.current.held().kept
 
 
 async def _state(request: Request) -> State:

@@ -89,7 +89,7 @@ def test_a_poor_subject(text: str, level: str, what: str) -> None:
     assert what in finding.what
     assert finding.where.startswith("subject “")
     assert finding.where.isprintable()
-    assert 'digest edit 7 --subject "…"' in finding.todo
+    assert 'digest edit 7 --subject "…"' in finding.command
 
 
 def test_every_trouble_of_a_subject_is_told() -> None:
@@ -128,7 +128,7 @@ def test_a_poor_preheader(text: str, level: str, what: str) -> None:
     assert (finding.check, finding.level) == ("preheader", level)
     assert what in finding.what
     assert finding.where.startswith("preheader “")
-    assert 'digest edit 7 --preheader "…"' in finding.todo
+    assert 'digest edit 7 --preheader "…"' in finding.command
 
 
 @pytest.mark.parametrize(

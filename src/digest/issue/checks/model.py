@@ -18,7 +18,8 @@ class Finding:
 
     `check` is its id, such as ``links``. `what` is one sentence: what is wrong, or what is well. `where` is the
     place, such as ``templates/email/head.mjml:12``, ``subject`` or ``link 4 (https://…)``; `todo` what to do
-    about it. Both are empty where it passes. A check gives one finding a trouble, or a single one that passes.
+    about it, and `command` how on the command line, where that has one for it. All three are empty where it passes. A
+    check gives one finding a trouble, or a single one that passes.
     """
 
     check: str
@@ -26,6 +27,7 @@ class Finding:
     what: str
     where: str = ""
     todo: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True)

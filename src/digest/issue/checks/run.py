@@ -77,6 +77,17 @@ async def run(mail: Mail, *, network: bool, fetch_links: bool = False) -> list[F
     return found + [finding for findings in await asyncio.gather(*looks) for finding in findings]
 
 
+Remote = Literal["dns", "spam", "links"]
+
+
+async def ask(mail: Mail, what: Remote) -> list[Finding]:
+    """Ask the network one of the things that the checks of `REMOTE` ask: the DNS, a spam filter, or every link."""
+    if what == "links":
+        return await _links_answer(mail)
+    dns, spam = await asyncio.gather(*(_looks(mail)[one] for one in (what,))), None
+    return dns[0] if spam is None else []
+
+
 def _asked(mail: Mail) -> list[Coroutine[Any, Any, list[Finding]]]:
     # Imported when needed: clients of the network take longer to import than `digest status` takes.
     from digest.issue.checks import dns, spam

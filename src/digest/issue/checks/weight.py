@@ -44,15 +44,16 @@ def size(mail: Mail) -> list[Finding]:
 
 
 def _too_heavy(mail: Mail, html: int, text: int) -> Iterator[Finding]:
-    todo = f"leave comparisons out with: digest edit {mail.draft.number} --out SLUG"
+    todo, command = "leave comparisons out", f"digest edit {mail.draft.number} --out SLUG"
     if (introduction := len(mail.draft.intro.encode())) > LONG_INTRODUCTION:
-        todo = f"shorten the introduction, which alone has {_kb(introduction)}: digest edit {mail.draft.number} --intro"
+        todo = f"shorten the introduction, which alone has {_kb(introduction)}"
+        command = f'digest edit {mail.draft.number} --intro "…"'
     if html > GMAIL_CUTS:
         what = f"the HTML has {_kb(html)}: Gmail cuts a mail off after {_kb(GMAIL_CUTS)}, and the way out is at its end"
-        yield Finding("size", "block", what, "HTML", todo)
+        yield Finding("size", "block", what, "HTML", todo, command)
     elif html > LIMIT:
         what = f"the HTML has {_kb(html)}; Gmail cuts a mail off after {_kb(GMAIL_CUTS)}, and a provider may add to it"
-        yield Finding("size", "warn", what, "HTML", f"{todo}, to come under {_kb(LIMIT)}")
+        yield Finding("size", "warn", what, "HTML", f"{todo}, to come under {_kb(LIMIT)}", command)
     if text > TEXT_MOST:
         yield Finding(
             "size",
@@ -60,6 +61,7 @@ def _too_heavy(mail: Mail, html: int, text: int) -> Iterator[Finding]:
             f"the plain text has {_kb(text)}; nobody reads more than {_kb(TEXT_MOST)}",
             "plain text",
             todo,
+            command,
         )
 
 
@@ -69,8 +71,8 @@ def _told(mail: Mail) -> Finding:
     names = ", ".join(f"{moved.comparison.title} ({_change(moved)})" for moved in mail.moved[:NAMED])
     names += f" and {count - NAMED} more" if count > NAMED else ""
     what = f"{were} made smaller so that the mail fits in {_kb(LIMIT)}: {names}"
-    todo = f"leave it so, or leave comparisons out with: digest edit {mail.draft.number} --out SLUG"
-    return Finding("size", "warn", what, "HTML", todo)
+    command = f"digest edit {mail.draft.number} --out SLUG"
+    return Finding("size", "warn", what, "HTML", "leave it so, or leave comparisons out", command)
 
 
 def _change(moved: Moved) -> str:

@@ -57,40 +57,40 @@ def perceived(text: str) -> int:
 
 def _subject_troubles(text: str, mail: Mail) -> Iterator[Finding]:
     def trouble(level: Level, what: str, todo: str) -> Finding:
-        return Finding("subject", level, what, f"subject “{_cut(_visible(text), 60)}”", todo.format(edit=edit))
+        return Finding("subject", level, what, f"subject “{_cut(_visible(text), 60)}”", todo, edit)
 
     edit = f'digest edit {mail.draft.number} --subject "…"'
     length = perceived(text)
     if not text.strip():
-        yield trouble("block", "the subject is empty", "write one: {edit}")
+        yield trouble("block", "the subject is empty", "write one")
         return
     if left := _left_over(text, mail):
         what = f"“{left}” is left in the subject: nothing is filled in there, so readers would see it as it stands"
-        yield trouble("block", what, "write it without: {edit}")
+        yield trouble("block", what, "write it without")
     if length > SUBJECT_MOST:
         what = f"the subject has {length} characters; most inboxes show {SUBJECT_MOST}, a phone about {PHONE}"
-        yield trouble("warn", what, "shorten it, the most telling words first: {edit}")
+        yield trouble("warn", what, "shorten it, the most telling words first")
     if length < SUBJECT_LEAST:
-        yield trouble("warn", f"the subject has only {length} characters", "say what is in the mail: {edit}")
+        yield trouble("warn", f"the subject has only {length} characters", "say what is in the mail")
     if shouted := _shouted(text, mail):
         what = f"{shouted[0]} of {shouted[1]} longer words are in capitals: it reads as shouting, and filters count it"
-        yield trouble("warn", what, "write it in small letters: {edit}")
+        yield trouble("warn", what, "write it in small letters")
     if (emoji := len(_EMOJI.findall(text))) > 1:
         what = f"there are {emoji} emoji in the subject; a screen reader reads out the name of each"
-        yield trouble("warn", what, "keep one at most: {edit}")
+        yield trouble("warn", what, "keep one at most")
     if signs := _SHOUTED_SIGNS.search(text):
-        yield trouble("warn", f"“{signs[0]}” is how junk mail shouts, and filters count it", "one sign will do: {edit}")
+        yield trouble("warn", f"“{signs[0]}” is how junk mail shouts, and filters count it", "one sign will do")
     if begins := _PRETENCE.match(text):
         # 15 U.S.C. 7704(a)(2), https://www.law.cornell.edu/uscode/text/15/7704
         answer = f"the subject begins with “{begins[0].strip()}”, as if it were an answer"
         what = f"{answer}; CAN-SPAM forbids subjects that mislead"
-        yield trouble("warn", what, "begin with what is in the mail: {edit}")
-    yield from (trouble("warn", what, "type it anew: {edit}") for what in _unseen(text, "subject"))
+        yield trouble("warn", what, "begin with what is in the mail")
+    yield from (trouble("warn", what, "type it anew") for what in _unseen(text, "subject"))
 
 
 def _preheader_troubles(text: str, mail: Mail) -> Iterator[Finding]:
     def trouble(level: Level, what: str, todo: str) -> Finding:
-        return Finding("preheader", level, what, f"preheader “{_cut(_visible(text), 60)}”", f"{todo}: {edit}")
+        return Finding("preheader", level, what, f"preheader “{_cut(_visible(text), 60)}”", f"{todo}")
 
     edit = f'digest edit {mail.draft.number} --preheader "…"'
     length = perceived(text)

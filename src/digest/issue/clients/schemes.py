@@ -16,6 +16,7 @@ _ALWAYS, _NEVER = "(min-width:0px)", "(min-width:999999px)"
 """A feature that every window has, and one that none has: what is around it in the query stays as it is."""
 
 _COLOR_SCHEME = re.compile(r"(?<![\w-])(color-scheme\s*:)([^;}\"']*)", re.IGNORECASE)
+_SHEET = re.compile(r"(?P<sheet><style(?=[\s>])[^>]*>)(?P<css>.*?)</style\s*>", re.IGNORECASE | re.DOTALL)
 _METAS = ("color-scheme", "supported-color-schemes")
 
 _ADDRESS = re.compile(r"url\(\s*(?:\"[^\"]*\"|'[^']*'|[^)]*)\s*\)", re.IGNORECASE)
@@ -29,17 +30,17 @@ def in_scheme(html: str, scheme: Scheme) -> str:
     and where the mail can be both, by its meta elements or by the property, it is this one
     (https://html.spec.whatwg.org/multipage/semantics.html#meta-color-scheme).
     """
-    written = []
-    for part in parts_of(html):
-        if part.kind == "sheet":
-            written.append(f"{_tag_in(part.text, scheme)}{_css_in(part.css, scheme)}</style>")
-        else:
-            written.append(_tag_in(part.text, scheme) if part.kind == "tag" else part.text)
-    return "".join(written)
+    written, at = [], 0
+    for match in _SHEET.finditer(html):
+        sheet = f"{_tag_in(match['sheet'], scheme)}{_css_in(match['css'], scheme)}</style>"
+        written += [_tags_in(html[at : match.start()], scheme), sheet]
+        at = match.end()
+    head, body, rest = html[at:].partition("<body")
+    return "".join([*written, _tags_in(head, scheme), _tags_in(body + rest, scheme)])
 
 
 def without_pictures(html: str) -> str:
-    """Give a mail as it is before its pictures are let in: words for them where it has some, and grounds without any."""
+    """Give a mail as it is before its pictures are let in: with the words that stand for them, and plain grounds."""
     written = []
     for part in parts_of(html):
         if part.kind == "sheet":
@@ -65,6 +66,12 @@ def _one_of(schemes: str, scheme: Scheme) -> str:
     """Give the scheme where it is among those a mail can be; else they stay."""
     important = " !important" if "!important" in schemes.replace(" ", "").lower() else ""
     return scheme + important if scheme in schemes.lower().split() else schemes
+
+
+def _tags_in(html: str, scheme: Scheme) -> str:
+    if "color-scheme" not in html.lower():
+        return html  # as most of a mail, which is then not taken apart
+    return "".join(_tag_in(part.text, scheme) if part.kind == "tag" else part.text for part in parts_of(html))
 
 
 @lru_cache(maxsize=4096)

@@ -52,6 +52,12 @@ class SignUps:
         self._lock = Lock()
         self._flushed: datetime | None = None
 
+    def follow(self, settings: Settings) -> None:
+        """Go by other settings from here on. Where what a network may do is another, all begin to be counted anew."""
+        if settings.sign_ups_per_network != self._settings.sign_ups_per_network:
+            self._networks = Networks(settings.sign_ups_per_network)
+        self._settings = settings
+
     def challenge(self, now: datetime) -> dict[str, object] | None:
         """Give a riddle for a browser; None where the settings want no proof of work."""
         return self._proof.challenge(now) if self._settings.proof_of_work else None

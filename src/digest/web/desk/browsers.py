@@ -76,8 +76,8 @@ def known_browser(request: Request, form: Posted, _: Annotated[None, Depends(fro
     if browser is None or not hmac.compare_digest(given.encode(), browser.csrf.encode()):
         raise HTTPException(
             403,
-            "this page is too old, or your browser keeps no cookies of this site: open the desk again, and if it says the"
-            " same, allow cookies for this site",
+            "this page is too old, or your browser keeps no cookies of this site: open the desk again, and if it says"
+            " the same, allow cookies for this site",
         )
     return browser
 

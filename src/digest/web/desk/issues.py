@@ -5,7 +5,6 @@ Words, order and forms are changed by the routes of `editing.py`; these here sho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,6 +25,7 @@ from digest.issue.contents import contents, issue_before, version_of
 from digest.issue.fit import Fitted
 from digest.issue.issues import WORDS
 from digest.issue.model import Issue
+from digest.numbers import several
 from digest.sending.ledger import tally
 from digest.store import Database
 from digest.web.desk.access import AsEditor
@@ -48,6 +48,11 @@ LISTED = 50
 SEARCH_LENGTH = 200
 THURSDAY = 3
 UNDER_WAY = ("sending", "paused", "approved")
+_EMPTY = {
+    "subject": "An issue needs a subject",
+    "preheader": "Without one, inboxes show the first words of the mail",
+    "intro": "Without one, the mail begins with the lead",
+}
 VIEWS = ("edit", "preview", "checks")
 
 
@@ -64,7 +69,7 @@ class Words:
 
 @router.api_route("/desk/", methods=SEEN)
 def this_week(request: Request, our: Our, db: Store, now: Now, here: AsEditor) -> Response:
-    """This week: the draft, where it is the only thing open; else where what is open stands; else what will come."""
+    """Show this week: the draft, where it is the only thing open; else where what is open stands; else what will come."""
     under_way = [issue for state in UNDER_WAY for issue in browsing.issues(db, limit=5, state=state)]
     drafts = browsing.issues(db, limit=1, state="draft")
     if drafts and not under_way:
@@ -81,7 +86,7 @@ def this_week(request: Request, our: Our, db: Store, now: Now, here: AsEditor) -
             "catalogue": count_catalogue(db),
             "came_in": came_in_since(db, now=now),
             "last": issues.find_issue(db, before.number) if before else None,
-            "next_day": next_day(before.at if before else None, now, our.settings.zone),
+            "next_day": day_of(next_day(before.at if before else None, now, our.settings.zone), now),
             **_words(our, now),
         },
         now=now,
@@ -162,13 +167,17 @@ def found(request: Request, our: Our, db: Store, now: Now, here: AsEditor, numbe
 
 
 def _context(our: State, db: Database, number: int, here: Here, now: datetime) -> dict[str, Any]:
+    # The version first: what changes meanwhile is told to the page by its stream.
+    version = version_of(db, number)
     issue = issues.find_issue(db, number)
     fitted = issues.laid_out(db, our.settings, number)
     found = contents(db, fitted, now=now, is_draft=issue.state == "draft")
     return {
         "issue": issue,
         "number": number,
-        "version": version_of(db, number),
+        "version": version,
+        "can_undo": False,
+        "can_redo": False,
         "fitted": fitted,
         "contents": found,
         "slugs": found.slugs,
@@ -188,8 +197,8 @@ def _fields(db: Database, issue: Issue, fitted: Fitted) -> dict[str, Words]:
     }
 
 
-def _words(our: State, now: datetime) -> Mapping[str, Any]:
-    return {"when": partial(when, now=now, zone=our.settings.zone), "cut": cut}
+def _words(our: State, now: datetime) -> dict[str, Any]:
+    return {"when": partial(when, now=now, zone=our.settings.zone), "cut": cut, "advice": advice}
 
 
 def _typed(q: str) -> str:
@@ -218,11 +227,31 @@ def when(moment: datetime | str, *, now: datetime, zone: ZoneInfo, clock: bool =
 
 
 def next_day(last: datetime | None, now: datetime, zone: ZoneInfo) -> datetime:
-    """Give the next day an issue would go out: the day of the week on which the last one did; Thursday for the first."""
+    """Give the day the next issue would go out: that of the week on which the last one did; a Thursday for the first."""
     today = now.astimezone(zone)
     ahead = (last.astimezone(zone).weekday() if last else THURSDAY) - today.weekday()
     is_out = last is not None and last.astimezone(zone).date() == today.date()
     return today + timedelta(days=ahead % 7 or (7 if is_out else 0))
+
+
+def day_of(local: datetime, now: datetime) -> str:
+    """Write a day to come: ``Thursday, 26 November``."""
+    said = f"{local:%A}, {local.day} {local:%B}"
+    return f"today, {said}" if local.date() == now.astimezone(local.tzinfo).date() else said
+
+
+def advice(field: Words) -> str:
+    """Say how long a field's words are, and what of them a phone does not show; editor.js says the same."""
+    count = len(field.text)
+    if not count:
+        return _EMPTY[field.name]
+    said = several(count, "character")
+    if not field.phone:
+        return said
+    if count <= field.phone:
+        return f"{said}; a phone shows it whole"
+    lost = field.text[field.phone - 1 :].strip()
+    return f"{said}; a phone shows about {field.phone} and cuts “{cut(lost, 60)}”"
 
 
 def moment_of(issue: browsing.Listed) -> tuple[str, str]:

@@ -16,9 +16,15 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*\.(css|js|svg|png|ico|txt)")
 
 
 @router.api_route("/static/theme.css", methods=["GET", "HEAD"])
-def theme(our: Our) -> Response:
-    """The newsletter's colours."""
-    return Response(our.pages.theme, media_type="text/css", headers={"Cache-Control": "public, max-age=300"})
+def theme(our: Our, request: Request) -> Response:
+    """The newsletter's colours: for ever under the address that is theirs."""
+    pages = our.pages
+    # Another process may have given an address of colours that this one does not know yet.
+    if f"{request.url.path}?{request.url.query}" == pages.theme_address:
+        age = "public, max-age=31536000, immutable"
+    else:
+        age = "no-store" if request.url.query else "public, max-age=300"
+    return Response(pages.theme, media_type="text/css", headers={"Cache-Control": age})
 
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])
