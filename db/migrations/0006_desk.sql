@@ -97,6 +97,9 @@ ALTER TABLE issues ADD COLUMN approved_by INTEGER REFERENCES editors (id);
 ALTER TABLE issues ADD COLUMN asked_by INTEGER REFERENCES editors (id);
 ALTER TABLE issues ADD COLUMN asked_at TEXT;  -- both NULL where nobody did since it was last approved or taken back
 
+-- 1: an editor chose its form, so that it stays whatever is moved; of the others the form belongs to the place.
+ALTER TABLE issue_comparisons ADD COLUMN chosen INTEGER NOT NULL DEFAULT 0 CHECK (chosen IN (0, 1));
+
 -- Each change of a draft, so that it can be undone. Quick changes of the same words by the same hand are one row.
 CREATE TABLE edits (
   issue INTEGER NOT NULL REFERENCES issues (number),
@@ -112,6 +115,9 @@ CREATE TABLE edits (
   undone_by INTEGER,               -- the edit that took this one back
   PRIMARY KEY (issue, number)
 ) STRICT, WITHOUT ROWID;
+
+-- What of one's own can be undone, without reading the words.
+CREATE INDEX edits_editor ON edits (issue, editor, undoes, undone_by);
 
 -- Words that met another's: nothing typed is lost.
 CREATE TABLE set_aside (

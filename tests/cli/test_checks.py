@@ -26,7 +26,7 @@ PLACEHOLDER = "Hello {{ first_name }}, ship or skip?"
 
 SOUND = ("--set", "base_url=https://example.com", "--set", "postal_address=1 Sample Street",
          "--set", "sender_address=v@verdicts.site")  # fmt: skip
-LETTERS = ("address", "confirm", "goodbye", "notice", "sign-in", "summary", "welcome")
+LETTERS = ("address", "approval", "confirm", "goodbye", "invitation", "notice", "sign-in", "summary", "welcome")
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_offline_asks_nobody(drafted: Run, monkeypatch: pytest.MonkeyPatch) -> N
     def refuse(*args: object) -> None:
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr("digest.issue.checks.run._asked", refuse)
+    monkeypatch.setattr("digest.issue.checks.run.ask", refuse)
     for option in ((), ("--offline",)):
         data = drafted("check", "1", "--json", *option).data
         assert [one["check"] for one in data["findings"]] == list(LOCAL)

@@ -21,6 +21,12 @@ from serving import Reader, dump
 
 OPEN = {
     "/desk/static/{version}/{name}",
+    # Who signs in has no session yet: test_desk_sign_in.py.
+    "/desk/sign-in",
+    "/desk/sign-in/sent",
+    "/desk/sign-in/passkey/begin",
+    "/desk/sign-in/passkey",
+    "/desk/sign-in/{token}",
 }
 """What anybody may ask for: each with a reason in its own test."""
 

@@ -18,6 +18,7 @@ from digest.cli.checks import check
 from digest.cli.db import db
 from digest.cli.demo import demo
 from digest.cli.doctor import doctor
+from digest.cli.editors import editors
 from digest.cli.events import events
 from digest.cli.issue import approve, cancel, draft, edit, pause, render, resume, show
 from digest.cli.letters import letters
@@ -74,7 +75,7 @@ def completion(app: App, shell: str) -> None:
 for command in (
     import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, uncertain, resolve,
     retry_rejected, status, report, subscribers, suppressions, letters,
-    serve, events, tokens, webhooks, settings, providers, simulate, db, doctor, demo,
+    serve, editors, events, tokens, webhooks, settings, providers, simulate, db, doctor, demo,
 ):  # fmt: skip
     cli.add_command(command)
 subscribers.add_command(read_mail)

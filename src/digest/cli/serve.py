@@ -31,6 +31,7 @@ def serve(app: App, host: str, port: int, work: bool) -> None:
     # Here, because no other command should wait for half a second until they are loaded.
     import uvicorn
 
+    from digest.editors import people
     from digest.web.app import create_app
 
     class Server(uvicorn.Server):
@@ -52,10 +53,14 @@ def serve(app: App, host: str, port: int, work: bool) -> None:
     with _listening(host, port) as listening:
         is_new = not settings.db.exists()
         made = create_app(app.loaded.own, work=work, sources=app.loaded.sources)
+        with app.store() as db:
+            is_desk_empty = not people.has_any(db)
         if is_new:
             app.note(f"made {settings.db}, which was not there; it is empty, `digest import` fills it")
         port = listening.getsockname()[1]
         app.note(f"serving {settings.base_url} on {_address(host, port)}; Ctrl-C stops it")
+        if is_desk_empty:
+            app.note(f"nobody may use {settings.base_url}/desk/ yet; `digest editors add you@example.com` lets you in")
         if settings.host in _LOCAL and (urlsplit(settings.base_url).port or 80) != port:
             here = _address(settings.host, port)
             app.note(f"links in mails lead to {settings.base_url}; --set base_url={here} has them lead here")

@@ -64,12 +64,13 @@ def done(
         db: the store.
         limit: how many at the most.
         before: the id of the last one of the page before.
-        what: only what was done to it.
-        editor: only what this one did.
+        what: only what was done to it, such as ``issue 12``; or to any of a kind, such as ``issue``.
+        editor: only what this one did; 0 is who is no editor, such as the command line.
     """
     rows = db.conn.execute(
         "SELECT id, at, editor, who, did, what, detail FROM audit WHERE (:before IS NULL OR id < :before)"
-        " AND (:what IS NULL OR what = :what) AND (:editor IS NULL OR editor = :editor) ORDER BY id DESC LIMIT :limit",
+        " AND (:what IS NULL OR what = :what OR substr(what, 1, length(:what) + 1) = :what || ' ')"
+        " AND (:editor IS NULL OR coalesce(editor, 0) = :editor) ORDER BY id DESC LIMIT :limit",
         {"before": before, "what": what, "editor": editor, "limit": limit},
     )
     return [

@@ -158,7 +158,7 @@ def add(db: Database, site: Site, here: Here, answer: str, *, name: str, now: da
                 times.to_text(now),
             ),
         )
-        audit.note(connection, here.by, "added a passkey of", f"editor {here.editor.id}", now=now, name=label)
+        audit.note(connection, here.by, "added a passkey to", f"editor {here.editor.id}", now=now, name=label)
     return Passkey(_coded(found.credential_id), label, times.to_text(now), None)
 
 
@@ -185,7 +185,7 @@ def remove(db: Database, id_: str, *, editor: int, by: By, now: datetime) -> Non
         row = connection.execute(sql, (_decoded(id_), editor)).fetchone()
         if row is None:
             raise NotFoundError("you have no such passkey")
-        audit.note(connection, by, "removed a passkey of", f"editor {editor}", now=now, name=row[0])
+        audit.note(connection, by, "removed a passkey from", f"editor {editor}", now=now, name=row[0])
 
 
 # Signing in with one -----------------------------------------------------------------------------------------------

@@ -1,20 +1,29 @@
-"""Approving: an issue is checked, and frozen as it was checked."""
+"""Approving: an issue is checked, and frozen as it was checked; asking for it, and taking it back."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from digest import times
+from digest.audience import letterbox
+from digest.audience.addresses import read_address
+from digest.editors import audit, people
+from digest.editors.audit import COMMAND_LINE, By
+from digest.editors.people import Editor
 from digest.errors import InputError, StateError, nearest
-from digest.issue import issues
+from digest.issue import four_eyes, issues
 from digest.issue.checks.model import Finding, Mail
 from digest.issue.checks.run import IDS, run
 from digest.issue.issues import Override
 from digest.issue.model import Issue
 from digest.settings import Settings
-from digest.store import Database
+from digest.store import Database, writing
+
+ASK_AGAIN = timedelta(minutes=10)
+"""So soon nobody asks for approval again: publishers have the letter already."""
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
 
@@ -23,7 +32,7 @@ class BlockedError(StateError):
     """Checks stand against an issue; `findings` are those that block."""
 
     def __init__(self, number: int, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
+        self.number, self.findings = number, tuple(findings)
         names = ", ".join(dict.fromkeys(finding.check for finding in findings))
         first = findings[0]
         super().__init__(
@@ -63,10 +72,13 @@ async def approve(
     expected: str | None = None,
     overrides: Mapping[str, str] | None = None,
     network: bool,
+    by: By = COMMAND_LINE,
+    another_time: bool = True,
 ) -> Approved:
     """Check a draft and freeze it. What was checked is what is frozen, or nothing is.
 
-    An issue that is approved already is only given another time.
+    An issue that is approved already is only given another time, unless `another_time` is False: then it is told that
+    somebody was faster.
 
     Args:
         db: the store.
@@ -78,11 +90,13 @@ async def approve(
         expected: the beginning of the hash of the content that was looked at, where one was.
         overrides: reasons, by the names of checks that may block and are to be passed over.
         network: whether the checks may ask the DNS and a spam filter.
+        by: who approves it.
+        another_time: whether an approved one may be given another time.
 
     Raises:
         BlockedError: a check blocks, and no reason was given to pass it over.
         InputError: an override names no check, or gives no reason.
-        StateError: it is not a draft, `at` has passed, or its content is not the expected.
+        StateError: it is not a draft, `at` has passed, its content is not the expected, or somebody else must approve.
     """
     reasons = dict(overrides or {})
     for name, reason in reasons.items():
@@ -91,12 +105,12 @@ async def approve(
         if not reason.strip():
             raise InputError(f'give a reason, such as {name}="why"', field="override")
     issue = issues.find_issue(db, number)
-    if issue.state == "approved" and at is not None:
+    if issue.state == "approved" and at is not None and another_time:
         if reasons:
             raise StateError(f"issue {number} is approved already; only its time can change, and nothing be overridden")
         whole = _whole(expected, issue.content_hash or "", number)
-        return Approved(issues.reschedule(db, settings, number, now=now, at=at, local=local, expected=whole))
-    issues.expect(issue, "approved", "draft")
+        return Approved(issues.reschedule(db, settings, number, now=now, at=at, local=local, expected=whole, by=by))
+    issues.expect_approvable(db, settings, issue, by)
     mail = mail_of(db, settings, number)
     checked = issues.content_hash(mail.content)
     _whole(expected, checked, number)
@@ -108,8 +122,56 @@ async def approve(
     for finding in blocking:
         found.setdefault(finding.check, []).append(finding.what)
     kept = tuple(Override(check, "; ".join(said), reasons[check].strip()) for check, said in found.items())
-    frozen = issues.freeze(db, settings, number, now=now, at=at, local=local, expected=checked, overrides=kept)
+    frozen = issues.freeze(db, settings, number, now=now, at=at, local=local, expected=checked, overrides=kept, by=by)
     return Approved(frozen, tuple(findings), kept, tuple(name for name in reasons if name not in found))
+
+
+def take_back(db: Database, number: int, *, by: By, now: datetime) -> Issue:
+    """Make an approved issue a draft again, to be edited; its approval, its time and its overrides are gone.
+
+    Raises:
+        StateError: it is not approved, such as because its sending has begun.
+    """
+    with writing(db) as connection:
+        issues.expect(issues.find_issue(db, number), "taken back to draft", "approved")
+        issues.thaw(connection, number)
+        connection.execute("UPDATE issues SET updated_at = ? WHERE number = ?", (times.to_text(now), number))
+        audit.note(connection, by, "took back to draft", f"issue {number}", now=now)
+        return issues.find_issue(db, number)
+
+
+def ask(db: Database, settings: Settings, number: int, *, by: By, now: datetime) -> list[Editor]:
+    """Ask publishers by letter to approve a draft; give whom.
+
+    Raises:
+        StateError: it is not a draft, it was asked for just now, or there is no publisher to ask.
+    """
+    with writing(db) as connection:
+        issue = issues.find_issue(db, number)
+        issues.expect(issue, "asked to be approved", "draft")
+        before = asked_for(db, number)
+        if before is not None and now < times.from_text(before[1]) + ASK_AGAIN:
+            raise StateError(f"{before[0]} asked for approval of issue {number} just now; give them some minutes")
+        connection.execute(
+            "UPDATE issues SET asked_by = ?, asked_at = ? WHERE number = ?", (by.editor, times.to_text(now), number)
+        )
+        able = four_eyes.approvers(db, number) if settings.four_eyes else people.everyone(db)
+        asked = [one for one in able if one.may("publisher") and one.id != by.editor]
+        if not asked:
+            raise StateError("there is no other publisher to ask; an owner can make somebody one")
+        detail = {"issue": number, "who": by.who, "subject": issues.load_draft(db, number).subject}
+        for one in asked:
+            letterbox.post(db, "approval", read_address(one.email), subscriber=None, now=now, detail=detail)
+        audit.note(connection, by, "asked for approval of", f"issue {number}", now=now, of=[one.id for one in asked])
+        return asked
+
+
+def asked_for(db: Database, number: int) -> tuple[str, str] | None:
+    """Tell who asked for the approval of a draft, and when, as UTC text; None where nobody did."""
+    row = db.conn.execute(
+        "SELECT e.name, i.asked_at FROM issues i JOIN editors e ON e.id = i.asked_by WHERE i.number = ?", (number,)
+    ).fetchone()
+    return (row[0], row[1]) if row else None
 
 
 def _whole(expected: str | None, found: str, number: int) -> str | None:

@@ -11,9 +11,11 @@ from digest import times
 from digest.editors import audit
 from digest.editors.audit import COMMAND_LINE, By
 from digest.errors import InputError, nearest
+from digest.issue.arrangement import arrange, arrangement_of
 from digest.issue.compose import form_at
-from digest.issue.issues import expect, find_issue, load_draft, own_words, place, thaw
-from digest.issue.model import Issue, Placed
+from digest.issue.edits import as_edited, record_all
+from digest.issue.issues import expect, find_issue, load_draft, own_words, thaw
+from digest.issue.model import Issue
 from digest.settings import Settings
 from digest.store import Database, writing
 
@@ -57,8 +59,9 @@ def edit(
         words = {"subject": _one_line(subject), "preheader": _one_line(preheader), "intro": intro}
         if words["subject"] == "":
             raise InputError("is empty; an issue needs a subject", field="subject")
+        before = as_edited(connection, number)
         if lead is not None or out:
-            place(connection, number, _rearranged(load_draft(db, number).placed, lead, out, settings))
+            _rearrange(db, number, lead, out, settings)
         own = {*own_words(db, number), *(name for name, word in words.items() if word is not None)}
         thaw(connection, number)
         connection.execute(
@@ -81,31 +84,39 @@ def edit(
             changed=changed + (["out"] if out else []),
             was=issue.state,
         )
+        record_all(connection, number, before, by=by, now=now)
         return find_issue(db, number)
 
 
-def _rearranged(placed: Sequence[Placed], lead: str | None, out: Sequence[str], settings: Settings) -> list[Placed]:
-    slugs = [item.comparison.slug for item in placed]
+def _rearrange(db: Database, number: int, lead: str | None, out: Sequence[str], settings: Settings) -> None:
+    """Put another lead first, and leave some out; a form that nobody chose follows the place."""
+    items = arrangement_of(db.conn, number)
+    slugs = dict(
+        db.conn.execute(
+            "SELECT c.slug, c.id FROM issue_comparisons i JOIN comparisons c ON c.id = i.comparison"
+            " WHERE i.issue = ? ORDER BY i.position",
+            (number,),
+        ).fetchall()
+    )
     for slug in (*out, *([lead] if lead else [])):
         if slug not in slugs:
             raise InputError(f"the issue has no comparison {slug!r}{nearest(slug, slugs)}", field="slug")
     if lead in out:
         raise InputError(f"{lead!r} cannot both lead and be left out", field="lead")
-    shown = [
-        item
-        for item in placed
-        if item.comparison.slug == lead or (item.form != "out" and item.comparison.slug not in out)
-    ]
-    if lead is not None:
-        shown.sort(key=lambda item: item.comparison.slug != lead)
+    first, gone = slugs.get(lead or ""), {slugs[slug] for slug in out}
+    shown = [item for item in items if item.comparison == first or (item.form != "out" and item.comparison not in gone)]
+    shown.sort(key=lambda item: first is not None and item.comparison != first)
     if not shown:
         raise InputError("nothing would be left in the issue; `digest cancel` drops it whole", field="out")
     again = [
-        replace(item, form=form_at(position, full=settings.full_comparisons, brief=settings.brief_comparisons))
+        item
+        if item.chosen
+        else replace(item, form=form_at(position, full=settings.full_comparisons, brief=settings.brief_comparisons))
         for position, item in enumerate(shown)
     ]
-    kept = {item.comparison.id for item in again}
-    return again + [replace(item, form="out") for item in placed if item.comparison.id not in kept]
+    kept = {item.comparison for item in again}
+    left = [replace(item, form="out", chosen=False) for item in items if item.comparison not in kept]
+    arrange(db, number, [*again, *left])
 
 
 def _one_line(text: str | None) -> str | None:

@@ -101,7 +101,9 @@ def record(
                 (values[1], stamp, version, issue, last.number),
             )
         return
-    number = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM edits WHERE issue = ?", (issue,)).fetchone()[0]
+    number = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM edits WHERE issue = ?", (issue,)).fetchone()[
+        0
+    ]
     connection.execute(
         "INSERT INTO edits (issue, number, version, editor, began_at, at, field, before, after, undoes)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -160,9 +162,7 @@ def as_edited(connection: sqlite3.Connection, issue: int) -> dict[Field, Any]:
     return {**found, "comparisons": as_json(arrangement_of(connection, issue))}
 
 
-def record_all(
-    connection: sqlite3.Connection, issue: int, before: dict[Field, Any], *, by: By, now: datetime
-) -> None:
+def record_all(connection: sqlite3.Connection, issue: int, before: dict[Field, Any], *, by: By, now: datetime) -> None:
     """Write down all that is not as `as_edited` gave it before."""
     for field, after in as_edited(connection, issue).items():
         if after != before[field]:
@@ -199,8 +199,10 @@ def edits_of(connection: sqlite3.Connection, issue: int, *, limit: int, before: 
 def last_hand(connection: sqlite3.Connection, issue: int, field: Field | None = None) -> LastHand | None:
     """Tell who changed a field last, or anything of an issue; None where nobody did."""
     row = connection.execute(
-        "SELECT e.editor, p.name, e.at, e.field FROM edits e LEFT JOIN editors p ON p.id = e.editor"
-        " WHERE e.issue = ? AND (? IS NULL OR e.field = ?) ORDER BY e.number DESC LIMIT 1",
+        # The last key may have gone on with a row that began before others: of the last few, the one touched last.
+        "SELECT e.editor, p.name, e.at, e.field FROM (SELECT editor, at, field FROM edits"
+        " WHERE issue = ? AND (? IS NULL OR field = ?) ORDER BY number DESC LIMIT 8) e"
+        " LEFT JOIN editors p ON p.id = e.editor ORDER BY e.at DESC LIMIT 1",
         (issue, field, field),
     ).fetchone()
     return LastHand(row[0], row[1] or COMMAND_LINE.who, row[2], row[3]) if row else None
@@ -225,6 +227,4 @@ def undoable(connection: sqlite3.Connection, issue: int, editor: int) -> tuple[i
 
 def _edit(row: tuple[Any, ...]) -> Edit:
     number, version, editor, began_at, at, field, before, after, undoes, undone_by = row
-    return Edit(
-        number, version, editor, began_at, at, field, json.loads(before), json.loads(after), undoes, undone_by
-    )
+    return Edit(number, version, editor, began_at, at, field, json.loads(before), json.loads(after), undoes, undone_by)

@@ -15,9 +15,10 @@ from digest.catalogue.queries import load_comparisons
 from digest.editors import audit
 from digest.editors.audit import COMMAND_LINE, By
 from digest.errors import NotFoundError, StateError
-from digest.issue import tracked
+from digest.issue import four_eyes, tracked
 from digest.issue.collect import came_in_since, collect
 from digest.issue.compose import compose, words_for
+from digest.issue.edits import as_edited, record_all
 from digest.issue.fit import Fitted, fit, moved_between
 from digest.issue.model import Draft, Envelope, Form, Issue, Placed, Rendered, State
 from digest.issue.render import render
@@ -79,6 +80,7 @@ def draft(
         number: int | None = row[0]
         if number is not None and not refresh:
             return Drafted(find_issue(db, number), made=False, waiting=came_in_since(db, now=now))
+        before = as_edited(connection, number) if number is not None else {}
         if number is not None:
             connection.execute("DELETE FROM issue_comparisons WHERE issue = ?", (number,))
         collected = collect(db, now=now, since=since)
@@ -106,14 +108,19 @@ def draft(
             )
             made = False
         place(connection, number, placed)
+        if before:
+            record_all(connection, number, before, by=COMMAND_LINE, now=now)
         return Drafted(find_issue(db, number), made=made, refreshed=not made)
 
 
 def place(connection: sqlite3.Connection, number: int, placed: Sequence[Placed]) -> None:
     """Write down which comparisons an issue has, in which order and form."""
     connection.executemany(
-        "INSERT OR REPLACE INTO issue_comparisons (issue, comparison, position, form, updated, substance)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        # What an editor chose is no part of it, and stays.
+        "INSERT INTO issue_comparisons (issue, comparison, position, form, updated, substance)"
+        " VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (issue, comparison) DO UPDATE SET position = excluded.position, form = excluded.form,"
+        " updated = excluded.updated, substance = excluded.substance, frozen_form = NULL",
         [
             (number, item.comparison.id, position, item.form, item.updated, item.comparison.substance)
             for position, item in enumerate(placed)
@@ -273,7 +280,7 @@ def freeze(
     with writing(db) as connection:
         issue = find_issue(db, number)
         _expect_to_come(at, now, settings)
-        expect(issue, "approved", "draft")
+        expect_approvable(db, settings, issue, by)
         wanted = load_draft(db, number)
         fitted = fit(wanted, settings)
         source, content = fitted.draft, fitted.content
@@ -335,9 +342,9 @@ def freeze(
 def thaw(connection: sqlite3.Connection, number: int) -> None:
     """Make an issue a draft again: nothing stays of what approval froze. Inside `writing`."""
     connection.execute(
-        "UPDATE issues SET state = 'draft', content_hash = NULL, html = NULL, text = NULL, links = NULL, tracking = NULL,"
-        " utm = NULL, envelope = NULL, snapshot = NULL, approved_at = NULL, approved_by = NULL, scheduled_at = NULL,"
-        " local_time = NULL WHERE number = ?",
+        "UPDATE issues SET state = 'draft', content_hash = NULL, html = NULL, text = NULL, links = NULL,"
+        " tracking = NULL, utm = NULL, envelope = NULL, snapshot = NULL, approved_at = NULL, approved_by = NULL,"
+        " scheduled_at = NULL, local_time = NULL WHERE number = ?",
         (number,),
     )
     connection.execute("UPDATE issue_comparisons SET frozen_form = NULL WHERE issue = ?", (number,))
@@ -476,6 +483,30 @@ def _move(
         )
         audit.note(connection, by, wanted, f"issue {number}", now=now, **({"trouble": trouble} if trouble else {}))
         return find_issue(db, number)
+
+
+def approved_by(db: Database, number: int) -> str:
+    """Give the name of whoever approved an issue."""
+    row = db.conn.execute(
+        "SELECT e.name FROM issues i JOIN editors e ON e.id = i.approved_by WHERE i.number = ?", (number,)
+    ).fetchone()
+    return row[0] if row else COMMAND_LINE.who
+
+
+def expect_approvable(db: Database, settings: Settings, issue: Issue, by: By) -> None:
+    """Refuse to approve what is no draft, and what somebody else must approve.
+
+    Raises:
+        StateError: saying who approved it already, or who may.
+    """
+    if issue.state == "approved" and issue.approved_at is not None:
+        at = times.for_people(issue.approved_at, settings.zone)
+        raise StateError(f"issue {issue.number} is approved already, by {approved_by(db, issue.number)} at {at}")
+    expect(issue, "approved", "draft")
+    if settings.four_eyes and by.editor is not None:
+        why = four_eyes.barred(db, issue.number, by.editor)
+        if why is not None:
+            raise StateError(why)
 
 
 def expect(issue: Issue, wanted: str, *states: State) -> None:

@@ -12,9 +12,20 @@ from digest.issue.tracked import addresses_in, comparisons_of
 from digest.store import Database
 
 
-def put(connection: sqlite3.Connection, db: Database, issue: int, contents: Sequence[Rendered], site: str) -> None:
-    """Write down the addresses of an issue and its variants, the issue itself first; `site` is where they lead by."""
-    addresses = list(dict.fromkeys(address for content in contents for address in addresses_in(content.html)))
+def put(
+    connection: sqlite3.Connection,
+    db: Database,
+    issue: int,
+    contents: Sequence[Rendered],
+    site: str,
+    more: Sequence[str] = (),
+) -> None:
+    """Write down the addresses of an issue and its variants, the issue itself first; `site` is where they lead by.
+
+    `more` are others that can be counted.
+    """
+    own = (address for content in contents for address in addresses_in(content.html))
+    addresses = list(dict.fromkeys((*own, *more)))
     draft = issues.snapshot_of(db, issue)
     comparisons = [item.comparison for item in shown(draft.placed)] if draft else []
     of = comparisons_of(addresses, comparisons, site)

@@ -68,7 +68,9 @@ def merge_sequences(base: Sequence[str], theirs: Sequence[str], mine: Sequence[s
     """
     for step in (1, -1):
         merged: list[str] = []
-        for kind, *parts in Merge3(base[::step], theirs[::step], mine[::step], sequence_matcher=_Matcher).merge_groups():
+        for kind, *parts in Merge3(
+            base[::step], theirs[::step], mine[::step], sequence_matcher=_Matcher
+        ).merge_groups():
             if kind == "conflict":
                 break
             merged += parts[0]
@@ -91,7 +93,7 @@ def changes_between(before: str, after: str) -> list[tuple[str, str]]:
 
 
 def holds(text: str, part: str) -> bool:
-    """Tell whether all characters of `part` stand in `text` in their order: nothing of it is lost where `text` is kept."""
+    """Tell whether all letters of `part` stand in `text` in their order: nothing is lost where only `text` is kept."""
     letters = iter(text)
     return all(letter in letters for letter in part)
 

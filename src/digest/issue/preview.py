@@ -14,6 +14,9 @@ from digest.tokens import TOKEN_LENGTH
 READER = "reader@example.com"
 """Whose copy a preview is: nobody's."""
 
+TOKEN = ("Preview" * 4)[:TOKEN_LENGTH]
+"""What stands in a preview's links for the token of a copy: it opens nothing."""
+
 
 def message_of(content: Rendered, links: Mapping[str, int] | None = None) -> Message:
     """Make the message of an issue: it differs per copy only at its places.
@@ -38,8 +41,7 @@ def preview(draft: Draft, content: Rendered, *, reader: str = READER) -> dict[st
 
     They are one reader's copy, of a reader there is not; the same issue always gives the same bytes.
     """
-    token = ("Preview" * 4)[:TOKEN_LENGTH]
-    values = {"token": token, "message": token, "greeting": personalise.greeting(None)}
+    values = {"token": TOKEN, "message": TOKEN, "greeting": personalise.greeting(None)}
     message = message_of(content)
     return {
         "issue.html": message.html.fill(values).encode(),

@@ -1,4 +1,4 @@
-"""The subjects of an issue in the store: its alternatives, how they are tried out, and which group a copy belongs to."""
+"""The subjects of an issue in the store: its alternatives, how they are tried out, and a copy's group in that."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from digest.errors import StateError
 from digest.issue.variant_records import Variant
 from digest.issue.variants import Cut
-from digest.sending import ledger, topics
+from digest.sending import ledger, subject_plan, topics
 from digest.settings import Settings
 from digest.store import Database
 
@@ -26,8 +26,10 @@ def begin(db: Database, settings: Settings, number: int, *, now: datetime) -> in
         StateError: as `ledger.freeze_audience` does.
     """
     rendered: dict[tuple[str | None, Cut], Variant] = {}
+    retitled: subject_plan.Known = {}
     for round_ in range(1, ROUNDS + 1):
         plan = topics.plan(db, settings, number, now=now, rendered=rendered)
+        plan = subject_plan.with_subjects(db, settings, number, plan, rendered=retitled)
         try:
             return ledger.freeze_audience(db, number, now=now, plan=replace(plan, last=round_ == ROUNDS))
         except topics.UnplannedError:

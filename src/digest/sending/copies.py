@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Self
 
 from digest.audience.addresses import sending_address
+from digest.issue.subject_records import with_group
 from digest.issue.tracked import Tracking
 from digest.mail import personalise
 from digest.providers.interface import Message, Recipient
@@ -89,6 +90,8 @@ class Writer:
         if self.tracking is None or not self.tracking.counts or (self.tracking.mode == "counts" and not counted.key):
             return [0] * len(subscribers)
         numbers = subscribers if counted.key is None else [pseudonym(counted.key, one) for one in subscribers]
+        if counted.key is not None and counted.group is not None:
+            numbers = [with_group(number, counted.group) for number in numbers]
         gone = counted.uncounted
         return [0 if one in gone else number for one, number in zip(subscribers, numbers, strict=True)]
 
@@ -97,7 +100,8 @@ def pseudonym(key: bytes, subscriber: int) -> int:
     """Give the number of 32 bits that stands for a reader where it is counted how many read, and not who.
 
     By BLAKE2b with a key (RFC 7693), which is a MAC: without the key nobody can tell who it is. Of a million readers
-    some hundred share theirs with another, and count as one.
+    some hundred share theirs with another, and count as one; where its last bits say which subject a copy has (see
+    `issue/subject_records.py`), some six hundred.
     """
     return int.from_bytes(blake2b(subscriber.to_bytes(8), key=key, digest_size=4).digest()) or 1
 

@@ -20,7 +20,7 @@ class Drawing:
     """What there is to draw: so many subjects, the issue's own among them, on so many percent of the audience.
 
     `variants` counts the issue and its variants for topics. `retitled` are those with other subjects, and `addresses`
-    what only they link to.
+    what they link to where their HTML is another.
     """
 
     subjects: int
@@ -52,7 +52,8 @@ DRAWN = (
     " ELSE topic + :subjects * :variants END AS variant"
     " FROM (SELECT *, min(readers, max(:subjects, (readers * :share + 50) / 100)) AS drawn FROM (SELECT *,"
     " max(wanted, 0) AS topic, count(*) OVER (PARTITION BY wanted = {no_mail}) AS readers,"
-    " row_number() OVER (PARTITION BY wanted = {no_mail} ORDER BY max(wanted, 0), lot(id)) - 1 AS at FROM ({audience})))"
+    " row_number() OVER (PARTITION BY wanted = {no_mail} ORDER BY max(wanted, 0), lot(id)) - 1 AS at"
+    " FROM ({audience})))"
 )
 """Gives the variant of each reader of an `audience` with the columns id, wanted (the variant of their topics) and host.
 

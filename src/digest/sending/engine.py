@@ -22,8 +22,7 @@ from digest.issue import issues
 from digest.issue.link_records import numbers_of
 from digest.issue.model import Issue
 from digest.issue.preview import message_of
-from digest.issue.variant_records import content_of, cuts_of
-from digest.issue.variants import WHOLE
+from digest.issue.variant_records import content_of, ready
 from digest.providers.interface import (
     Answer,
     BadCallError,
@@ -33,7 +32,7 @@ from digest.providers.interface import (
     ProviderError,
     TryAgainError,
 )
-from digest.sending import beginning, ledger, pace, timing
+from digest.sending import beginning, ledger, pace, subject_test, timing
 from digest.sending.clerk import Clerk
 from digest.sending.copies import Signers, Writer
 from digest.sending.ledger import Claimed
@@ -52,6 +51,8 @@ SHUT_S = 60.0
 """Before it waits for longer, it looks whether anything is queued at all."""
 PEEK_S = 1.0
 """So soon a provider is asked for the first time: what it shows by then need not be waited for."""
+LOOK_S = 1.0
+"""How often it looks whether it is decided which subject wins, where that is not."""
 TRIES = 12
 """So often a run tries to settle one uncertain batch; then the next run may."""
 MESSAGES = 16
@@ -113,7 +114,10 @@ class Engine:
     """Sends one issue.
 
     `providers` are the main one and, where there is one, the one that takes over. `progress` is called after every
-    batch; `stopping` is asked before each. `done` counts what this run has seen come of copies.
+    batch; `stopping` is asked before each. `done` counts what this run has seen come of copies, `later` is when there
+    is more to do where it ends for that, and `undecided` whether copies wait for the subject that wins.
+    `healths` is how providers have been doing, by their names: the next run is given it too, lest one that fails is
+    taken for well again.
     """
 
     db: Database
@@ -125,6 +129,7 @@ class Engine:
     progress: Callable[[], None] = lambda: None
     stopping: Callable[[], bool] = lambda: False
     patience_s: float = PATIENCE_S
+    healths: dict[str, Health] = field(default_factory=dict)
     draw: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -136,10 +141,19 @@ class Engine:
         self._doubts: dict[int, Doubt] = {}
         self._stranded: dict[int, str] = {}
         self._busy = 0
+        self._waits_since: datetime | None = None
         self._enough = False
         self._clerk = Clerk(self.db)
         self._due: list[str] | None = None
         self._next_zone: datetime | None = None
+        self.undecided = False
+        self._asked_at = -LOOK_S
+        self._subject_wait: list[float] = []
+
+    @property
+    def waits_since(self) -> datetime | None:
+        """Since when this run only waits for what is to come; None while anything is being done."""
+        return None if self._busy else self._waits_since
 
     async def send(self, number: int, *, early: bool = False) -> dict[str, int]:
         """Send an approved issue, or go on with one that was begun; give the tally.
@@ -192,14 +206,15 @@ class Engine:
         links = numbers_of(self.db, number)
         self._message = lru_cache(MESSAGES)(lambda variant: message_of(content_of(self.db, number, variant), links))
         self._tracking = issues.tracking_of(self.db, number)
-        self._queue = Queue((WHOLE, *cuts_of(self.db, number)))
+        self._queue = Queue(ready(self.db, number))
+        self.undecided = subject_test.copies_wait(self.db, number)
         self._local_time = None if early else issue.local_time
         self.progress()
         return issue
 
     async def _open_first(self, number: int) -> None:
         """Make the first provider ready that can be; where none can, nothing is begun."""
-        self.lanes += [Lane(provider) for provider in self.providers]
+        self.lanes += [Lane(taker, self.healths.setdefault(taker.name, Health())) for taker in self.providers]
         for lane in self.lanes:
             lane.opened = True
             given = ledger.has_given(self.db, number, lane.provider.name, lane.provider.account)
@@ -234,6 +249,7 @@ class Engine:
             return False
         self._due = None
         self._look_at_zones()
+        self._look_at_subjects(at_once=True)
         self._queue.swept(self._queue.since(), ledger.queued_variants(self.db, self._issue.number, zones=self._due))
         return not self._queue.through
 
@@ -243,7 +259,10 @@ class Engine:
             if wait is None:
                 return
             if wait:
+                self._waits_since = self._waits_since or self.clock()
                 await self._rest(wait)
+            else:
+                self._waits_since = None
 
     async def _rest(self, seconds: float) -> None:
         """Rest, and wake where the run is to stop."""
@@ -264,6 +283,8 @@ class Engine:
         lane = await self._open_lane()
         if lane is not None and not self._enough and self._in_state("sending"):
             self._look_at_zones()
+            if self.undecided:
+                waits += self._look_at_subjects()
             shut = self._gate(lane)
             if shut <= 0 and lane.has_room and await self._claim(lane):
                 return 0
@@ -287,7 +308,8 @@ class Engine:
         if shortest > self.patience_s:
             self.later = self.clock() + times.seconds(shortest)
             return None
-        return shortest or BUSY_S
+        # A person may decide at any moment.
+        return (min(shortest, LOOK_S) if self.undecided else shortest) or BUSY_S
 
     def _time(self) -> float:
         return asyncio.get_running_loop().time()
@@ -393,6 +415,27 @@ class Engine:
         self._due, self._next_zone = timing.parted(queued, wall, self.settings.timezone, self.clock())
         # Only those variants: each that is looked for in vain would cost a slot, where the pace is slow.
         self._queue.anew({variant for zone in self._due for variant in queued[zone]})
+
+    def _look_at_subjects(self, *, at_once: bool = False) -> list[float]:
+        """See whether it is decided which subject wins, and do what is due about it, every second or `at_once`.
+
+        Gives the seconds until it is to be decided, where that can be waited for.
+        """
+        if not self.undecided or (self._time() - self._asked_at < LOOK_S and not at_once):
+            return self._subject_wait
+        self._asked_at, self._subject_wait, wait = self._time(), [], None
+        # Until then some of the share have no copy yet, and looking for them takes long.
+        if self._queue.through or at_once:
+            wait = subject_test.decide_due(self.db, self._issue.number, now=self.clock())
+        if wait is None:
+            self.undecided = subject_test.copies_wait(self.db, self._issue.number)
+            if not self.undecided:
+                self._queue.add(ready(self.db, self._issue.number))
+        elif wait.until is not None:
+            self._subject_wait = [max(0.0, (wait.until - self.clock()).total_seconds())]
+        elif wait.by_person and self.patience_s > PATIENCE_S:
+            self._subject_wait = [self.patience_s]
+        return self._subject_wait
 
     def _back(self, claimed: Claimed) -> None:
         """Copies of a batch are queued again, in whatever zone."""

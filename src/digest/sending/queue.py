@@ -53,6 +53,11 @@ class Queue:
             self._after = dict.fromkeys(variants, 0)
             self.through = not self._after
 
+    def add(self, variants: Iterable[int]) -> None:
+        """There are these variants now, and copies of them are queued."""
+        self._variants = tuple(variants)
+        self.anew()
+
     def back(self, variant: int, subscriber: int) -> None:
         """Copies of a variant are queued again, from a subscriber on."""
         self._after[variant] = min(self._after.get(variant, subscriber - 1), subscriber - 1)

@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from digest.audience import letterbox, signing_up
+from digest.editors import tidying
 from digest.programs import telling
 from digest.sending.postman import Postman
 from digest.sending.workers import Worker
@@ -91,13 +92,14 @@ def _tasks(state: State, worker: Worker, stopping: threading.Event) -> list[Task
 
 
 def tidy(db: Database, state: State, stopping: Callable[[], bool] = lambda: False) -> None:
-    """End what is over: sign-ups nobody confirmed, letters and events of long ago, what the store's log has of those
-    erased.
+    """End what is over: sign-ups nobody confirmed, letters and events of long ago, links and sessions of editors, what
+    the store's log has of those erased.
     """
     now = state.clock()
     signing_up.expire(db, state.settings, now=now)
     letterbox.delete_old(db, now=now)
     telling.delete_old(db, now=now)
+    tidying.delete_old(db, now=now)
     state.sign_ups.write_down(db, now)
     with writing(db) as connection:
         hook_keys.forget(connection, now=now)

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from digest import times
+from digest.issue.looking import Looks
 from digest.sending.copies import Signers
 from digest.settings import Settings
 from digest.store import Database
@@ -42,6 +43,7 @@ class State:
     hook_bodies: Bodies = field(default_factory=Bodies)
     hook_keys: HookKeys = field(default_factory=HookKeys)
     hook_counts: HookCounts = field(default_factory=HookCounts)
+    looks: Looks = field(default_factory=Looks)
     closing: Event = field(default_factory=Event)
     """Set when the server is to stop: what streams for as long as somebody looks on ends then."""
 

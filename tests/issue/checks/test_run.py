@@ -107,7 +107,7 @@ def test_offline_nothing_is_asked(mail: Mail, monkeypatch: pytest.MonkeyPatch) -
     def refuse(*args: object) -> None:
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr(running, "_asked", refuse)
+    monkeypatch.setattr(running, "ask", refuse)
     monkeypatch.setattr(running, "_links_answer", refuse)
     assert not {finding.check for finding in local(mail)} & set(REMOTE)
 

@@ -174,4 +174,3 @@ def test_a_long_introduction_is_what_to_shorten(mail: Mail) -> None:
     (finding,) = [found for found in size(heavy) if found.level == "block"]
     assert finding.todo.startswith("shorten the introduction, which alone has 107.4 KB")
     assert finding.command == 'digest edit 1 --intro "…"'
-

@@ -7,8 +7,8 @@ Those of `LOCAL` are pure; the others ask the network, none longer than half a m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
+from typing import Literal
 
 from digest.issue.checks import accessibility, counted, duties, links, markup, support, weight, words
 from digest.issue.checks.model import Finding, Mail
@@ -60,6 +60,8 @@ LOCAL: dict[str, Callable[[Mail], list[Finding]]] = {
 }
 REMOTE = ("links-answer", "spam", "dns-mx", "dns-spf", "dns-dkim", "dns-dmarc")
 IDS = (*LOCAL, *REMOTE)
+Remote = Literal["links", "spam", "dns"]
+"""What the network is asked: whether every link answers, what a spam filter says, and the DNS."""
 
 
 async def run(mail: Mail, *, network: bool, fetch_links: bool = False) -> list[Finding]:
@@ -73,26 +75,24 @@ async def run(mail: Mail, *, network: bool, fetch_links: bool = False) -> list[F
     found = [finding for check in LOCAL.values() for finding in check(mail)]
     if not (network or fetch_links) or any(each.check == "places" and each.level == "block" for each in found):
         return found
-    looks = [*([_links_answer(mail)] if fetch_links else []), *(_asked(mail) if network else [])]
-    return found + [finding for findings in await asyncio.gather(*looks) for finding in findings]
-
-
-Remote = Literal["dns", "spam", "links"]
+    of_links: tuple[Remote, ...] = ("links",) if fetch_links else ()
+    of_the_rest: tuple[Remote, ...] = ("spam", "dns") if network else ()
+    asked = await asyncio.gather(*(ask(mail, what) for what in (*of_links, *of_the_rest)))
+    return found + [finding for findings in asked for finding in findings]
 
 
 async def ask(mail: Mail, what: Remote) -> list[Finding]:
-    """Ask the network one of the things that the checks of `REMOTE` ask: the DNS, a spam filter, or every link."""
-    if what == "links":
-        return await _links_answer(mail)
-    dns, spam = await asyncio.gather(*(_looks(mail)[one] for one in (what,))), None
-    return dns[0] if spam is None else []
-
-
-def _asked(mail: Mail) -> list[Coroutine[Any, Any, list[Finding]]]:
+    """Ask the network one of the things that checks ask it."""
     # Imported when needed: clients of the network take longer to import than `digest status` takes.
-    from digest.issue.checks import dns, spam
+    if what == "dns":
+        from digest.issue.checks import dns
 
-    return [spam.look(mail, preview(mail.draft, mail.content)["issue.eml"]), dns.look(mail)]
+        return await dns.look(mail)
+    if what == "spam":
+        from digest.issue.checks import spam
+
+        return await spam.look(mail, preview(mail.draft, mail.content)["issue.eml"])
+    return await _links_answer(mail)
 
 
 async def _links_answer(mail: Mail) -> list[Finding]:

@@ -90,7 +90,7 @@ def _subject_troubles(text: str, mail: Mail) -> Iterator[Finding]:
 
 def _preheader_troubles(text: str, mail: Mail) -> Iterator[Finding]:
     def trouble(level: Level, what: str, todo: str) -> Finding:
-        return Finding("preheader", level, what, f"preheader “{_cut(_visible(text), 60)}”", f"{todo}")
+        return Finding("preheader", level, what, f"preheader “{_cut(_visible(text), 60)}”", todo, edit)
 
     edit = f'digest edit {mail.draft.number} --preheader "…"'
     length = perceived(text)

@@ -15,9 +15,10 @@ from fastapi import Depends, HTTPException, Request
 from digest.editors import sessions
 from digest.editors.people import Role
 from digest.editors.sessions import Here
+from digest.store import Database
 from digest.web.forms import Form, read_form_with_files
 from digest.web.guard import from_here
-from digest.web.state import Now, Store
+from digest.web.state import Now, Our
 
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
 _SAFE = ("GET", "HEAD")
@@ -51,13 +52,18 @@ class Door:
     def __init__(self, role: Role) -> None:
         self.role: Role = role
 
-    async def __call__(self, request: Request, db: Store, now: Now, form: DeskForm) -> Here:
+    async def __call__(self, request: Request, our: Our, now: Now, form: DeskForm) -> Here:
         """Give who is here.
 
         Raises:
             HTTPException: 303 or 401 without a session, 403 where it may not.
         """
-        here = who_is_here(request, db, now)
+        # A connection of its own, given back at once: a route that streams holds none while somebody looks on.
+        db = our.stores.take()
+        try:
+            here = who_is_here(request, db, now)
+        finally:
+            our.stores.give_back(db)
         if here is None:
             raise _sign_in_first(request)
         if request.method not in _SAFE:
@@ -70,7 +76,7 @@ class Door:
         return here
 
 
-def who_is_here(request: Request, db: Store, now: Now) -> Here | None:
+def who_is_here(request: Request, db: Database, now: Now) -> Here | None:
     """Give whose session the request's cookie is; None where there is none."""
     secret = request.cookies.get(cookie_name("desk", secure=is_secure(request)))
     return sessions.here(db, secret, now=now) if secret else None

@@ -25,6 +25,7 @@ from digest.issue.contents import contents, issue_before, version_of
 from digest.issue.fit import Fitted
 from digest.issue.issues import WORDS
 from digest.issue.model import Issue
+from digest.issue.model import State as IssueState
 from digest.numbers import several
 from digest.sending.ledger import tally
 from digest.store import Database
@@ -47,7 +48,7 @@ LISTED = 50
 
 SEARCH_LENGTH = 200
 THURSDAY = 3
-UNDER_WAY = ("sending", "paused", "approved")
+UNDER_WAY: tuple[IssueState, ...] = ("sending", "paused", "approved")
 _EMPTY = {
     "subject": "An issue needs a subject",
     "preheader": "Without one, inboxes show the first words of the mail",
@@ -69,7 +70,7 @@ class Words:
 
 @router.api_route("/desk/", methods=SEEN)
 def this_week(request: Request, our: Our, db: Store, now: Now, here: AsEditor) -> Response:
-    """Show this week: the draft, where it is the only thing open; else where what is open stands; else what will come."""
+    """Show this week: the draft where nothing else is open, where the issue stands, or what will come."""
     under_way = [issue for state in UNDER_WAY for issue in browsing.issues(db, limit=5, state=state)]
     drafts = browsing.issues(db, limit=1, state="draft")
     if drafts and not under_way:
@@ -227,7 +228,7 @@ def when(moment: datetime | str, *, now: datetime, zone: ZoneInfo, clock: bool =
 
 
 def next_day(last: datetime | None, now: datetime, zone: ZoneInfo) -> datetime:
-    """Give the day the next issue would go out: that of the week on which the last one did; a Thursday for the first."""
+    """Give the day the next issue would go out: the last one's day of the week, at first a Thursday."""
     today = now.astimezone(zone)
     ahead = (last.astimezone(zone).weekday() if last else THURSDAY) - today.weekday()
     is_out = last is not None and last.astimezone(zone).date() == today.date()

@@ -1,12 +1,11 @@
 """Signing in, by a mailed link or with a passkey, and signing out.
 
-Nobody who asks here is known as yet: forms are held to the browser by its cookie (`browsers.Known`), and all is answered
-alike whosever address it is. A GET changes nothing, so that scanners may follow the links of mails.
+Nobody who asks here is known as yet: forms are held to the browser by its cookie (`browsers.Known`), and all are
+answered alike whosever address it is. A GET changes nothing, so that scanners may follow the links of mails.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -20,7 +19,7 @@ from digest.errors import InputError, NotFoundError
 from digest.store import Database
 from digest.web.desk import browsers
 from digest.web.desk.access import AsEditor, who_is_here
-from digest.web.desk.browsers import Browser, Known, Slowly
+from digest.web.desk.browsers import Known, Slowly
 from digest.web.desk.pages import OWN, done, page
 from digest.web.forms import Posted
 from digest.web.reading import SEEN
@@ -133,8 +132,7 @@ def _form(
 
 def _over(request: Request, our: State, db: Database, now: Now, trouble: Trouble) -> Response:
     here: Here | None = who_is_here(request, db, now)
-    context = {"trouble": trouble, "minutes": _minutes()}
-    return page(request, our, here, "sign-in-over.html", context, now=now, status=_STATUS[trouble])
+    return page(request, our, here, "sign-in-over.html", {"trouble": trouble}, now=now, status=_STATUS[trouble])
 
 
 def _site(our: State) -> Site:

@@ -1,0 +1,74 @@
+"""Who is here: the pages that look at an issue, and the field each has in hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from digest import times
+from digest.errors import InputError
+from digest.issue.issues import find_issue
+from digest.store import Database, writing
+
+LASTS = timedelta(seconds=15)
+"""A page that has not said for so long that it is there, is not."""
+
+SWEPT = timedelta(minutes=1)
+PAGE_LENGTH, FIELD_LENGTH = 40, 120
+
+
+@dataclass(frozen=True)
+class Present:
+    """One page: whose, which, and the field that is being edited there ('' where none is)."""
+
+    editor: int
+    name: str
+    session: int
+    page: str
+    field: str
+
+
+def here(db: Database, number: int, session: int, page: str, field: str, *, now: datetime) -> None:
+    """Write down that a page is there; pages that went without a word are forgotten.
+
+    Args:
+        db: the store.
+        number: the issue.
+        session: whose page it is.
+        page: what it calls itself, drawn by chance.
+        field: the field being edited there; '' where none is.
+        now: the moment.
+
+    Raises:
+        InputError: the page has no name, or one of them is too long.
+        NotFoundError: there is no such issue.
+    """
+    if not 0 < len(page) <= PAGE_LENGTH or not page.isprintable():
+        raise InputError(f"a page calls itself something of 1 to {PAGE_LENGTH} characters", field="page")
+    if len(field) > FIELD_LENGTH or not field.isprintable():
+        raise InputError(f"it has {FIELD_LENGTH} characters at most", field="field")
+    with writing(db) as connection:
+        find_issue(db, number)
+        connection.execute(
+            "INSERT INTO presence (issue, session, page, field, at) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (issue, session, page) DO UPDATE SET field = excluded.field, at = excluded.at",
+            (number, session, page, field, times.to_text(now)),
+        )
+        connection.execute("DELETE FROM presence WHERE issue = ? AND at < ?", (number, times.to_text(now - SWEPT)))
+
+
+def leave(db: Database, number: int, session: int, page: str) -> None:
+    """Forget a page that is being closed."""
+    with writing(db) as connection:
+        connection.execute("DELETE FROM presence WHERE issue = ? AND session = ? AND page = ?", (number, session, page))
+
+
+def who_is_here(db: Database, number: int, *, now: datetime) -> list[Present]:
+    """Give the pages that look at an issue, by the names of their people; none whose session has ended."""
+    rows = db.conn.execute(
+        "SELECT s.editor, p.name, w.session, w.page, w.field FROM presence w JOIN sessions s ON s.id = w.session"
+        " JOIN editors p ON p.id = s.editor WHERE w.issue = ? AND w.at > ? AND s.ended_at IS NULL"
+        " ORDER BY lower(p.name), s.editor, w.session, w.page",
+        (number, times.to_text(now - LASTS)),
+    )
+    return [Present(*row) for row in rows.fetchall()]
