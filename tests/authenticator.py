@@ -1,6 +1,6 @@
 """A passkey authenticator of software, which answers as devices do, and wrongly where a test wants it to.
 
-What it writes is told in WebAuthn Level 3, 6.1 (authenticator data), 6.5.4 (attestation object) and 5.8.1 (client data).
+What it writes is told in WebAuthn Level 3, 6.1 (authenticator data), 6.5.4 (attestation) and 5.8.1 (client data).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Authenticator:
         return self._answer(response)
 
     def get(self, options: Mapping[str, Any], *, host: str | None = None, **client: object) -> str:
-        """Answer `navigator.credentials.get`, as our script posts it; for another `host` than asked where one is given."""
+        """Answer `navigator.credentials.get`, as our script posts it; for another `host` where one is given."""
         self.count += 1 if self.count >= 0 else 0
         data = self._data(host or options["rpId"], 0)
         said = self._client("webauthn.get", options, client)

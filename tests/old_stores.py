@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,3 +38,10 @@ def store_with(
     migrations._migrations.cache_clear()
     yield settings.db
     migrations._migrations.cache_clear()
+
+
+def rows(path: Path, table: str) -> list[dict[str, Any]]:
+    """Give the rows of a table, read without the store."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")]

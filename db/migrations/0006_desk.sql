@@ -175,6 +175,19 @@ CREATE TABLE notices (
   PRIMARY KEY (issue, about)
 ) STRICT, WITHOUT ROWID;
 
+-- When what keeps an issue from being sent (`trouble`) began. It may be said of one that is approved or being sent too.
+ALTER TABLE issues ADD COLUMN trouble_at TEXT;
+UPDATE issues SET trouble = NULL WHERE state <> 'paused';
+UPDATE issues SET trouble_at = updated_at WHERE trouble IS NOT NULL;
+-- It is over once the issue is in another state, or has another time.
+CREATE TRIGGER issues_trouble_over AFTER UPDATE OF state, scheduled_at ON issues
+  WHEN new.trouble IS NOT NULL AND new.trouble IS old.trouble AND new.state <> 'paused'
+    AND (new.state <> old.state OR new.scheduled_at IS NOT old.scheduled_at)
+  BEGIN UPDATE issues SET trouble = NULL, trouble_at = NULL WHERE number = new.number; END;
+
+-- The sending page adds up an issue's batches by provider.
+CREATE INDEX batches_issue ON batches (issue);
+
 CREATE TRIGGER issues_version AFTER UPDATE OF state, subject, preheader, intro, own_words, scheduled_at, local_time, trouble
   ON issues BEGIN UPDATE issues SET version = version + 1 WHERE number = new.number; END;
 CREATE TRIGGER issue_comparisons_added AFTER INSERT ON issue_comparisons

@@ -43,7 +43,7 @@ def mailed(db: Database, settings: Settings, signers: Signers) -> list[str]:
     tokens = []
     while letter := letterbox.claim(db, provider="outbox", account="", worker=1, now=NOW):
         text = batch_of(letter, settings, signers).message.text
-        tokens.append("".join(text.literals).partition("/desk/sign-in/")[2][:TOKEN_LENGTH])
+        tokens.append("".join(text.texts).partition("/desk/sign-in/")[2][:TOKEN_LENGTH])
         letterbox.settle(db, letter, "sent", now=NOW)
     return tokens
 
@@ -141,7 +141,7 @@ def test_a_letter_that_is_written_twice_has_the_same_link(db: Database, settings
     assert letter is not None
     first, second = (batch_of(letter, settings, signers) for _ in range(2))
     assert first == second
-    assert "for 15 minutes" in "".join(first.message.text.parts)
+    assert "for 15 minutes" in "".join(first.message.text.texts)
     assert ends_at(letter, settings) == NOW + sign_in.LASTS
 
 
@@ -239,7 +239,9 @@ def test_who_was_removed_is_a_stranger(db: Database, settings: Settings, signers
 def test_a_suppressed_address_is_mailed_only_where_it_left_the_newsletter(
     db: Database, settings: Settings, signers: Signers, reason: str, letters: int
 ) -> None:
-    db.conn.execute("INSERT INTO suppressions VALUES ('ann@example.com', ?, '2026')", (reason,))
+    db.conn.execute(
+        "INSERT INTO suppressions (email_key, reason, created_at) VALUES ('ann@example.com', ?, '2026')", (reason,)
+    )
     sign_in.ask(db, signers.links, "ann@example.com", browser=MINE, now=NOW)
     assert len(mailed(db, settings, signers)) == letters
 
@@ -264,7 +266,7 @@ def test_an_invitation_works_for_days_and_says_who_invites(
     sign_in.invite(db, signers.links, bea.id, by=By(ann.id, "Ann"), now=NOW)
     letter = letterbox.claim(db, provider="outbox", account="", worker=1, now=NOW)
     assert letter is not None
-    text = "".join(batch_of(letter, settings, signers).message.text.parts)
+    text = "".join(batch_of(letter, settings, signers).message.text.texts)
     assert "Ann has made you an editor" in " ".join(text.split())
     assert "for 3 days" in text
     token = text.partition("/desk/sign-in/")[2][:TOKEN_LENGTH]

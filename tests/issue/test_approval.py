@@ -337,7 +337,7 @@ def test_an_approved_issue_is_only_given_another_time(
     assert approved.issue.scheduled_at == NOW + timedelta(days=1)
     assert approved.issue.content_hash == before.content_hash
     assert [over.reason for over in overrides(blocked)] == ["It is a quote."]
-    with pytest.raises(StateError, match="issue 1 is approved; only one that is draft can be approved"):
+    with pytest.raises(StateError, match="issue 1 is approved already, by the command line at"):
         approve(blocked, settings)
 
 

@@ -80,7 +80,7 @@ def test_an_issue_cannot_lose_its_last_comparison(draft: Database, settings: Set
 
 def test_only_a_draft_can_be_approved(draft: Database, settings: Settings) -> None:
     issues.freeze(draft, settings, 1, now=NOW)
-    with pytest.raises(StateError, match="issue 1 is approved; only one that is draft can be approved"):
+    with pytest.raises(StateError, match="issue 1 is approved already, by the command line at"):
         issues.freeze(draft, settings, 1, now=NOW)
 
 

@@ -17,7 +17,7 @@ from digest.issue import editing, issues
 from digest.issue.issues import WORDS, Override
 from digest.settings import Settings
 from digest.store import Database, check_store, migrate, open_store, pending, writing
-from old_stores import store_with
+from old_stores import rows, store_with
 
 FIRST, SECOND = "0001_first", "0002_checks"
 OLD_WORDS = ("Ship it?", "The old preheader", "The old intro.")
@@ -57,13 +57,6 @@ def fill(db: Database) -> None:
                 (address, address, stamp, stamp),
             )
         connection.execute("INSERT INTO deliveries (issue, subscriber) SELECT 1, id FROM subscribers")
-
-
-def rows(path: Path, table: str) -> list[dict[str, object]]:
-    """The rows of a table, read without the store."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")]
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,7 +26,7 @@ from digest.sending.ledger_check import check_ledger
 from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.store import Database, check_store, migrate, open_store, pending, store_key, writing
-from old_stores import store_with
+from old_stores import rows, store_with
 
 BEFORE, THIRD = ("0001_first", "0002_checks"), "0003_sending"
 LATER = NOW + timedelta(minutes=1)
@@ -103,13 +102,6 @@ def fill(db: Database, account: str) -> None:
             "INSERT INTO events (id, issue, subscriber, kind, detail, happened_at) VALUES (?, 1, ?, ?, ?, ?)",
             [(5, 1, "delivered", "250 ok", stamp), (9, 3, "unsubscribed", None, stamp)],
         )
-
-
-def rows(path: Path, table: str) -> list[dict[str, Any]]:
-    """The rows of a table, read without the store."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")]
 
 
 @pytest.fixture

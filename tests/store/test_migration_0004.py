@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +13,7 @@ from digest import times
 from digest.sending.ledger_check import check_ledger
 from digest.settings import Settings
 from digest.store import Database, check_store, migrate, open_store, pending, writing
-from old_stores import store_with
+from old_stores import rows, store_with
 
 BEFORE, FOURTH = ("0001_first", "0002_checks", "0003_sending"), "0004_readers"
 STAMP = times.to_text(NOW)
@@ -50,12 +48,6 @@ def fill(db: Database) -> None:
             (STAMP,),
         )
         connection.execute("INSERT INTO deliveries (issue, subscriber, state, batch) VALUES (1, 1, 2, 1)")
-
-
-def rows(path: Path, table: str) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")]
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,7 @@ from digest.sending.ledger_check import check_ledger
 from digest.settings import Settings
 from digest.store import Database, check_store, migrate, open_store, pending, writing
 from digest.tracking.recounting import audience, recount
-from old_stores import store_with
+from old_stores import rows, store_with
 
 BEFORE, FIFTH = ("0001_first", "0002_checks", "0003_sending", "0004_readers"), "0005_events"
 STAMP, LATER = times.to_text(NOW), times.to_text(NOW + timedelta(hours=2))
@@ -78,12 +77,6 @@ def fill(db: Database) -> None:
         connection.executemany(
             "INSERT INTO events (issue, subscriber, kind, detail, happened_at) VALUES (1, ?, ?, ?, ?)", EVENTS
         )
-
-
-def rows(path: Path, table: str) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")]
 
 
 @pytest.fixture

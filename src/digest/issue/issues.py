@@ -25,7 +25,7 @@ from digest.issue.render import render
 from digest.issue.snapshot import Snapshot
 from digest.issue.snapshot import read as read_snapshot
 from digest.issue.snapshot import write as write_snapshot
-from digest.issue.subject_records import subject_test_of
+from digest.issue.subject_records import expect_to_try, subject_test_of
 from digest.issue.tracked import Tracking
 from digest.mail import personalise
 from digest.mail.templates import TemplateError
@@ -284,6 +284,7 @@ def freeze(
         wanted = load_draft(db, number)
         fitted = fit(wanted, settings)
         source, content = fitted.draft, fitted.content
+        expect_to_try(number, content.subject_test, content.tracking, local=local)
         if expected is not None and content_hash(content) != expected:
             raise changed(number, content_hash(content), expected)
         for part in (content.html, content.text, *content.envelope.headers.values()):
@@ -381,6 +382,7 @@ def reschedule(
         issue = find_issue(db, number)
         _expect_to_come(at, now, settings)
         expect(issue, "given another time", "approved")
+        expect_to_try(number, subject_test_of(db, number), tracking_of(db, number), local=local)
         if expected is not None and issue.content_hash != expected:
             raise changed(number, issue.content_hash or "", expected)
         connection.execute(
@@ -478,8 +480,8 @@ def _move(
     with writing(db) as connection:
         expect(find_issue(db, number), wanted, before)
         connection.execute(
-            "UPDATE issues SET state = ?, updated_at = ?, trouble = ? WHERE number = ?",
-            (after, times.to_text(now), trouble, number),
+            "UPDATE issues SET state = ?, updated_at = ?, trouble = ?, trouble_at = ? WHERE number = ?",
+            (after, times.to_text(now), trouble, times.to_text(now) if trouble else None, number),
         )
         audit.note(connection, by, wanted, f"issue {number}", now=now, **({"trouble": trouble} if trouble else {}))
         return find_issue(db, number)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from digest.issue.model import Alternative, SubjectTest
+from digest.errors import StateError
+from digest.issue.model import Alternative, Rule, SubjectTest
+from digest.issue.tracked import Tracking
 from digest.issue.variants import WHOLE
 from digest.store import Database
 
@@ -29,6 +31,31 @@ def subject_test_of(db: Database, number: int) -> SubjectTest | None:
         return None
     share, wait, rule, others = row
     return SubjectTest(share, wait, rule, tuple(Alternative(*each) for each in json.loads(others)))
+
+
+def expect_to_try(number: int, test: SubjectTest | None, tracking: Tracking | None, *, local: bool) -> None:
+    """Refuse to approve an issue whose subjects cannot be tried out as they are to be.
+
+    Raises:
+        StateError: it is to go out by readers' own clocks, or readers' clicks are to decide and are not counted.
+    """
+    if test is None:
+        return
+    if local:
+        raise StateError(
+            f"issue {number} has {len(test.others) + 1} subjects to try, so it cannot go out by readers’ own clocks: the"
+            " rest would have to wait for those who sleep longest; send it at one time, or take the alternatives out"
+        )
+    if is_uncounted(test.rule, tracking):
+        raise StateError(
+            f"readers’ clicks are to decide which subject of issue {number} wins, and clicks are not counted"
+            " (`tracking` is off); let a person decide"
+        )
+
+
+def is_uncounted(rule: Rule, tracking: Tracking | None) -> bool:
+    """Tell whether readers' clicks are to decide though nobody counts them."""
+    return rule == "clicks" and (tracking is None or not tracking.counts)
 
 
 def shown_words(db: Database, number: int) -> tuple[str, str]:

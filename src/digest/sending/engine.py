@@ -259,7 +259,7 @@ class Engine:
             if wait is None:
                 return
             if wait:
-                self._waits_since = self._waits_since or self.clock()
+                self._waits_since = None if self._busy else self._waits_since or self.clock()
                 await self._rest(wait)
             else:
                 self._waits_since = None

@@ -14,7 +14,7 @@ from datetime import datetime
 from digest import times
 from digest.audience.topics import topic_sets
 from digest.issue import issues
-from digest.issue.model import Rendered
+from digest.issue.model import Draft, Rendered
 from digest.issue.render import render
 from digest.issue.snapshot import Snapshot
 from digest.issue.tracked import settings_of
@@ -110,7 +110,7 @@ def plan(
     snapshot, whole = issues.find_snapshot(db, number), issues.frozen(db, number)
     if snapshot is None or whole is None:
         return Plan(content_hash, everybody, trouble="it was approved by an older digest, which kept no draft of it")
-    allotment = _allotment(db, settings, snapshot, readers)
+    allotment = _allotment(db, settings, snapshot.draft, readers)
     settings = settings_of(settings, whole.tracking)
     try:
         if allotment.cuts and not is_still(snapshot, whole, settings):
@@ -126,17 +126,23 @@ def plan(
 
 def foreseen(db: Database, settings: Settings, number: int, *, now: datetime) -> Report | None:
     """Give what would become of readers' topics if an approved issue were sent now; None where nobody chose any."""
-    readers, snapshot = sets_in_use(db, now=now), issues.find_snapshot(db, number)
-    if not readers or snapshot is None:
+    snapshot = issues.find_snapshot(db, number)
+    return None if snapshot is None else foreseen_of(db, settings, snapshot.draft, now=now)
+
+
+def foreseen_of(db: Database, settings: Settings, draft: Draft, *, now: datetime) -> Report | None:
+    """Give what would become of readers' topics if an issue were sent now as it is; None where nobody chose any."""
+    readers = sets_in_use(db, now=now)
+    if not readers:
         return None
-    allotment = _allotment(db, settings, snapshot, readers)
+    allotment = _allotment(db, settings, draft, readers)
     return replace(report_on(Plan(None, allotment), readers), variants=len(allotment.cuts))
 
 
-def _allotment(db: Database, settings: Settings, snapshot: Snapshot, readers: Mapping[int, int]) -> Allotment:
+def _allotment(db: Database, settings: Settings, draft: Draft, readers: Mapping[int, int]) -> Allotment:
     known = topic_sets(db)
     return allot(
-        snapshot.draft,
+        draft,
         {topic_set: known[topic_set] for topic_set in readers},
         readers,
         off_topic=settings.off_topic,

@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Self
 
 _NUMBERS = 2**31 - 1
+_ISSUES = 2**32
+"""Behind the bytes of the workers are those of issues: whoever sends one holds its byte."""
 
 
 class Worker:
@@ -56,6 +58,21 @@ class Worker:
             return True
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
         return False
+
+    def takes(self, issue: int) -> bool:
+        """Take an issue in hand, until this worker leaves it or dies; tell whether no other process has it.
+
+        It is a courtesy, and keeps nobody from a batch: several may share the work on an issue.
+        """
+        return self._lock(_ISSUES + issue)
+
+    def leaves(self, issue: int) -> None:
+        """Let others have an issue that this worker took."""
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _ISSUES + issue)
+
+    def is_taken(self, issue: int) -> bool:
+        """Tell whether another process has an issue in hand; to be asked only by one that has not."""
+        return self.lives(_ISSUES + issue)
 
     def _lock(self, number: int) -> bool:
         try:

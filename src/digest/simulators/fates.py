@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
+from digest.simulators.given import made_of
 from digest.simulators.hooks.caller import Happening
 
 _BY_ADDRESS: dict[str, Happening] = {
@@ -46,11 +47,7 @@ class Fates:
         Raises:
             ValueError: an unknown name, or no number.
         """
-        known = {field.name for field in fields(cls)}
-        if strangers := given.keys() - known:
-            raise ValueError(f"no fate is called {min(strangers)!r}; there are {', '.join(sorted(known))}")
-        numbers: dict[str, Any] = {name: (int if name == "seed" else float)(value) for name, value in given.items()}
-        return cls(**numbers)
+        return made_of(cls, given, called="fate")
 
     def drawn_for(self, address: str) -> random.Random:
         """Give what draws for an address: the same seed draws the same for it, whenever its copy comes."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from digest.simulators.given import made_of
 
 Kind = Literal["reset_before", "reset_after", "half", "error_before", "error_after", "garbage", "slow"]
 
@@ -40,13 +42,7 @@ class Faults:
         Raises:
             ValueError: an unknown name, or no number.
         """
-        known = {field.name for field in fields(cls)}
-        if strangers := given.keys() - known:
-            raise ValueError(f"no fault is called {min(strangers)!r}; there are {', '.join(sorted(known))}")
-        numbers: dict[str, Any] = {
-            name: int(value) if name in ("burst", "seed") else float(value) for name, value in given.items()
-        }
-        return cls(**numbers)
+        return made_of(cls, given, called="fault")
 
 
 class Chance:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Self
+
+from digest.simulators.given import made_of
 
 Stage = Literal["connect", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "body", "content", "RSET"]
 """`body` is the middle of a message, `content` its end, after the final dot."""
@@ -60,11 +62,7 @@ class SmtpFaults:
         Raises:
             ValueError: an unknown name, or no number.
         """
-        known = {field.name for field in fields(cls)}
-        if strangers := given.keys() - known:
-            raise ValueError(f"no fault is called {min(strangers)!r}; there are {', '.join(sorted(known))}")
-        values: dict[str, Any] = {name: int(text) if name == "seed" else float(text) for name, text in given.items()}
-        return cls(**values)
+        return made_of(cls, given, called="fault")
 
     def script(self) -> Script:
         """Draw what goes wrong with each step; the same seed draws the same."""
