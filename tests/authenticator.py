@@ -37,6 +37,7 @@ class Authenticator:
     handle: bytes = b""
     count: int = 0
     flags: int = PRESENT | VERIFIED
+    step: int = 1
 
     def create(self, options: Mapping[str, Any], **client: object) -> str:
         """Answer `navigator.credentials.create`, as our script posts it."""
@@ -53,7 +54,7 @@ class Authenticator:
 
     def get(self, options: Mapping[str, Any], *, host: str | None = None, **client: object) -> str:
         """Answer `navigator.credentials.get`, as our script posts it; for another `host` where one is given."""
-        self.count += 1 if self.count >= 0 else 0
+        self.count += self.step
         data = self._data(host or options["rpId"], 0)
         said = self._client("webauthn.get", options, client)
         signature = self.key.sign(data + hashlib.sha256(decoded(said)).digest(), ec.ECDSA(SHA256()))

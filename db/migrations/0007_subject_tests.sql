@@ -4,7 +4,7 @@
 CREATE TABLE subject_tests (
   issue INTEGER PRIMARY KEY REFERENCES issues (number),
   share INTEGER NOT NULL CHECK (share BETWEEN 5 AND 100),    -- percent of the audience that it is tried on
-  wait INTEGER NOT NULL CHECK (wait BETWEEN 5 AND 10080),    -- minutes from when those have it to the decision
+  wait INTEGER NOT NULL CHECK (wait BETWEEN 5 AND 1440),     -- minutes from when those have it to the decision
   rule TEXT NOT NULL CHECK (rule IN ('clicks', 'person')),   -- who decides
   tested_at TEXT,                  -- when the last copy of the share had been handed over
   decided_at TEXT,

@@ -48,6 +48,11 @@ class Pair:
         return self.ground.endswith("_dark")
 
     @property
+    def bare(self) -> str:
+        """The pair in words that do not say which scheme."""
+        return self.words.replace(" (dark)", "")
+
+    @property
     def words(self) -> str:
         """The pair in words."""
         return f"{_word(self.text) if self.text else 'black or white'} on {_word(self.ground)}"

@@ -125,6 +125,12 @@ class Settings(BaseSettings):
     quiet_hours: str = Field(
         "", description="Hours in which nothing is handed over, such as 22:00-07:00, in the newsletter's zone."
     )
+    send_grace_hours: int = Field(
+        3,
+        ge=0,
+        le=24 * 365,
+        description="How many hours after its time an issue is still sent by itself, where nothing ran; 0 is always.",
+    )
     letters_provider: str = Field(
         "", description="Who takes letters (to confirm, to welcome); the same as issues where it is empty."
     )

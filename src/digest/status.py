@@ -16,9 +16,10 @@ from digest.store import Database
 def status(db: Database) -> dict[str, Any]:
     """Give counts as `digest status --json` prints them; issues in the order of their numbers."""
     issues = db.conn.execute(
-        "SELECT i.number, i.state, i.subject, i.scheduled_at, i.trouble, i.topics_report,"
+        "SELECT i.number, i.state, w.subject, i.scheduled_at, i.trouble, i.topics_report,"
         " count(c.comparison) FILTER (WHERE c.form <> 'out')"
-        " FROM issues i LEFT JOIN issue_comparisons c ON c.issue = i.number GROUP BY i.number ORDER BY i.number"
+        " FROM issues i JOIN shown_words w ON w.issue = i.number"
+        " LEFT JOIN issue_comparisons c ON c.issue = i.number GROUP BY i.number ORDER BY i.number"
     ).fetchall()
     return {
         "catalogue": count_catalogue(db),

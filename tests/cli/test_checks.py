@@ -74,7 +74,7 @@ def test_an_issue_that_is_well_passes(drafted: Run) -> None:
     lines = drafted("check", "1", *SOUND).out.splitlines()
     assert [line.split()[1] for line in lines[: len(LOCAL)]] == list(LOCAL)
     assert all(line.startswith("✓ ") for line in lines[: len(LOCAL)])
-    assert re.fullmatch(r"Issue 1: 18 pass, 0 warn, 0 block; content [0-9a-f]{12}", lines[-2])
+    assert re.fullmatch(r"Issue 1: 19 pass, 0 warn, 0 block; content [0-9a-f]{12}", lines[-2])
     assert lines[-1] == "The DNS and the spam filter were not asked; --network asks them."
 
 
@@ -93,7 +93,7 @@ def test_what_blocks_is_told_and_exits_with_1(blocked: Run) -> None:
     ran = blocked("check", "1", *SOUND, code=1)
     assert "✗ subject         “{{” is left in the subject" in ran.out
     assert f"where: subject “{PLACEHOLDER}”" in ran.out
-    assert "17 pass, 0 warn, 1 block" in ran.out
+    assert "18 pass, 0 warn, 1 block" in ran.out
     assert ran.out.splitlines()[-1] == (
         'It cannot be approved as it is. To approve it all the same: digest approve 1 --override subject="why"'
     )

@@ -155,18 +155,22 @@ def _unname_troubles(connection: sqlite3.Connection, spellings: Collection[str])
 def _unname_readings(connection: sqlite3.Connection, subscriber: int) -> None:
     """Keep a reader's opens and clicks as some copy's: in each issue another, so that not even they belong together.
 
-    Nobody can tell more of it than at which mailbox provider it was: figures are by those (see `forgotten_host` in
-    tracking/counting.py). Where it is not kept who reads, `copy` is no reader.
+    Nobody can tell more of it than at which mailbox provider it was and, where several subjects were tried, which of
+    them it had: figures are by those (see `forgotten_host` and `group_of` in tracking/counting.py, and the groups in
+    issue/subject_records.py). Where it is not kept who reads, `copy` is no reader.
     """
     read = connection.execute(
-        "SELECT number, coalesce((SELECT host FROM deliveries WHERE issue = number AND subscriber = ?1), 0) FROM issues"
+        "SELECT number, coalesce((SELECT host FROM deliveries WHERE issue = number AND subscriber = ?1), 0),"
+        " coalesce((SELECT CASE WHEN d.variant = 0 THEN 1 WHEN v.alternative IS NULL THEN 6 ELSE v.alternative + 1 END"
+        " FROM deliveries d LEFT JOIN variants v ON v.issue = d.issue AND v.variant = d.variant"
+        " WHERE d.issue = number AND d.subscriber = ?1), 0) FROM issues"
         " WHERE tracking ->> 'mode' = 'readers'"
         " AND EXISTS (SELECT 1 FROM readings WHERE issue = number AND copy = ?1)",
         (subscriber,),
     ).fetchall()
     connection.executemany(
         "UPDATE readings SET copy = ? WHERE issue = ? AND copy = ?",
-        [(-1 - secrets.randbelow(2**56) * 64 - host, issue, subscriber) for issue, host in read],
+        [(-1 - (secrets.randbelow(2**53) * 8 + group) * 64 - host, issue, subscriber) for issue, host, group in read],
     )
 
 

@@ -11,6 +11,7 @@ from digest.cli.app import FAILED, App, Group, with_app
 from digest.issue.issues import check_issues
 from digest.issue.variant_records import check_variants
 from digest.sending.ledger_check import check_ledger
+from digest.sending.subject_test import check_subject_tests
 from digest.store import back_up, check_store, migrate, pending
 
 
@@ -48,7 +49,7 @@ def check(app: App) -> int:
     with app.store(allow_pending=True) as store:
         problems = check_store(store)
         if not problems and not pending(store):
-            problems += check_ledger(store) + check_issues(store) + check_variants(store)
+            problems += check_ledger(store) + check_issues(store) + check_variants(store) + check_subject_tests(store)
     for problem in problems:
         app.say(f"WRONG: {problem}")
     if not problems:

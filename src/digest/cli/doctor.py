@@ -9,6 +9,7 @@ from digest.cli.app import FAILED, App, Command, with_app
 from digest.issue.issues import check_issues
 from digest.issue.variant_records import check_variants
 from digest.sending.ledger_check import check_ledger
+from digest.sending.subject_test import check_subject_tests
 from digest.store import check_store
 
 
@@ -23,7 +24,11 @@ def doctor(app: App) -> int:
         problems = {"store": check_store(store)}
         # What SQLite cannot read, nobody can count.
         if not problems["store"]:
-            problems["ledger"] = check_ledger(store) + check_issues(store) + check_variants(store)
+            problems["ledger"] = [
+                problem
+                for check in (check_ledger, check_issues, check_variants, check_subject_tests)
+                for problem in check(store)
+            ]
             with app.progress("Counting rows", None) as advance:
                 counted = recounting.recount(store, now=times.now(), progress=advance)
             problems["figures"] = counted.wrong

@@ -16,16 +16,13 @@ from digest.cli.issue import number_argument
 from digest.cli.stopping import Stopping
 from digest.cli.topics import as_dict, told
 from digest.cli.watching import Watch
-from digest.errors import SettingsError
 from digest.issue.issues import find_issue
-from digest.providers import connect
-from digest.providers.interface import Provider
 from digest.sending import ledger, steering, topics
+from digest.sending.connecting import providers_of
 from digest.sending.copies import Signers
 from digest.sending.engine import PATIENCE_S, Engine
 from digest.sending.steering import As
 from digest.sending.workers import Worker
-from digest.settings import Settings
 from digest.status import status as status_of
 
 FOR_EVER_S = 10 * 365 * 24 * 3600.0
@@ -49,11 +46,12 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
     with app.store() as db, Worker(settings.db) as worker:
         if find_issue(db, number).state == "sent":
             return _done(app, number, "sent", ledger.tally(db, number), topics.report_of(db, number))
-        names = [name for name in (settings.provider, settings.failover) if name]
+        # So that a `digest serve` leaves it alone, which else would begin it, or go on with it.
+        worker.takes(number)
         engine = Engine(
             db,
             settings,
-            [_connected(name, settings) for name in names],
+            providers_of(settings),
             Signers.of(db, settings, now=times.now()),
             worker,
             stopping=stopping,
@@ -70,7 +68,10 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
             app.note(f"{lane.closed}; {lane.copies} copies went by it")
     if stopping() and state == "sending":
         unsure = f" and {tally['uncertain']} uncertain" if tally["uncertain"] else ""
-        app.note(f"stopped with {tally['queued']} to go{unsure}; `digest send {number}` goes on from here")
+        app.note(
+            f"stopped with {tally['queued']} to go{unsure}; `digest send {number}` goes on from here, and so does"
+            f" `digest serve` by itself; `digest pause {number}` stops both"
+        )
         _done(app, number, state, tally, report)
         return INTERRUPTED
     if engine.later and state == "sending":
@@ -95,13 +96,6 @@ def _done(app: App, number: int, state: str, tally: dict[str, int], report: topi
         app.say(f"  {line}")
     app.give({"number": number, "state": state, **tally, "topics": as_dict(report)})
     return IN_PART if tally["uncertain"] or (state in ("sending", "paused") and tally["queued"]) else 0
-
-
-def _connected(name: str, settings: Settings) -> Provider:
-    try:
-        return connect(name, settings.options_for(name))
-    except ValueError as error:
-        raise SettingsError(f"{name}: {error}") from None
 
 
 @click.command(cls=Command)
@@ -205,7 +199,7 @@ def status(app: App) -> None:
         for line in told(topics.Report(**issue["topics"]) if issue["topics"] else None):
             app.say(f"Issue {issue['number']}: {line}")
         if issue["trouble"]:
-            app.say(f"Issue {issue['number']} is paused: {issue['trouble']}")
+            app.say(f"Issue {issue['number']} is {issue['state']}: {issue['trouble']}")
         if issue["scheduled_at"] and issue["state"] == "approved":
             when = times.for_people(times.from_text(issue["scheduled_at"]), app.settings.zone)
             app.say(f"Issue {issue['number']} is to be sent {when}.")

@@ -15,7 +15,8 @@ from digest.issue.collect import STANDS
 from digest.store import Database
 
 _PUBLIC = f"i.sending_at IS NOT NULL AND i.html IS NOT NULL AND {STANDS}"
-_COLUMNS = "i.number, i.subject, i.preheader, i.intro, i.cutoff, i.sending_at, i.content_hash"
+_COLUMNS = "i.number, w.subject, w.preheader, i.intro, i.cutoff, i.sending_at, i.content_hash"
+_ISSUES = "issues i JOIN shown_words w ON w.issue = i.number"
 MOST = 2**31 - 1
 """The largest number an issue may have in an address."""
 
@@ -52,7 +53,7 @@ def mailed(db: Database, *, page: int = 1, size: int = 20) -> Shelf:
     """Give the issues that went out, `page` counted from 1."""
     total: int = db.conn.execute(f"SELECT count(*) FROM issues i WHERE {_PUBLIC}").fetchone()[0]  # noqa: S608
     rows = db.conn.execute(
-        f"SELECT {_COLUMNS} FROM issues i WHERE {_PUBLIC} ORDER BY i.number DESC LIMIT ? OFFSET ?",  # noqa: S608
+        f"SELECT {_COLUMNS} FROM {_ISSUES} WHERE {_PUBLIC} ORDER BY i.number DESC LIMIT ? OFFSET ?",  # noqa: S608
         (size, (page - 1) * size),
     ).fetchall()
     return Shelf(tuple(_issue(row) for row in rows), page, size, total)
@@ -67,7 +68,7 @@ def find_mailed(db: Database, number: int) -> Mailed:
     row = None
     if 0 < number <= MOST:
         row = db.conn.execute(
-            f"SELECT {_COLUMNS} FROM issues i WHERE i.number = ? AND {_PUBLIC}",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM {_ISSUES} WHERE i.number = ? AND {_PUBLIC}",  # noqa: S608
             (number,),
         ).fetchone()
     if row is None:

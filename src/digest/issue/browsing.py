@@ -46,9 +46,10 @@ def issues(db: Database, *, limit: int, before: int | None = None, state: State 
         state: only those in it.
     """
     rows = db.conn.execute(
-        "SELECT i.number, i.state, i.subject,"
+        "SELECT i.number, i.state, w.subject,"
         " (SELECT count(*) FROM issue_comparisons c WHERE c.issue = i.number AND c.form <> 'out'),"
         " i.cutoff, i.scheduled_at, i.approved_at, i.sending_at, i.sent_at, i.cancelled_at, i.trouble FROM issues i"
+        " JOIN shown_words w ON w.issue = i.number"
         " WHERE (:before IS NULL OR i.number < :before) AND (:state IS NULL OR i.state = :state)"
         " ORDER BY i.number DESC LIMIT :limit",
         {"before": before, "state": state, "limit": limit},

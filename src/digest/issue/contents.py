@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +31,8 @@ class Earlier:
 class Placing:
     """A comparison of an issue.
 
-    `form` is what was chosen, `fits` what there was room for. `mailed` is the last issue that it went out in.
+    `form` is what was chosen, `fits` what there was room for. `mailed` is the last issue that it went out in. `by` is
+    who took it in, or left it out, where a person did.
     """
 
     comparison: Comparison
@@ -38,7 +40,7 @@ class Placing:
     fits: Form
     why: Why
     mailed: Earlier | None
-    added_by: str | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def contents(db: Database, fitted: Fitted, *, now: datetime, is_draft: bool) -> 
     found = collect(db, now=now) if is_draft else None
     changed = found.updated if found else ()
     mailed = last_mailed(db, [*(item.comparison.id for item in placed), *(one.id for one in changed)], but=number)
+    hands = _hands(db, number)
     items = [
         Placing(
             item.comparison,
@@ -78,6 +81,7 @@ def contents(db: Database, fitted: Fitted, *, now: datetime, is_draft: bool) -> 
             item.form,
             "updated" if item.updated else "again" if item.comparison.id in mailed else "new",
             mailed.get(item.comparison.id),
+            hands.get((item.comparison.id, item.form == "out")),
         )
         for item in placed
     ]
@@ -88,6 +92,23 @@ def contents(db: Database, fitted: Fitted, *, now: datetime, is_draft: bool) -> 
         tuple(Placing(one, "out", "out", "updated", mailed.get(one.id)) for one in changed),
         issue_before(db, number),
     )
+
+
+def _hands(db: Database, number: int) -> dict[tuple[int, bool], str]:
+    """Give who took a comparison in, or left it out, last: by its id and whether it is out."""
+    rows = db.conn.execute(
+        "SELECT e.before, e.after, p.name FROM edits e JOIN editors p ON p.id = e.editor"
+        " WHERE e.issue = ? AND e.field = 'comparisons' ORDER BY e.number",
+        (number,),
+    )
+    found: dict[tuple[int, bool], str] = {}
+    for before, after, name in rows:
+        was = {id_: form == "out" for id_, form, *_ in json.loads(before)}
+        for id_, form, *_ in json.loads(after):
+            is_out = form == "out"
+            if was.get(id_) is not is_out:
+                found[id_, is_out] = name
+    return found
 
 
 def version_of(db: Database, number: int) -> int:

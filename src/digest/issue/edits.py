@@ -201,9 +201,9 @@ def last_hand(connection: sqlite3.Connection, issue: int, field: Field | None = 
     row = connection.execute(
         # The last key may have gone on with a row that began before others: of the last few, the one touched last.
         "SELECT e.editor, p.name, e.at, e.field FROM (SELECT editor, at, field FROM edits"
-        " WHERE issue = ? AND (? IS NULL OR field = ?) ORDER BY number DESC LIMIT 8) e"
+        " WHERE issue = ? AND (? IS NULL OR field = ?) ORDER BY number DESC LIMIT ?) e"
         " LEFT JOIN editors p ON p.id = e.editor ORDER BY e.at DESC LIMIT 1",
-        (issue, field, field),
+        (issue, field, field, 1 if field else 8),
     ).fetchone()
     return LastHand(row[0], row[1] or COMMAND_LINE.who, row[2], row[3]) if row else None
 

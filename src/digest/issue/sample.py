@@ -1,4 +1,4 @@
-"""A mail to see the look by, whatever there is: it has each form of a comparison once or twice, and is soon rendered."""
+"""A mail to see the look by, whatever there is: it has comparisons in each form, and is soon rendered."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def _draft(db: Database, now: datetime) -> Draft | None:
         draft = issues.load_draft(db, newest)
         return replace(draft, placed=_some(draft.placed))
     placed = _some(compose(collect(db, now=now), full=1, brief=2))
-    return Draft(1, now, **words_for(placed), placed=placed) if placed else None
+    if not placed:
+        return None
+    words = words_for(placed)
+    return Draft(1, now, words["subject"], words["preheader"], words["intro"], placed)
 
 
 def _some(placed: tuple[Placed, ...]) -> tuple[Placed, ...]:

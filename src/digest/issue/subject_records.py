@@ -43,8 +43,8 @@ def expect_to_try(number: int, test: SubjectTest | None, tracking: Tracking | No
         return
     if local:
         raise StateError(
-            f"issue {number} has {len(test.others) + 1} subjects to try, so it cannot go out by readers’ own clocks: the"
-            " rest would have to wait for those who sleep longest; send it at one time, or take the alternatives out"
+            f"issue {number} has {len(test.others) + 1} subjects to try, so it cannot go out by readers’ own clocks;"
+            " send it at one time for all, or take the alternatives out"
         )
     if is_uncounted(test.rule, tracking):
         raise StateError(
@@ -81,7 +81,8 @@ def _group(alternative: int | None) -> int:
 
 def group_in(copy: int) -> int:
     """Give the group that a copy's number ends with, of an issue whose subjects are tried out."""
-    return copy % 8
+    group = copy & 7
+    return group if group < len(GROUPS) else 0
 
 
 def with_group(number: int, group: int) -> int:

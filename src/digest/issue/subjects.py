@@ -25,8 +25,8 @@ from digest.store import Database, writing
 MOST = 4
 """Alternatives beside the issue's own subject: with more, too few readers are left for each."""
 SHARE, WAIT = 20, 120
-"""What is chosen where nobody did: percent of the audience, and minutes. Of all clicks, half come within two hours."""
-SHARES, WAITS = (5, 100), (5, 10_080)
+"""What is chosen where nobody did: percent of the audience, and minutes."""
+SHARES, WAITS = (5, 100), (5, 1_440)
 """From how much to how much they may be."""
 
 
@@ -45,7 +45,7 @@ def arrangement_of(db: Database, settings: Settings, number: int) -> SubjectTest
     row = db.conn.execute("SELECT share, wait, rule FROM subject_tests WHERE issue = ?", (number,)).fetchone()
     test = subject_test_of(db, number)
     if row is not None:
-        return SubjectTest(*row, test.others if test else ())
+        return test or SubjectTest(row[0], row[1], row[2], ())
     return SubjectTest(SHARE, WAIT, "person" if settings.tracking == "off" else "clicks", ())
 
 
@@ -178,7 +178,7 @@ def arrange(
     if share is not None and not SHARES[0] <= share <= SHARES[1]:
         raise InputError(f"is {share}; it may be {SHARES[0]} to {SHARES[1]} percent", field="share")
     if wait is not None and not WAITS[0] <= wait <= WAITS[1]:
-        raise InputError(f"is {wait}; it may be {WAITS[0]} to {WAITS[1]:,} minutes, which are a week", field="wait")
+        raise InputError(f"is {wait}; it may be {WAITS[0]} to {WAITS[1]:,} minutes, which are a day", field="wait")
     if rule is not None and is_uncounted(rule, Tracking.of(settings, number)):
         raise InputError("clicks are not counted (`tracking` is off), so only a person can decide", field="rule")
     with _edited(db, number, "arranged the subjects of", now=now, by=by, reopen=reopen) as detail:
@@ -224,14 +224,12 @@ def _read(subject: str, preheader: str | None) -> Alternative:
 
 def _refuse_twice(db: Database, number: int, words: Alternative, test: SubjectTest, but: int = 0) -> None:
     """Refuse a subject that the issue has: readers of two that say the same tell nothing."""
-    draft = issues.load_draft(db, number)
-    own = Alternative(draft.subject)
+    own = Alternative(issues.load_draft(db, number).subject)
     for at, other in enumerate((own, *test.others)):
-        if at != but or not but:
-            same = (other.subject.casefold(), other.preheader) == (words.subject.casefold(), words.preheader)
-            if same:
-                whose = "the issue’s own" if not at else f"alternative {'ABCDE'[at]}"
-                raise InputError(f"“{words.subject}” is {whose} already; say it in another way", field="subject")
+        same = (other.subject.casefold(), other.preheader) == (words.subject.casefold(), words.preheader)
+        if same and (at != but or not but):
+            whose = "the issue’s own" if not at else f"alternative {'ABCDE'[at]}"
+            raise InputError(f"“{words.subject}” is {whose} already; say it in another way", field="subject")
 
 
 def _expect(number: int, which: int, test: SubjectTest, was: str | None) -> Alternative:

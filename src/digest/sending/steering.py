@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from digest import times
+from digest.editors import audit
 from digest.editors.audit import COMMAND_LINE, By
 from digest.errors import NotFoundError, StateError
 from digest.issue import issues
@@ -40,7 +41,15 @@ def cancel(db: Database, number: int, *, now: datetime, by: By = COMMAND_LINE) -
         return issue
 
 
-def retry_rejected(db: Database, number: int, *, now: datetime) -> int:
+def stop(db: Database, number: int, *, now: datetime, by: By = COMMAND_LINE) -> Issue:
+    """Cancel an issue for good, though it is being sent: what is in hand is finished, and the rest is skipped."""
+    with writing(db):
+        if issues.find_issue(db, number).state == "sending":
+            issues.pause(db, number, now=now, by=by)
+        return cancel(db, number, now=now, by=by)
+
+
+def retry_rejected(db: Database, number: int, *, now: datetime, by: By = COMMAND_LINE) -> int:
     """Queue the rejected copies of an issue again, and give how many there are; one that was sent is sending again.
 
     Those who left or were suppressed since are skipped when they are claimed.
@@ -62,6 +71,7 @@ def retry_rejected(db: Database, number: int, *, now: datetime) -> int:
                 (times.to_text(now), number),
             )
             ledger.draw_pseudonyms(connection, number)
+            audit.note(connection, by, "sent again to those rejected", f"issue {number}", now=now, copies=count)
         return count
 
 
@@ -86,7 +96,15 @@ def unsettled(db: Database, number: int, *, lives: Callable[[int], bool] = lambd
 
 
 def resolve(
-    db: Database, number: int, batch: int, as_: As, *, lives: Callable[[int], bool], worker: int, now: datetime
+    db: Database,
+    number: int,
+    batch: int,
+    as_: As,
+    *,
+    lives: Callable[[int], bool],
+    worker: int,
+    now: datetime,
+    by: By = COMMAND_LINE,
 ) -> int:
     """Settle an uncertain batch as a person says; give how many copies that are.
 
@@ -98,6 +116,7 @@ def resolve(
         lives: tells whether the worker of a number is at work.
         worker: who does this.
         now: the moment.
+        by: who says so.
 
     Raises:
         NotFoundError: the issue has no such open batch.
@@ -114,6 +133,9 @@ def resolve(
     if claimed is None:
         raise StateError(f"another process took batch {batch} up meanwhile; look again: `digest uncertain {number}`")
     accepted = {id_: None for id_, _, _ in claimed.copies} if as_ == "accepted" else {}
-    ledger.settle(db, claimed, accepted, by="person", now=now)
-    ledger.finish(db, number, now=now)
+    with writing(db) as connection:
+        ledger.settle(db, claimed, accepted, by="person", now=now)
+        ledger.finish(db, number, now=now)
+        said = {"batch": batch, "copies": len(claimed.copies), "as": as_}
+        audit.note(connection, by, "resolved", f"issue {number}", now=now, **said)
     return len(claimed.copies)

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 from digest import times
 from digest.audience.forgetting import PREFIX
 from digest.events import Kind, Mark
+from digest.issue.subject_records import GROUPS, group_in, groups_of
 from digest.sending.ledger import Delivery
 from digest.store import Database, writing
 from digest.tracking.agents import Agent
@@ -59,31 +60,33 @@ class _Copy(NamedTuple):
     host: int
     handed_over_ms: int | None
     wanted: bool
+    variant: int
 
 
 # Opens and clicks ----------------------------------------------------------------------------------------------------
 
 
-def contribution(readings: Collection[Judged], host: int | None = None) -> Counter[Key]:
+def contribution(readings: Collection[Judged], host: int | None = None, group: int = 0) -> Counter[Key]:
     """Count what one copy adds to the figures of its issue.
 
-    `host` is the number of its mailbox provider, where it is known whose copy it is. The hidden link is no link: what
-    follows it only tells what its other clicks are.
+    `host` is the number of its mailbox provider, where it is known whose copy it is, and `group` (of `GROUPS`) that of
+    its subject, where several are tried. The hidden link is no link: what follows it only tells what its other clicks
+    are.
     """
     if len(readings) == 1:
         # Most copies are asked for once, and few things can be said of that: six times as fast.
         ((kind, link, at, agent, mark, why),) = readings
         hour = at - at % HOUR_MS
-        return Counter(_of_one(Judged(kind, link, hour, agent, mark, why), host))
-    return _contribution(readings, host)
+        return Counter(_of_one(Judged(kind, link, hour, agent, mark, why), host, group))
+    return _contribution(readings, host, group)
 
 
 @lru_cache(20_000)
-def _of_one(reading: Judged, host: int | None) -> Counter[Key]:
-    return _contribution([reading], host)
+def _of_one(reading: Judged, host: int | None, group: int) -> Counter[Key]:
+    return _contribution([reading], host, group)
 
 
-def _contribution(readings: Collection[Judged], host: int | None) -> Counter[Key]:
+def _contribution(readings: Collection[Judged], host: int | None, group: int = 0) -> Counter[Key]:
     opens: Counter[int] = Counter()
     links: dict[int, Counter[int]] = defaultdict(Counter)
     read_at, clicked_at = _NEVER, _NEVER
@@ -111,6 +114,7 @@ def _contribution(readings: Collection[Judged], host: int | None) -> Counter[Key
     for measure, first in (("opened people", read_at), ("clicked people", clicked_at)):
         if first < _NEVER:
             total[measure, "hour", hour_of(first)] = 1
+            total.update({(measure, "subject", GROUPS[group]): 1} if group else {})
     for link, of_link in links.items():
         counts = {"clicked": 1} | _often("clicks", of_link)
         if of_link[Mark.PERSON]:
@@ -151,10 +155,23 @@ def _hour(number: int) -> str:
 def forgotten_host(copy: int) -> int | None:
     """Give the mailbox provider of a reader who was forgotten; None for any other copy.
 
-    Forgetting turns the reader's number into one of chance, below zero, that keeps this alone: see
-    `audience/forgetting.py`.
+    Forgetting turns the reader's number into one of chance, below zero, that keeps this and the group of `group_of`
+    alone: see `audience/forgetting.py`.
     """
     return (-1 - copy) % HOSTS_AT_MOST if copy < 0 else None
+
+
+def group_of(copy: int, variant: int | None, groups: Mapping[int, int]) -> int:
+    """Give the group of a copy, by its number where it says so, and else by its variant.
+
+    `groups` are those of the issue's variants; where there are none, its subjects are not tried. `variant` is None
+    where it is not kept whose the copy is.
+    """
+    if not groups:
+        return 0
+    if copy < 0:
+        return group_in((-1 - copy) // HOSTS_AT_MOST)
+    return group_in(copy) if variant is None else groups.get(variant, 0)
 
 
 def record(connection: sqlite3.Connection, readings: Iterable[Reading]) -> Counter[Outcome]:
@@ -170,8 +187,9 @@ def record(connection: sqlite3.Connection, readings: Iterable[Reading]) -> Count
     for issue, found in sorted(by_issue.items()):
         row = connection.execute(
             "SELECT tracking, events_deleted_at, (SELECT count(*) FROM links l WHERE l.issue = issues.number),"
-            # Of variants it is not written down which links are in which.
-            " EXISTS (SELECT 1 FROM variants v WHERE v.issue = issues.number) FROM issues WHERE number = ?",
+            # Of variants for topics it is not written down which links are in which.
+            " EXISTS (SELECT 1 FROM variants v WHERE v.issue = issues.number AND v.of_variant <> 0)"
+            " FROM issues WHERE number = ?",
             (issue,),
         ).fetchone()
         if row is None:
@@ -206,6 +224,7 @@ def _record(
             else:
                 done["kept"] += 1
             new[copy][place] = int(reading.agent) if there < 0 else min(there, int(reading.agent))
+    groups = groups_of(connection, issue)
     figures: Counter[Key] = Counter()
     put: list[tuple[int, ...]] = []
     gone: list[tuple[int, ...]] = []
@@ -215,11 +234,11 @@ def _record(
         now = _judged(were, agents, of.handed_over_ms if of else None, links)
         if now == were:
             continue
-        host = of.host if of else None
-        for key, count in contribution(now.values(), host).items():
+        host, group = of.host if of else None, group_of(copy, of.variant if of else None, groups)
+        for key, count in contribution(now.values(), host, group).items():
             figures[key] += count
         if were:
-            figures.subtract(contribution(were.values(), host))
+            figures.subtract(contribution(were.values(), host, group))
         put += [(issue, copy, *row) for place, row in now.items() if were.get(place) != row]
         gone += [(issue, copy, *place) for place in were.keys() - now.keys()]
     connection.executemany(
@@ -261,12 +280,15 @@ def _judged(
 
 def _copies(connection: sqlite3.Connection, issue: int, copies: str) -> dict[int, _Copy]:
     rows = connection.execute(
-        "SELECT d.subscriber, d.host, b.claimed_at, s.uncounted = 0 AND substr(s.email_key, 1, ?) <> ?"
+        "SELECT d.subscriber, d.host, b.claimed_at, s.uncounted = 0 AND substr(s.email_key, 1, ?) <> ?, d.variant"
         " FROM json_each(?) c CROSS JOIN deliveries d ON d.issue = ? AND d.subscriber = c.value"
         " JOIN subscribers s ON s.id = d.subscriber LEFT JOIN batches b ON b.number = d.batch",
         (len(PREFIX), PREFIX, copies, issue),
     )
-    return {copy: _Copy(host, _milliseconds(claimed_at), bool(wanted)) for copy, host, claimed_at, wanted in rows}
+    return {
+        copy: _Copy(host, _milliseconds(claimed_at), bool(wanted), variant)
+        for copy, host, claimed_at, wanted, variant in rows
+    }
 
 
 @lru_cache(4096)

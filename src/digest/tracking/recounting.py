@@ -14,9 +14,10 @@ from itertools import groupby
 from operator import itemgetter
 
 from digest.events import Kind
+from digest.issue.subject_records import groups_of
 from digest.store import Database
 from digest.tracking import counting
-from digest.tracking.counting import Judged, Key, contribution, forgotten_host
+from digest.tracking.counting import Judged, Key, contribution, forgotten_host, group_of
 from digest.tracking.figures import STATES, mode_of
 
 Progress = Callable[[int], None]
@@ -139,16 +140,18 @@ def readings(
 ) -> Counter[Key]:
     """Count the opens and clicks of an issue into figures, as they were judged."""
     total: Counter[Key] = Counter()
+    groups = groups_of(db.conn, issue)
     rows = db.conn.execute(
-        "SELECT r.copy, d.host, r.kind, r.link, r.at, r.agent, r.mark, r.why FROM readings r"
+        "SELECT r.copy, d.host, d.variant, r.kind, r.link, r.at, r.agent, r.mark, r.why FROM readings r"
         " LEFT JOIN deliveries d ON d.issue = r.issue AND d.subscriber = r.copy WHERE r.issue = ?"
         " ORDER BY r.issue, r.copy",
         (issue,),
     )
-    for (copy, host), of_copy in groupby(_told(rows, found, progress), itemgetter(0, 1)):
-        judged = [Judged(*row[2:]) for row in of_copy]
+    for (copy, host, variant), of_copy in groupby(_told(rows, found, progress), itemgetter(0, 1, 2)):
+        judged = [Judged(*row[3:]) for row in of_copy]
         forgotten = forgotten_host(copy)
-        total.update(contribution(judged, (host if forgotten is None else forgotten) if of_readers else None))
+        group = group_of(copy, variant if of_readers else None, groups)
+        total.update(contribution(judged, (host if forgotten is None else forgotten) if of_readers else None, group))
     return total
 
 

@@ -18,6 +18,7 @@ from digest.events import HOSTS
 from digest.issue import browsing
 from digest.issue.issues import find_issue, load_draft
 from digest.issue.model import State
+from digest.issue.subject_records import shown_words
 from digest.issue.tracked import Mode
 from digest.settings import Settings
 from digest.store import Database
@@ -223,7 +224,7 @@ def issue_report(db: Database, settings: Settings, number: int) -> IssueReport:
     comparisons = _comparisons(db, number, links)
     return IssueReport(
         number=number,
-        subject=issue.subject,
+        subject=shown_words(db, number)[0],
         state=issue.state,
         sending_at=_text(issue.sending_at),
         sent_at=_text(issue.sent_at),

@@ -175,7 +175,8 @@ def over_time(
 def issue_lines(db: Database, *, limit: int, before: int | None = None, by_mail: bool = False) -> tuple[IssueLine, ...]:
     """Give the newest issues that were sent, or began to be, in their order; those before the number `before`."""
     rows = db.conn.execute(
-        "SELECT number, subject, state, sending_at, sent_at, tracking FROM issues"
+        "SELECT number, w.subject, state, sending_at, sent_at, tracking"
+        " FROM issues JOIN shown_words w ON w.issue = number"
         " WHERE sending_at IS NOT NULL AND (:before IS NULL OR number < :before) ORDER BY number DESC LIMIT :limit",
         {"before": before, "limit": limit},
     ).fetchall()
@@ -225,7 +226,7 @@ def _line(
 
 def troubles_of_line(db: Database, line: IssueLine) -> tuple[Trouble, ...]:
     """Say what should be looked at in an issue."""
-    paused_by = db.conn.execute("SELECT trouble FROM issues WHERE number = ?", (line.number,)).fetchone()[0]
+    paused_by = db.conn.execute("SELECT iif(state = 'paused', trouble, NULL) FROM issues WHERE number = ?", (line.number,)).fetchone()[0]
     states = {"rejected": line.rejected, "uncertain": line.uncertain}
     return findings.troubles_of(line.number, states, line.rates, paused_by)
 

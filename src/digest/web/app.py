@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from digest import times
 from digest.errors import DigestError, InputError, NotFoundError, StateError
 from digest.sending.copies import Signers
+from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.store import file_of, open_store, store_key
 from digest.tokens import TokenError
@@ -61,7 +62,7 @@ def create_app(
     stores = Stores(Path(file))
     current = Current(settings, stores, lambda now: Pages(now, signers.links), sources=sources, told=sign_ups.follow)
     spool = Spool(folder_of(Path(file)))
-    state = State(current, stores, signers, clock, sign_ups=sign_ups, spool=spool)
+    state = State(current, stores, signers, clock, sign_ups=sign_ups, spool=spool, worker=Worker(settings.db))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -72,7 +73,8 @@ def create_app(
                 async with background(state):
                     yield
             else:
-                yield
+                with state.worker:
+                    yield
         finally:
             await spool.close()
             db = stores.take()

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from digest.audience import letterbox, signing_up
 from digest.editors import tidying
 from digest.programs import telling
+from digest.sending import notices, subject_test
+from digest.sending.apart import Sender
 from digest.sending.postman import Postman
 from digest.sending.workers import Worker
 from digest.store import Database, empty_log, writing
@@ -28,6 +30,9 @@ from digest.tracking import hook_keys, retention
 from digest.tracking.rounds import Rounds
 from digest.web.state import State
 
+SENDING_EVERY_S = 1.0
+NOTICES_EVERY_S = 2.0
+SUBJECTS_EVERY_S = 5.0
 LETTERS_EVERY_S = 1.0
 EVENTS_EVERY_S = 1.0
 MAILBOX_EVERY_S = 180.0
@@ -57,7 +62,7 @@ class Task:
 async def background(state: State) -> AsyncIterator[None]:
     """Do what is due, over and over, while the block runs."""
     stopping = threading.Event()
-    worker = Worker(state.settings.db)
+    worker = state.worker
     worker.__enter__()
     threads = [
         threading.Thread(target=_over_and_over, args=(task, state, stopping), name=task.name, daemon=True)
@@ -77,6 +82,9 @@ async def background(state: State) -> AsyncIterator[None]:
 
 def _tasks(state: State, worker: Worker, stopping: threading.Event) -> list[Task]:
     tasks = [
+        Task("sending", SENDING_EVERY_S, _sending(state, worker, stopping)),
+        Task("notices", NOTICES_EVERY_S, lambda db: _notify(db, state)),
+        Task("subjects", SUBJECTS_EVERY_S, lambda db: subject_test.decide_all_due(db, now=state.clock())),
         Task("letters", LETTERS_EVERY_S, _letters(state, worker, stopping)),
         Task("events", EVENTS_EVERY_S, _events(state, worker, stopping)),
         Task("webhooks", TELL_EVERY_S, lambda db: _tell(db, state, stopping)),
@@ -150,6 +158,20 @@ def _events(state: State, worker: Worker, stopping: threading.Event) -> Callable
         rounds.go()
 
     return work
+
+
+def _sending(state: State, worker: Worker, stopping: threading.Event) -> Callable[[Database], None]:
+    # One for all rounds: it knows what is to be left alone, and until when.
+    sender = Sender(worker, state.clock, stopping.is_set)
+
+    def work(db: Database) -> None:
+        sender.work(db, state.settings)
+
+    return work
+
+
+def _notify(db: Database, state: State) -> None:
+    notices.post_due(db, state.settings, now=state.clock())
 
 
 def _letters(state: State, worker: Worker, stopping: threading.Event) -> Callable[[Database], None]:

@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from digest import times
 from digest.issue.looking import Looks
 from digest.sending.copies import Signers
+from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.store import Database
 from digest.tracking.hook_counting import HookCounts
@@ -39,6 +40,7 @@ class State:
     sign_ups: SignUps = field(kw_only=True)
     sign_ins: SignIns = field(default_factory=SignIns)
     spool: Spool = field(kw_only=True)
+    worker: Worker = field(kw_only=True)
     destinations: Destinations = field(default_factory=Destinations)
     hook_bodies: Bodies = field(default_factory=Bodies)
     hook_keys: HookKeys = field(default_factory=HookKeys)

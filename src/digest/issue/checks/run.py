@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal
 
-from digest.issue.checks import accessibility, counted, duties, links, markup, support, weight, words
+from digest.issue.checks import accessibility, alternatives, counted, duties, links, markup, support, weight, words
 from digest.issue.checks.model import Finding, Mail
 from digest.issue.preview import preview
 from digest.issue.render import marked_mjml
@@ -50,6 +50,7 @@ LOCAL: dict[str, Callable[[Mail], list[Finding]]] = {
     "sender": duties.sender,
     "subject": words.subject,
     "preheader": words.preheader,
+    "alternatives": alternatives.check,
     "language": accessibility.language,
     "headings": accessibility.headings,
     "alt-text": accessibility.alt_text,

@@ -7,6 +7,7 @@ import asyncio
 import dns.asyncresolver
 import dns.exception
 import dns.name
+import dns.rdtypes.ANY.CNAME
 import dns.rdtypes.ANY.MX
 import dns.rdtypes.txtbase
 import dns.resolver
@@ -45,6 +46,13 @@ class Zone:
         records = [record for record in await self._records(name, "MX") if isinstance(record, dns.rdtypes.ANY.MX.MX)]
         ordered = sorted(records, key=lambda record: (record.preference, str(record.exchange)))
         return [record.exchange.to_text(omit_final_dot=True) or "." for record in ordered]
+
+    async def alias(self, name: str) -> str:
+        """Give the name that a name is an alias of (CNAME); an empty text where it is none."""
+        records = [
+            record for record in await self._records(name, "CNAME") if isinstance(record, dns.rdtypes.ANY.CNAME.CNAME)
+        ]
+        return records[0].target.to_text(omit_final_dot=True) if records else ""
 
     async def has_address(self, name: str) -> bool:
         """Tell whether a host has an IP address."""

@@ -12,6 +12,7 @@ from digest.issue import browsing
 from digest.issue.browsing import Listed
 from digest.issue.issues import find_issue
 from digest.issue.model import Form, State
+from digest.issue.subject_records import shown_words
 from digest.sending import deliveries
 from digest.sending.deliveries import State as DeliveryState
 from digest.sending.ledger import tally
@@ -129,7 +130,7 @@ def get_issue(our: Our, db: Store, number: Number) -> IssueShown:
     page = f"{our.settings.base_url}/issues/{number}" if listed.sending_at and listed.state != "cancelled" else None
     return IssueShown(
         **vars(listed),
-        preheader=issue.preheader,
+        preheader=shown_words(db, number)[1],
         intro=issue.intro,
         content_hash=issue.content_hash,
         page=page,

@@ -26,6 +26,7 @@ from digest.issue.fit import Fitted
 from digest.issue.issues import WORDS
 from digest.issue.model import Issue
 from digest.issue.model import State as IssueState
+from digest.issue.together import together
 from digest.numbers import several
 from digest.sending.ledger import tally
 from digest.store import Database
@@ -177,8 +178,7 @@ def _context(our: State, db: Database, number: int, here: Here, now: datetime) -
         "issue": issue,
         "number": number,
         "version": version,
-        "can_undo": False,
-        "can_redo": False,
+        "together": together(db, number, editor=here.editor.id),
         "fitted": fitted,
         "contents": found,
         "slugs": found.slugs,

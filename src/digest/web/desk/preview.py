@@ -145,7 +145,8 @@ def find_reader(request: Request, db: Store, here: AsPublisher, number: Number, 
     found = browsing.subscriber(db, typed)
     if not wants_json(request):
         return done(f"{_at(number)}/mail?as={found.id}")
-    said = ", ".join(found.topics) if found.topics else "everything"
+    names = {topic.slug: topic.name for topic in topics_of(db)}
+    said = ", ".join(names.get(topic, topic) for topic in found.topics or ()) or "everything"
     return JSONResponse({"id": found.id, "name": found.name or found.email, "topics": said}, headers=OWN)
 
 

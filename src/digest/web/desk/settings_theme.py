@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from digest.chosen import COLOR_SETTINGS
+from digest.chosen import COLOR_SETTINGS, together
 from digest.contrast import AA, is_color
 from digest.issue.clients import in_new_tabs, in_scheme
 from digest.issue.sample import sample
@@ -81,9 +81,9 @@ def _as_typed(our: Our, form: Form) -> Settings:
     update: dict[str, Any] = {
         name: text.lower() for name, text in typed.items() if name in COLOR_SETTINGS and is_color(text)
     }
-    logo = {name: typed[name] for name in ("logo_url", "logo_width") if name in typed}
+    logo: dict[str, str] = {name: typed[name] for name in ("logo_url", "logo_width") if name in typed}
     try:
-        made = Settings(**logo)
+        made = together(our.current.own, logo)
         update |= {name: getattr(made, name) for name in logo}
     except ValueError:
         # The form says so when it is saved.
@@ -102,5 +102,7 @@ def _contrast(colors: Mapping[str, str]) -> dict[str, Any]:
     return {
         "AA": AA,
         "pairs": {"light": [one for one in found if not one.dark], "dark": [one for one in found if one.dark]},
-        "failing": sum(not one.passes for one in found),
+        "failing": [one for one in found if not one.passes],
+        "least": min(one.ratio for one in found),
+        "all": len(found),
     }
