@@ -137,7 +137,13 @@ def run(keys: int, comparisons: int, pause: float) -> dict[str, Any]:
             browser.close()
     figures = {what: summed(values) for what, values in found.items()}
     ratio = figures["one key"]["median"] / figures["round trip"]["median"]
-    return {"comparisons": comparisons, "html_kb": round(heavy / 1024), "keys": keys, **figures, "ratio": round(ratio, 1)}
+    return {
+        "comparisons": comparisons,
+        "html_kb": round(heavy / 1024),
+        "keys": keys,
+        **figures,
+        "ratio": round(ratio, 1),
+    }
 
 
 def summed(values: list[float]) -> dict[str, float]:
@@ -165,7 +171,9 @@ def main() -> None:
     for what in ("one key", "typing", "round trip"):
         print(f"  {what:<10}  median {found[what]['median']:6.1f} ms   p95 {found[what]['p95']:6.1f} ms")
     good = found["one key"]["median"] < PROMISED_MS
-    print(f"  one key takes {found['ratio']} round trips; promised: under {PROMISED_MS} ms, {'held' if good else 'MISSED'}")
+    print(
+        f"  one key takes {found['ratio']} round trips; promised: under {PROMISED_MS} ms, {'held' if good else 'MISSED'}"
+    )
 
 
 if __name__ == "__main__":

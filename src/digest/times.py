@@ -83,6 +83,21 @@ def first_on_earth(wall: datetime) -> datetime:
     return wall.replace(tzinfo=timezone(timedelta(hours=14))).astimezone(UTC)
 
 
+def span(length: timedelta) -> str:
+    """Write how long something takes, for a person: ``12 s``, ``4 min``, ``1 h 5 min``, ``2 days 3 h``."""
+    total = max(0, round(length.total_seconds()))
+    if total < 60:
+        return f"{total} s"
+    minutes = round(total / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} day{'s' if days > 1 else ''}" + (f" {hours} h" if hours else "")
+
+
 def seconds(count: float) -> timedelta:
     """Give a span of seconds."""
     return timedelta(seconds=count)

@@ -81,9 +81,14 @@ KINDS = {
 }
 
 
+TRIALS: tuple[tuple[int, Rule] | None, ...] = (None, None, None, (40, "clicks"), (10, "person"), (100, "clicks"))
+"""On how many percent an issue's subjects are tried, and who decides; None where it has one."""
+OTHERS = ("One other subject", "Another one still")
 TOPICS = ((), ("developer-tools",), ("voice-and-audio", "gardening"), ("gardening",))
 RENDERED: dict[Cut, Fitted] = {}
 """Each variant is rendered once: all stores have the same issue."""
+RENDERED_WITH: dict[tuple[tuple[Placed, ...], str], Rendered] = {}
+"""So is each with another subject."""
 PLACES = st.sampled_from([(0,), (0,), (0, 2), (2, 0), (1,)])
 WHO = st.sampled_from([0, 0, 0, 1, 2])
 TURNS = st.sampled_from([0.0, 0.5, 2.0, 20.0, 200.0])
@@ -94,11 +99,22 @@ def render_once() -> Iterator[None]:
     def rendered(snapshot: Snapshot, cut: Cut, settings: Settings) -> Fitted:
         if cut not in RENDERED:
             RENDERED[cut] = render_cut(snapshot, cut, settings)
-        return RENDERED[cut]
+        # For each set of topics a subject of its own: by it, it is told who gets what.
+        draft = replace(RENDERED[cut].draft, subject_test=snapshot.draft.subject_test)
+        return replace(RENDERED[cut], draft=draft)
+
+    def retitled(draft: Draft, settings: Settings) -> Rendered:
+        content = RENDERED_WITH.get((draft.placed, draft.subject))
+        if content is None:
+            content = RENDERED_WITH[draft.placed, draft.subject] = render(draft, settings)
+        # So that it is told apart which set of topics it is of: an alternative has the same words for all.
+        return replace(content, subject=f"{content.subject}, {len(draft.placed)} comparisons")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(topics, "render_cut", rendered)
         patch.setattr(topics, "is_still", lambda *given: True)
+        patch.setattr(subject_plan, "is_still", lambda *given: True)
+        patch.setattr(subject_plan, "render", retitled)
         yield
 
 

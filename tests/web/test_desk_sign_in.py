@@ -224,7 +224,7 @@ def test_a_planted_cookie_that_is_not_as_ours_are_is_not_taken(ann: Browser) -> 
 
 def test_a_session_is_new_at_each_sign_in(ann: Browser, db: Database) -> None:
     links = Signers.of(db, ann.settings, now=NOW).links
-    secrets = []
+    secrets: list[str] = []
     for planted in ("planted-by-somebody-else", ""):
         token = sign_in.print_link(db, links, 1, by=COMMAND_LINE, now=NOW)
         cookie = {"digest-desk": planted or secrets[0], "digest-browser": "m" * 43}

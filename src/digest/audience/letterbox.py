@@ -21,16 +21,30 @@ from digest import times
 from digest.audience.addresses import Address
 from digest.store import Database, writing
 
-Kind = Literal["confirm", "welcome", "goodbye", "address", "notice", "summary", "sign-in", "test", "approval"]
+Kind = Literal[
+    "confirm",
+    "welcome",
+    "goodbye",
+    "address",
+    "notice",
+    "summary",
+    "sign-in",
+    "test",
+    "probe",
+    "approval",
+    "trouble",
+    "sent",
+]
 """`address` asks at a new address whether it is the reader's, `detail["change"]` being the change of `address_changes`;
 `notice` tells the old one of it. The others are for editors, no subscribers: `summary` is the week, its words being its
 detail; `sign-in` lets one into the desk, its detail being what its link is made of; `test` is an issue to look at, as
-`detail["test"]` of the table `trials` has it; `approval` asks publishers to approve one."""
+`detail["test"]` of the table `trials` has it; `probe` shows that mail goes out; `approval` asks publishers to approve
+an issue; `trouble` and `sent` say what became of sending one."""
 
 Sort = Literal["any", "letters", "tests"]
 """Which letters a provider takes: tests of issues may go another way than the others."""
 
-TO_EDITORS = ("summary", "sign-in", "test", "approval")
+TO_EDITORS = ("summary", "sign-in", "test", "approval", "trouble", "sent", "probe")
 """Letters that answer no subscriber: only a suppression of their address stops them."""
 
 KEPT = timedelta(days=30)
@@ -39,7 +53,11 @@ KEPT = timedelta(days=30)
 _OPEN = "state IN ('queued', 'claimed', 'uncertain')"
 """The words of the index `letters_open`; SQLite uses it only where they stand in the query as they stand there."""
 
-_OF_SORT: Mapping[Sort, str] = {"any": "", "letters": " AND kind <> 'test'", "tests": " AND kind = 'test'"}
+_OF_SORT: Mapping[Sort, str] = {
+    "any": "",
+    "letters": " AND kind NOT IN ('test', 'probe')",
+    "tests": " AND kind IN ('test', 'probe')",
+}
 
 _HELD = times.to_text(times.LAST)
 """When a letter is looked at again that nobody can find out about."""
@@ -424,6 +442,12 @@ def fates(db: Database, kind: Kind, name: str, value: object, *, since: str) -> 
         (kind, since, name, value),
     )
     return [Fate(*row) for row in rows]
+
+
+def count_since(db: Database, kind: Kind, *, since: str) -> int:
+    """Count the letters of a kind that were posted since a moment."""
+    sql = "SELECT count(*) FROM letters WHERE kind = ? AND created_at > ?"
+    return int(db.conn.execute(sql, (kind, since)).fetchone()[0])
 
 
 def waiting(db: Database) -> list[Waiting]:

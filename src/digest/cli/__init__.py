@@ -29,6 +29,7 @@ from digest.cli.sending import resolve, retry_rejected, send, status, uncertain
 from digest.cli.serve import serve
 from digest.cli.settings import settings
 from digest.cli.simulate import simulate
+from digest.cli.subjects import subjects
 from digest.cli.subscribers import subscribers
 from digest.cli.suppressions import suppressions
 from digest.cli.timeline import timeline
@@ -73,7 +74,7 @@ def completion(app: App, shell: str) -> None:
 
 
 for command in (
-    import_, draft, edit, show, render, check, approve, send, pause, resume, cancel, uncertain, resolve,
+    import_, draft, edit, subjects, show, render, check, approve, send, pause, resume, cancel, uncertain, resolve,
     retry_rejected, status, report, subscribers, suppressions, letters,
     serve, editors, events, tokens, webhooks, settings, providers, simulate, db, doctor, demo,
 ):  # fmt: skip

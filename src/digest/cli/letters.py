@@ -25,7 +25,7 @@ from digest.sending.workers import Worker
 @click.pass_context
 def letters(context: click.Context, out: Path | None) -> None:
     """Write the letters beside the issue (confirm, welcome, goodbye, address, notice, sign-in, invitation, approval,
-    summary) as HTML, text and MJML, to look at; or mail those that are due, or list those that wait.
+    trouble, sent, summary) as HTML, text and MJML, to look at; or mail those that are due, or list those that wait.
     """
     if context.invoked_subcommand is not None:
         if out is not None:

@@ -74,7 +74,12 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
         )
         _done(app, number, state, tally, report)
         return INTERRUPTED
-    if engine.later and state == "sending":
+    if engine.undecided and state == "sending" and not engine.later:
+        app.note(
+            f"{tally['queued']} wait for the subject that wins: `digest subjects decide {number} --winner K`, then"
+            f" `digest send {number}`, or --wait now"
+        )
+    elif engine.later and state == "sending":
         app.note(
             f"{tally['queued'] + tally['uncertain']} are for later, the next at"
             f" {times.for_people(engine.later, settings.zone)}; `digest send {number}` then, or --wait now"

@@ -197,6 +197,72 @@ def approval_asked(settings: Settings, *, issue: int, who: str, subject: str) ->
     )
 
 
+def sending_trouble(
+    settings: Settings,
+    *,
+    issue: int,
+    subject: str,
+    heading: str,
+    before: Sequence[str],
+    figures: Sequence[Sequence[str]],
+) -> Letter:
+    """Tell a publisher that an issue is not sent, or not sent on, and why."""
+    return Letter(
+        subject=f"{subject}: {settings.newsletter_name}",
+        preheader=before[0],
+        heading=heading,
+        before=tuple(before),
+        figures=tuple((label, value) for label, value in figures),
+        button="See to it",
+        address=f"{settings.base_url}/desk/issues/{issue}/sending",
+        why=f"You get this because you look after the sending of {settings.newsletter_name}; your account says when.",
+        ways=_account(settings),
+    )
+
+
+def sending_done(
+    settings: Settings,
+    *,
+    issue: int,
+    accepted: int,
+    audience: int,
+    before: Sequence[str],
+    figures: Sequence[Sequence[str]],
+    after: Sequence[str],
+) -> Letter:
+    """Tell an editor that an issue is sent."""
+    of = f"{accepted:,} of {audience:,}"
+    return Letter(
+        subject=f"Issue {issue} of {settings.newsletter_name} is sent: {of} accepted",
+        preheader="What readers make of it is in its report.",
+        heading=f"Issue {issue} is sent",
+        before=tuple(before),
+        figures=tuple((label, value) for label, value in figures),
+        button="Open the report",
+        address=f"{settings.base_url}/desk/reports/issues/{issue}",
+        after=tuple(after),
+        why=f"You get this because you are an editor of {settings.newsletter_name}; your account says when.",
+        ways=_account(settings),
+    )
+
+
+def probe(settings: Settings, *, provider: str, who: str) -> Letter:
+    """Show an owner that mail goes out by a provider."""
+    return Letter(
+        subject=f"A test from {settings.newsletter_name}",
+        preheader=f"It went by {provider}, and it has arrived.",
+        heading="It works",
+        before=(
+            f"{who} pressed “Send me a test” in the desk. This letter went by {provider}, the way issues go.",
+            "Look where it landed, in the inbox or in the junk; whom it says it is from; and whether SPF, DKIM and"
+            " DMARC passed, which its headers say.",
+        ),
+        button="Back to the settings",
+        address=f"{settings.base_url}/desk/settings/provider",
+        why=f"You get this because you are an owner of {settings.newsletter_name}.",
+    )
+
+
 def summary(
     settings: Settings,
     *,
@@ -235,6 +301,31 @@ def specimens(settings: Settings) -> Mapping[str, Letter]:
         "sign-in": sign_in(settings, token=token, minutes=15),
         "invitation": invitation(settings, token=token, days=3, by="Ann Example"),
         "approval": approval_asked(settings, issue=12, who="Ann Example", subject="Two editors, one winner"),
+        "trouble": sending_trouble(
+            settings,
+            issue=12,
+            subject="Sending issue 12 has stopped",
+            heading="Sending has stopped",
+            before=(
+                "Issue 12, “Two editors, one winner”, is paused. Resend takes nothing: the domain example.com is not"
+                " verified.",
+                "Put that right, then press Resume on its page. It goes on where it stopped: nobody gets two copies,"
+                " and nobody is left out.",
+            ),
+            figures=(("Accepted", "4,200"), ("To go", "5,800")),
+        ),
+        "sent": sending_done(
+            settings,
+            issue=12,
+            accepted=9812,
+            audience=10000,
+            before=(
+                "Issue 12, “Two editors, one winner”, is sent since Thu 26 Nov 2026, 09:21 UTC: 9,812 of 10,000 copies"
+                " accepted.",
+            ),
+            figures=(("Accepted", "9,812"), ("Rejected", "14"), ("Skipped", "174"), ("Took", "21 min")),
+            after=("4 variants for readers' topics; 1,204 readers got the issue composed for theirs.",),
+        ),
         "summary": summary(
             settings,
             token=token,
@@ -254,6 +345,10 @@ def specimens(settings: Settings) -> Mapping[str, Letter]:
 
 def _signed_up(settings: Settings) -> str:
     return f"You get this because you signed up for {settings.newsletter_name}."
+
+
+def _account(settings: Settings) -> tuple[tuple[str, str], ...]:
+    return (("Your account", f"{settings.base_url}/desk/account"),)
 
 
 def _ways_out(settings: Settings, token: str) -> tuple[tuple[str, str], ...]:

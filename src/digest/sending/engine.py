@@ -147,7 +147,7 @@ class Engine:
         self._due: list[str] | None = None
         self._next_zone: datetime | None = None
         self.undecided = False
-        self._asked_at = -LOOK_S
+        self._asked, self._asked_at = False, -LOOK_S
         self._subject_wait: list[float] = []
 
     @property
@@ -283,8 +283,6 @@ class Engine:
         lane = await self._open_lane()
         if lane is not None and not self._enough and self._in_state("sending"):
             self._look_at_zones()
-            if self.undecided:
-                waits += self._look_at_subjects()
             shut = self._gate(lane)
             if shut <= 0 and lane.has_room and await self._claim(lane):
                 return 0
@@ -294,6 +292,10 @@ class Engine:
                 waits.append(max(shut, BUSY_S))
             elif self._next_zone:
                 waits.append(max(shut, (self._next_zone - self.clock()).total_seconds()))
+            if self.undecided:
+                waits += self._look_at_subjects()
+                if not self.undecided:
+                    return 0
         if self._busy:
             return BUSY_S
         if self._adopt_orphans():
@@ -417,15 +419,18 @@ class Engine:
         self._queue.anew({variant for zone in self._due for variant in queued[zone]})
 
     def _look_at_subjects(self, *, at_once: bool = False) -> list[float]:
-        """See whether it is decided which subject wins, and do what is due about it, every second or `at_once`.
+        """See whether it is decided which subject wins, and do what is due about it, every second.
+
+        What is due is done when the queue is through, or `at_once`.
 
         Gives the seconds until it is to be decided, where that can be waited for.
         """
-        if not self.undecided or (self._time() - self._asked_at < LOOK_S and not at_once):
+        through = self._queue.through or at_once
+        if not self.undecided or (self._asked == through and self._time() - self._asked_at < LOOK_S):
             return self._subject_wait
-        self._asked_at, self._subject_wait, wait = self._time(), [], None
+        self._asked, self._asked_at, self._subject_wait, wait = through, self._time(), [], None
         # Until then some of the share have no copy yet, and looking for them takes long.
-        if self._queue.through or at_once:
+        if through:
             wait = subject_test.decide_due(self.db, self._issue.number, now=self.clock())
         if wait is None:
             self.undecided = subject_test.copies_wait(self.db, self._issue.number)

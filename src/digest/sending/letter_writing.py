@@ -89,6 +89,12 @@ def _words(letter: Posted, settings: Settings, signers: Signers) -> Letter:
             return letters.summary(settings, token=token, days=REPORTS_SHOWN.days, **letter.detail)
         case "approval":
             return letters.approval_asked(settings, **letter.detail)
+        case "trouble":
+            return letters.sending_trouble(settings, **letter.detail)
+        case "sent":
+            return letters.sending_done(settings, **letter.detail)
+        case "probe":
+            return letters.probe(settings, provider=letter.provider, who=letter.detail["who"])
         case "test":
             raise AssertionError("a test is no letter: see trials.batch_of")
         case "sign-in":

@@ -13,7 +13,9 @@ from typing import Any, cast
 
 from digest.simulators.simulator import Simulator
 
-_OURS = frozenset({"fates", "faults", "hooks", "record", "server", "ses_rules", "simulator", "smtp_faults", "telling"})
+_OURS = frozenset(
+    {"fates", "faults", "given", "hooks", "record", "server", "ses_rules", "simulator", "smtp_faults", "telling"}
+)
 
 
 def names() -> tuple[str, ...]:

@@ -54,3 +54,14 @@ def count(db: Database, counts: Mapping[tuple[str, str, str], int]) -> None:
 def hour_of(now: datetime) -> str:
     """Give the hour of a moment as the counts have it: ``2026-11-26T09``."""
     return times.to_text(now)[:13]
+
+
+def last_calls(db: Database, provider: str) -> list[tuple[str, int, str]]:
+    """Give what ever became of a provider's calls: outcome, how many, and the hour of the last, the newest first."""
+    rows: list[tuple[str, int, str]] = db.conn.execute(
+        "SELECT outcome, sum(count), max(hour) FROM hook_counts WHERE provider = ?"
+        " AND (outcome IN ('taken', 'repeated', 'failed') OR outcome LIKE 'refused: %')"
+        " GROUP BY outcome ORDER BY max(hour) DESC, outcome",
+        (provider,),
+    ).fetchall()
+    return rows

@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from digest import times
 from digest.issue.looking import Looks
 from digest.sending.copies import Signers
+from digest.sending.progress import Counter
 from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.store import Database
@@ -46,6 +47,7 @@ class State:
     hook_keys: HookKeys = field(default_factory=HookKeys)
     hook_counts: HookCounts = field(default_factory=HookCounts)
     looks: Looks = field(default_factory=Looks)
+    counter: Counter = field(default_factory=Counter)
     closing: Event = field(default_factory=Event)
     """Set when the server is to stop: what streams for as long as somebody looks on ends then."""
 

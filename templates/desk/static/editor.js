@@ -98,9 +98,11 @@ function heard(told, { ours = false } = {}) {
   const isFirst = arrangement === null;
   last = told.last;
   const by = !last || last.me ? "You, in another window," : last.by;
+  // What is being done here is told by the stream before its own answer comes.
+  const own = ours || (pending > 0 && last?.me);
   for (const field of fields) {
-    const { text, own } = told[field.name];
-    if (field.hear(text, own) && own && !ours) tell(by, field.name, last?.field === field.name ? `${by} changed ${CALLED[field.name]}.` : `${CALLED[field.name][0].toUpperCase()}${CALLED[field.name].slice(1)} was changed.`);
+    const { text, own: isPersons } = told[field.name];
+    if (field.hear(text, isPersons) && isPersons && !own) tell(by, field.name, last?.field === field.name ? `${by} changed ${CALLED[field.name]}.` : `${CALLED[field.name][0].toUpperCase()}${CALLED[field.name].slice(1)} was changed.`);
   }
   for (const [act, can] of [["undo", told.can_undo], ["redo", told.can_redo]]) {
     const button = root.querySelector(`[data-act="${act}"] button`);
@@ -110,7 +112,7 @@ function heard(told, { ours = false } = {}) {
   if (ours) {
     catalogue = newCatalogue;
   } else if ((!isFirst && fresh !== known) || (isFirst && told.version !== version) || (catalogue !== null && newCatalogue !== catalogue)) {
-    if (!isFirst && fresh !== known && last?.field === "comparisons") tell(by, "comparisons", `${by} changed the comparisons.`);
+    if (!isFirst && fresh !== known && last?.field === "comparisons" && !own) tell(by, "comparisons", `${by} changed the comparisons.`);
     list?.renew();
   }
   const changed = catalogue !== null && newCatalogue !== catalogue;

@@ -63,6 +63,7 @@ export class Field {
 
   async #fly() {
     const text = this.value;
+    this.went = performance.now();
     this.sent = [...this.sent.slice(-8), text];
     this.#keep();
     this.page.changed();
@@ -145,6 +146,7 @@ export class Field {
   /** Two people changed the same words: nothing more is sent until this one has chosen. */
   #show(answer) {
     this.conflict = answer;
+    this.form.dataset.own = "true";
     const by = answer.by === this.page.me ? "You, in another window," : answer.by || "Somebody";
     this.box.replaceChildren(
       element("p", {}, element("strong", {}, `${by} changed the same words.`), " What you do not keep stands in the history: nothing is lost."),
@@ -205,7 +207,9 @@ export class Field {
     clearTimeout(this.timer);
     this.since ||= performance.now();
     const rest = this.since + AT_MOST_MS - performance.now();
-    this.timer = setTimeout(() => this.save(), Math.max(0, Math.min(AFTER_MS, rest)));
+    // The first key after a pause goes at once: the preview shows it so much the sooner.
+    const rested = performance.now() - (this.went ?? -Infinity) > AT_MOST_MS;
+    this.timer = setTimeout(() => this.save(), rested ? 0 : Math.max(0, Math.min(AFTER_MS, rest)));
   }
 
   /** Spaces that the server takes out are no change. */

@@ -18,7 +18,7 @@ def check(mail: Mail) -> list[Finding]:
     if test is None:
         return [Finding(CHECK, "pass", "the issue has one subject, and no other is tried")]
     subjects = "one other subject is" if len(test.others) == 1 else f"{len(test.others)} other subjects are"
-    passes = Finding(CHECK, "pass", f"{subjects} tried on {test.share} % of the readers")
+    passes = Finding(CHECK, "pass", f"{subjects} tried on {test.share}% of the readers")
     return list(_troubles(mail)) or [passes]
 
 

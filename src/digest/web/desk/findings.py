@@ -10,6 +10,7 @@ from urllib.parse import quote
 from digest.chosen import SECTION_OF
 from digest.issue.checks.model import Finding, Mail
 from digest.issue.issues import Override
+from digest.web.desk.settings_words import LABELS
 
 NAMES: Mapping[str, str] = {
     "mjml": "Templates",
@@ -41,7 +42,7 @@ NAMES: Mapping[str, str] = {
 """What people call the checks."""
 
 _SETTINGS = re.compile(rf"\b({'|'.join(sorted(SECTION_OF, key=len, reverse=True))})\b")
-_TEMPLATES = re.compile(r"templates/email|\.mjml\b|<mjml>|<mj-title>")
+_OF_OPERATORS = re.compile(r"templates/email|\.mjml\b|<mjml>|<mj-title>|\bbase_url\b|\bspam_filter\b|envelope\.py")
 _ADDRESS = re.compile(r"\((https?://\S+?)(?:, “|\)$)")
 """In what a check says of a link: ``link 4 (https://…, “its words”)``."""
 _OF_WORDS = {"subject": "subject", "preheader": "preheader", "alternatives": "subjects"}
@@ -59,7 +60,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Shown:
-    """One finding. `operator` says that it is mended in the templates, which are a matter for who runs the machine."""
+    """One finding. `operator` says that whoever runs the machine mends it: in the templates, or in a setting of theirs."""
 
     what: str
     where: str
@@ -113,9 +114,15 @@ def grouped(findings: Sequence[Finding], mail: Mail, overrides: Iterable[Overrid
 
 
 def _shown(finding: Finding, mail: Mail) -> Shown:
-    way = way_to(finding, mail) if finding.level in ("block", "warn", "not run") else None
-    operator = way is None and bool(_TEMPLATES.search(f"{finding.where} {finding.todo}"))
-    return Shown(finding.what, finding.where, finding.todo, way, operator)
+    way = way_to(finding, mail) if finding.level != "pass" else None
+    operator = way is None and bool(_OF_OPERATORS.search(f"{finding.where} {finding.todo}"))
+    what, where, todo = (_labelled(text) for text in (finding.what, finding.where, finding.todo))
+    return Shown(what, where, todo, way, operator)
+
+
+def _labelled(text: str) -> str:
+    """Write settings as their page calls them: ``“Postal address” is not set``."""
+    return _SETTINGS.sub(lambda found: f"“{LABELS[found[1]]}”" if found[1] in LABELS else found[0], text)
 
 
 def way_to(finding: Finding, mail: Mail) -> Way | None:
@@ -148,6 +155,8 @@ def _in_issue(number: int, place: str, words: str) -> Way:
 def _of_an_author(finding: Finding, mail: Mail) -> Way | None:
     """Find whose words a finding speaks of: those of the introduction, of a comparison, or of a tool."""
     told, found = f"{finding.what} {finding.where}", _ADDRESS.search(finding.where)
+    if "base_url" in finding.todo and found and found[1].startswith(mail.settings.base_url):
+        return None
     # A long one is cut where it is told.
     address = found[1].rstrip("…") if found else "\0"
     number, site = mail.draft.number, mail.settings.base_url

@@ -19,7 +19,7 @@ from digest.catalogue.queries import count_catalogue
 from digest.editors.sessions import Here
 from digest.errors import InputError
 from digest.issue import adding, browsing, drafting, issues
-from digest.issue.collect import came_in_since
+from digest.issue.collect import came_in_since, collect
 from digest.issue.compose import SUBJECT_LENGTH
 from digest.issue.contents import contents, issue_before, version_of
 from digest.issue.fit import Fitted
@@ -86,7 +86,7 @@ def this_week(request: Request, our: Our, db: Store, now: Now, here: AsEditor) -
             "under_way": [(issue, tally(db, issue.number)) for issue in under_way],
             "draft": drafts[0] if drafts else None,
             "catalogue": count_catalogue(db),
-            "came_in": came_in_since(db, now=now),
+            "came_in": [] if drafts else collect(db, now=now).new,
             "last": issues.find_issue(db, before.number) if before else None,
             "next_day": day_of(next_day(before.at if before else None, now, our.settings.zone), now),
             **_words(our, now),

@@ -1,9 +1,4 @@
-"""The preview: an issue as readers will see it, in a frame of its own beside the editing.
-
-A mail has its styles in its tags, which the desk's own pages may not have. So it is a document of its own, under a
-policy of its own (`frame_headers`): no script of it ever runs, no form of it is ever sent, and it loads nothing but
-pictures.
-"""
+"""The preview: an issue as readers will see it, in a frame of its own beside the editing (see `framing`)."""
 
 from __future__ import annotations
 
@@ -29,11 +24,10 @@ from digest.issue.fit import LIMIT, Fitted, weight
 from digest.issue.looking import ANYBODY, Reader, copy_for, version_of
 from digest.issue.variants import topics_in
 from digest.numbers import several
-from digest.settings import Settings
 from digest.store import Database
 from digest.web.desk.access import AsEditor, AsPublisher, DeskForm
 from digest.web.desk.pages import OWN, done, page, wants_json
-from digest.web.pages import origin_of
+from digest.web.framing import document_headers, mail_headers
 from digest.web.reading import SEEN
 from digest.web.state import Now, Our, State, Store
 
@@ -91,7 +85,7 @@ def mail(request: Request, our: Our, db: Store, now: Now, here: AsEditor, number
             html = in_scheme(copy.html, asked.scheme)
     if asked.images == "off":
         html = without_pictures(html)
-    headers = frame_headers(our.settings, pictures=asked.images == "on")
+    headers = mail_headers(our.settings, pictures=asked.images == "on", reachable=True)
     return Response(in_new_tabs(html), 200, headers, "text/html; charset=utf-8")
 
 
@@ -178,31 +172,11 @@ def weight_words(heavy: int) -> str:
     return f"{-(-heavy // 1024)} KB of {LIMIT // 1024}"
 
 
-def frame_headers(settings: Settings, *, pictures: bool = True) -> dict[str, str]:
-    """Give what a mail is shown under.
-
-    It may have its own styles and pictures. No script may run (no `script-src`, and the sandbox has no
-    `allow-scripts`), so that `allow-same-origin` gives it nothing; it lets our page, around it, keep the place one has
-    scrolled to. Links open tabs of their own, which are not in the sandbox.
-    """
-    logo = f" {origin_of(settings.logo_url)}" if settings.logo_url else ""
-    shown = f"img-src https: data:{logo}" if pictures else "img-src 'none'"
-    policy = (
-        f"default-src 'none'; style-src 'unsafe-inline'; {shown}; form-action 'none'; base-uri 'none';"
-        " frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
-    )
-    return {**OWN, "Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
-
-
 def _framed(
     request: Request, our: State, here: Here, template: str, context: Mapping[str, Any], now: datetime
 ) -> Response:
-    """Answer with a document of ours for the frame, in the desk's own looks, and without a script too."""
-    policy = (
-        "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'self';"
-        " sandbox allow-same-origin"
-    )
-    return page(request, our, here, template, context, now=now, headers={"Content-Security-Policy": policy})
+    """Answer with a document of ours for the frame."""
+    return page(request, our, here, template, context, now=now, headers=document_headers(reachable=True))
 
 
 def _reader(db: Database, here: Here, asked: Asked) -> Reader:

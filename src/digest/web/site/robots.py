@@ -29,8 +29,8 @@ MOST_BYTES = 50 * 1024 * 1024
 _AROUND = 200
 """Bytes of a site map before and after its places."""
 
-_PRIVATE = ("/p/", "/u/", "/v/", "/confirm/", "/address/", "/c/", "/o/", "/reports/", "/api/")
-"""Where a reader's own pages and links are, the editors' reports, and the programs' door."""
+_PRIVATE = ("/p/", "/u/", "/v/", "/confirm/", "/address/", "/c/", "/o/", "/reports/", "/shared/", "/api/")
+"""Where a reader's own pages and links are, the editors' reports and previews, and the programs' door."""
 
 
 @dataclass(frozen=True)
