@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from digest.contrast import AA, contrast, readable_on
@@ -27,20 +27,25 @@ _STEPS = 100
 class Pair:
     """A text on a ground: both the names of settings, with the contrast of their colours.
 
-    `text` is empty where it is black or white, whichever reads better. `nearest` is, where the pair fails, the colour
-    nearest to the text's that would pass on every ground it stands on; empty where there is none.
+    `text` is empty where it is black or white, whichever reads better. `grounds` are the colours of all grounds that
+    the text stands on.
     """
 
     text: str
     ground: str
     colors: tuple[str, str]
     ratio: float
-    nearest: str = ""
+    grounds: tuple[str, ...] = ()
 
     @property
     def passes(self) -> bool:
         """Whether it can be read well enough."""
         return self.ratio >= AA
+
+    @property
+    def nearest(self) -> str:
+        """The colour nearest to the text's that would pass on every ground, where it does not; empty if none would."""
+        return "" if self.passes or not self.text else nearest_readable(self.colors[0], self.grounds) or ""
 
     @property
     def dark(self) -> bool:
@@ -71,9 +76,8 @@ def pairs(colors: Mapping[str, str]) -> list[Pair]:
             grounds.setdefault(text, []).append(colors[f"color_{ground}{dark}"])
         for text, ground in READ_ON:
             one, other = colors[f"color_{text}{dark}"], colors[f"color_{ground}{dark}"]
-            ratio = contrast(one, other)
-            better = "" if ratio >= AA else nearest_readable(one, grounds[text]) or ""
-            found.append(Pair(f"color_{text}{dark}", f"color_{ground}{dark}", (one, other), ratio, better))
+            names = f"color_{text}{dark}", f"color_{ground}{dark}"
+            found.append(Pair(*names, (one, other), contrast(one, other), tuple(grounds[text])))
         for ground in ("accent", "ship"):
             color = colors[f"color_{ground}{dark}"]
             on = readable_on(color)
@@ -81,7 +85,7 @@ def pairs(colors: Mapping[str, str]) -> list[Pair]:
     return found
 
 
-def nearest_readable(color: str, grounds: list[str]) -> str | None:
+def nearest_readable(color: str, grounds: Sequence[str]) -> str | None:
     """Give the colour nearest to one that can be read on all the grounds: darker or lighter, whichever is less far.
 
     It is mixed with black or with white, in steps of a hundredth, so that its hue stays. None where neither helps.

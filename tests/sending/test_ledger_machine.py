@@ -12,8 +12,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from typing import Any, ClassVar
 
 import pytest
@@ -34,18 +35,21 @@ from sendings import (
     pause_reader,
     state,
     store_with,
+    subscribe,
 )
 from sqlite_utils import Database
 
-from conftest import remove
+from conftest import NOW, remove
 from digest.audience import subscribers
 from digest.audience.addresses import read_address
-from digest.errors import StateError
+from digest.errors import NotFoundError, StateError
 from digest.events import Kind
-from digest.issue import issues
+from digest.issue import issues, subjects
 from digest.issue.fit import Fitted
+from digest.issue.model import Draft, Placed, Rendered, Rule
+from digest.issue.render import render
 from digest.issue.snapshot import Snapshot
-from digest.issue.variant_records import content_of, cuts_of
+from digest.issue.variant_records import content_of, cuts_of, ready
 from digest.issue.variants import Cut, render_cut
 from digest.providers.interface import (
     AccountError,
@@ -58,9 +62,10 @@ from digest.providers.interface import (
     TryAgainError,
     UncertainError,
 )
-from digest.sending import ledger, steering, topics
+from digest.sending import ledger, steering, subject_plan, subject_test, topics
 from digest.sending.engine import Engine, SendingError
 from digest.sending.ledger_check import check_ledger
+from digest.sending.subject_test import check_subject_tests
 from digest.settings import Settings
 
 WRONG_S = 40.0
@@ -99,16 +104,14 @@ def render_once() -> Iterator[None]:
     def rendered(snapshot: Snapshot, cut: Cut, settings: Settings) -> Fitted:
         if cut not in RENDERED:
             RENDERED[cut] = render_cut(snapshot, cut, settings)
-        # For each set of topics a subject of its own: by it, it is told who gets what.
-        draft = replace(RENDERED[cut].draft, subject_test=snapshot.draft.subject_test)
-        return replace(RENDERED[cut], draft=draft)
+        return RENDERED[cut]
 
     def retitled(draft: Draft, settings: Settings) -> Rendered:
         content = RENDERED_WITH.get((draft.placed, draft.subject))
         if content is None:
             content = RENDERED_WITH[draft.placed, draft.subject] = render(draft, settings)
-        # So that it is told apart which set of topics it is of: an alternative has the same words for all.
-        return replace(content, subject=f"{content.subject}, {len(draft.placed)} comparisons")
+        # An alternative has the same words for all: so it can be told of which set of topics it is.
+        return replace(content, subject=" ".join((draft.subject, *(item.comparison.slug for item in draft.placed))))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(topics, "render_cut", rendered)
@@ -116,6 +119,28 @@ def render_once() -> Iterator[None]:
         patch.setattr(subject_plan, "is_still", lambda *given: True)
         patch.setattr(subject_plan, "render", retitled)
         yield
+
+
+def store_trying(readers: int, trial: tuple[int, Rule] | None) -> Database:
+    """A store in memory with issue 1 approved, its subjects to be tried or not, and so many readers."""
+    if trial is None:
+        return store_with(readers)
+    db = Database(sqlite3.connect(":memory:", isolation_level=None))
+    _trying(trial).conn.backup(db.conn)
+    db.conn.execute("PRAGMA foreign_keys = ON")
+    subscribe(db, readers)
+    return db
+
+
+@cache
+def _trying(trial: tuple[int, Rule]) -> Database:
+    db, (share, rule) = store_with(0), trial
+    settings = SETTINGS.model_copy(update={"tracking": "readers"})
+    for words in OTHERS:
+        subjects.add(db, settings, 1, words, now=NOW, reopen=True)
+    subjects.arrange(db, settings, 1, share=share, wait=5, rule=rule, now=NOW)
+    issues.freeze(db, settings, 1, now=NOW)
+    return db
 
 
 class Killed(BaseException):
@@ -322,6 +347,7 @@ class Sending(RuleBasedStateMachine):
         two=st.booleans(),
         chosen=st.just([()]) | st.lists(st.sampled_from(TOPICS), min_size=1, max_size=8),
         at_the_end=st.sampled_from(["at once", "much later", "word comes"]),
+        trial=st.sampled_from(TRIALS),
     )
     def begin(
         self,
@@ -337,10 +363,12 @@ class Sending(RuleBasedStateMachine):
         two: bool,
         chosen: list[tuple[str, ...]],
         at_the_end: str,
+        trial: tuple[int, Rule] | None,
     ) -> None:
-        self.db = store_with(readers)
+        self.db, self.trial = store_trying(readers, trial), trial
         choose(self.db, {reader: chosen[reader % len(chosen)] for reader in range(1, readers + 1)})
         self.subjects: dict[int, str] = {}
+        self.variants: dict[int, int] = {}
         # What is claimed, in whatever way, of those who are gone or of an issue that is not being sent.
         self.db.conn.executescript(
             "CREATE TEMP TABLE wrong (subscriber, batch);"
@@ -463,13 +491,14 @@ class Sending(RuleBasedStateMachine):
         event(self.db, found[which % len(found)], kind, at=self.clock.now())
 
     def _subject_for(self, reader: int) -> str:
-        """The subject of the variant that was frozen for a reader: no two have the same."""
-        if not self.subjects:
-            found = {variant: content_of(self.db, 1, variant).subject for variant in (0, *cuts_of(self.db, 1))}
-            assert len(set(found.values())) == len(found)
-            rows = self.db.execute("SELECT subscriber, variant FROM deliveries").fetchall()
-            self.subjects = {subscriber: found[variant] for subscriber, variant in rows}
-        return self.subjects[reader]
+        """The subject of the variant that was frozen for a reader, as it was when it was first known."""
+        variant = self.variants[reader]
+        if variant not in self.subjects:
+            try:
+                self.subjects[variant] = content_of(self.db, 1, variant).subject
+            except NotFoundError:
+                return "none: it is not decided which one wins"
+        return self.subjects[variant]
 
     def _unknown(self) -> list[int]:
         return [reader for reader in self._readers(1, 4) if self.accepted[reader]]
@@ -506,6 +535,21 @@ class Sending(RuleBasedStateMachine):
             subscribers.suppress(self.db, read_address(address(reader)).key, "hard bounce", now=now)
         else:
             remove(self.db, address(reader), now=now)
+
+    @precondition(lambda self: bool(self.trial))
+    @rule(which=st.integers(0, len(OTHERS)), clicked=st.integers(1, 8), choose=st.booleans())
+    def click_or_choose_a_subject(self, which: int, clicked: int, choose: bool) -> None:
+        """Readers click on what has a subject, or a person chooses it: once and for all."""
+        if choose:
+            self._choose_a_subject(which)
+        else:
+            self.db.execute(
+                "INSERT OR REPLACE INTO figures VALUES (1, 'clicked people', 'subject', ?, ?)", [str(which), clicked]
+            )
+
+    def _choose_a_subject(self, which: int) -> None:
+        with suppress(StateError):
+            subject_test.decide(self.db, 1, which, now=self.clock.now())
 
     @precondition(lambda self: state(self.db) in ("sending", "paused", "sent") and bool(self._readers(3)))
     @rule()
@@ -555,6 +599,19 @@ class Sending(RuleBasedStateMachine):
         if state(self.db) == "sent":
             assert tally["queued"] == tally["claimed"] == tally["uncertain"] == 0
         assert check_ledger(self.db) == []
+        assert check_subject_tests(self.db) == []
+        self._everyone_keeps_their_variant()
+
+    def _everyone_keeps_their_variant(self) -> None:
+        rows = dict(self.db.execute("SELECT subscriber, variant FROM deliveries").fetchall())
+        if self.variants:
+            assert rows == self.variants
+        elif rows:
+            self.variants = rows
+            known = [content_of(self.db, 1, variant).subject for variant in ready(self.db, 1)]
+            assert len(set(known)) == len(known), (
+                "no two variants have the same subject, so that they can be told apart"
+            )
 
     @invariant()
     def nobody_has_two_copies(self) -> None:
@@ -596,6 +653,8 @@ class Sending(RuleBasedStateMachine):
             # First what can be settled of one that is paused, then the rest.
             if run > 2 and state(self.db) == "paused":
                 issues.resume(self.db, 1, now=self.clock.now())
+            if self.trial and self.trial[1] == "person":
+                self._choose_a_subject(run % 2)
             # Each account by itself in turn: a batch is settled only where it went.
             process = self._begin((run % 3,))
             with suppress(SendingError, StateError):

@@ -147,7 +147,10 @@ def test_the_share_is_drawn_and_the_subjects_are_dealt_evenly(
     db = begun(readers, others=others, share=share)
     assert dealt_to(db) == expected
     drawn, each = dealt(readers, share, 1 + len(others))
-    assert (drawn, each) == (readers - expected.get("rest", 0), min(expected.get(str(at), 0) for at in range(1 + len(others))))
+    assert (drawn, each) == (
+        readers - expected.get("rest", 0),
+        min(expected.get(str(at), 0) for at in range(1 + len(others))),
+    )
     assert sound(db)
 
 
@@ -211,7 +214,7 @@ def test_another_preheader_stands_in_the_mail() -> None:
 
 def test_variants_for_topics_have_every_subject_too() -> None:
     db = approved(8, [B], share=50)
-    choose(db, dict.fromkeys(everyone(8), [CODING]))
+    choose(db, {reader: [CODING] for reader in everyone(8)})
     beginning.begin(db, COUNTED, 1, now=NOW)
     assert sorted(variants(db).values()) == [1, 1, 3, 3, 5, 5, 5, 5]
     assert content_of(db, 1, 3).subject == B
@@ -226,9 +229,7 @@ def test_the_alternatives_are_part_of_what_is_approved() -> None:
     one, other = (issues.find_issue(db, 1).content_hash for db in (without, with_them))
     assert one != other
     with_them.execute("UPDATE subjects SET subject = 'Tampered'")
-    assert issues.check_issues(with_them) == [
-        "issue 1 is not what was approved: its content does not match its hash"
-    ]
+    assert issues.check_issues(with_them) == ["issue 1 is not what was approved: its content does not match its hash"]
 
 
 def test_readers_own_clocks_and_subjects_to_try_do_not_go_together() -> None:
@@ -530,11 +531,15 @@ def test_clicks_are_counted_by_subject(clock: Clock, settings: Settings) -> None
             tracks[recipient.subscriber] = SIGNERS.links.read("track", recipient.values["track"])[1]
     found = variants(db)
     some = {0: 1, 1: 3, 2: 2, 3: 4}
-    who = [reader for variant, count in some.items() for reader in [r for r, v in found.items() if v == variant][:count]]
+    who = [
+        reader for variant, count in some.items() for reader in [r for r, v in found.items() if v == variant][:count]
+    ]
     click(db, [tracks[reader] for reader in who])
     click(db, [tracks[who[0]]], minutes=9)
     assert [one.clicked for one in stand(db).tried] == [1, 3, 2]
-    rest = db.execute("SELECT count FROM figures WHERE part = 'subject' AND value = 'rest' AND measure = 'clicked people'")
+    rest = db.execute(
+        "SELECT count FROM figures WHERE part = 'subject' AND value = 'rest' AND measure = 'clicked people'"
+    )
     assert rest.fetchone() == (4,)
     assert recounting.recount(db, now=NOW).wrong == []
 
@@ -605,4 +610,3 @@ def test_an_issue_without_alternatives_has_no_standing() -> None:
     assert standing(db, 1) is None
     with pytest.raises(NotFoundError):
         standing(db, 2)
-

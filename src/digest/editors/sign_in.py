@@ -13,6 +13,7 @@ import hmac
 import re
 import secrets
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -70,6 +71,10 @@ def way_to(text: str) -> str:
     return text if ours else HOME
 
 
+class _UndoError(Exception):
+    """What was done is to be undone."""
+
+
 # Making one --------------------------------------------------------------------------------------------------------
 
 
@@ -92,7 +97,9 @@ def ask(db: Database, links: Signer, email: str, *, browser: str, next_: str = H
             editor = None
         made = _make(connection, links, editor, browser=browser, next_=next_, lasts=LASTS, now=now)
         if editor is not None:
-            _post(db, editor, made, now=now)
+            _post(db, editor.email, made, now=now)
+        else:
+            _post_nothing(db, made, now)
 
 
 def invite(db: Database, links: Signer, id_: int, *, by: By, now: datetime) -> Editor:
@@ -104,7 +111,7 @@ def invite(db: Database, links: Signer, id_: int, *, by: By, now: datetime) -> E
     with writing(db) as connection:
         editor = _expected(db, id_)
         made = _make(connection, links, editor, browser=None, next_=HOME, lasts=INVITATION_LASTS, now=now)
-        _post(db, editor, made, now=now, by=by.who)
+        _post(db, editor.email, made, now=now, by=by.who)
         audit.note(connection, by, "invited", f"editor {editor.id}", now=now)
         return editor
 
@@ -166,9 +173,16 @@ def _make(
     return {"link": link, "ends": ends, "salt": salt, "token": token}
 
 
-def _post(db: Database, editor: Editor, made: dict[str, Any], *, now: datetime, by: str = "") -> None:
+def _post(db: Database, email: str, made: dict[str, Any], *, now: datetime, by: str = "") -> None:
     detail = {name: made[name] for name in ("link", "ends", "salt")} | ({"by": by} if by else {})
-    letterbox.post(db, "sign-in", read_address(editor.email), subscriber=None, now=now, detail=detail)
+    letterbox.post(db, "sign-in", read_address(email), subscriber=None, now=now, detail=detail)
+
+
+def _post_nothing(db: Database, made: dict[str, Any], now: datetime) -> None:
+    """Take the time that a letter takes, and leave none: how long an answer took tells nobody whose address it was."""
+    with suppress(_UndoError), writing(db):
+        _post(db, "nobody@example.com", made, now=now)
+        raise _UndoError
 
 
 # Using one ---------------------------------------------------------------------------------------------------------

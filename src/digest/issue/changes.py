@@ -26,7 +26,7 @@ from digest.issue.edits import (
     undoable,
 )
 from digest.issue.merging import merge_words
-from digest.issue.set_aside import Aside, set_aside, settle
+from digest.issue.set_aside import Aside, set_aside, settle, unsettle
 from digest.issue.words import (
     LONGEST,
     NoDraftError,
@@ -160,6 +160,16 @@ def drop_aside(db: Database, number: int, id_: int, *, now: datetime) -> Aside:
     """
     with writing(db) as connection:
         return settle(connection, number, id_, now=now)
+
+
+def keep_aside(db: Database, number: int, id_: int) -> None:
+    """Let words wait again that were thrown away.
+
+    Raises:
+        NotFoundError: nothing was set aside under this id.
+    """
+    with writing(db) as connection:
+        unsettle(connection, number, id_)
 
 
 def _put(

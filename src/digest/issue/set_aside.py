@@ -75,3 +75,14 @@ def settle(connection: sqlite3.Connection, issue: int, id_: int, *, now: datetim
         raise NotFoundError(f"nothing of issue {issue} was set aside as {id_}")
     connection.execute("UPDATE set_aside SET settled_at = ? WHERE id = ?", (times.to_text(now), id_))
     return found
+
+
+def unsettle(connection: sqlite3.Connection, issue: int, id_: int) -> None:
+    """Let words wait again that were thrown away. Inside `writing`.
+
+    Raises:
+        NotFoundError: nothing of this issue has the id.
+    """
+    sql = "UPDATE set_aside SET settled_at = NULL WHERE id = ? AND issue = ?"
+    if not connection.execute(sql, (id_, issue)).rowcount:
+        raise NotFoundError(f"nothing of issue {issue} was set aside as {id_}")

@@ -135,7 +135,7 @@ def _said(
         return "All is handed over; some copies are still uncertain.", "until the uncertain ones are settled"
     if not soon:
         return "It waits for readers’ own time.", f"goes on in {times.span(counts.zones[0].at - now)}"
-    if not rate and subject_test.undecided(db, issue.number):
+    if not rate and subject_test.copies_wait(db, issue.number):
         return "The share has its copies; the rest waits for the subject that wins.", "until a subject wins"
     if issue.trouble:
         return "It is held up.", "—"

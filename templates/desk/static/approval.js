@@ -48,7 +48,7 @@ function watchWhen(fieldset) {
 
 function countDown(line) {
   const until = Date.parse(line.dataset.until);
-  const count = line.querySelector(".count");
+  const count = line.querySelector(".left");
   const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
   const timer = setInterval(tick, 1000);
   function tick() {
@@ -79,6 +79,8 @@ function ready(place) {
 /* Beside the editing, the approval is asked for once the page stands; its own page has it already. */
 const panel = document.getElementById("approval-panel");
 let checked = null;
+let stale = false; // something was changed since the checks looked last
+let waiting = null; // the form that is to be sent once they have
 
 function standing() {
   const line = document.getElementById("standing");
@@ -102,10 +104,25 @@ if (panel) {
       if (error.status) say(error.message, { bad: true });
     }
   };
+  for (const change of ["digest:saved", "digest:changed"]) document.addEventListener(change, () => (stale = true));
   document.addEventListener("digest:checked", (event) => {
     checked = event.detail;
+    stale = false;
     standing();
+    waiting?.requestSubmit();
+    waiting = null;
   });
+  // Whoever changes a word and approves at once means it with that word.
+  panel.addEventListener(
+    "submit",
+    (event) => {
+      if (!stale || event.target.id !== "approve-form") return;
+      event.preventDefault();
+      event.stopPropagation();
+      waiting = event.target;
+    },
+    true,
+  );
   setTimeout(load, 300);
 } else {
   ready(document);

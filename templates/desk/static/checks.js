@@ -23,7 +23,8 @@ async function look() {
   again = false;
   const told = setTimeout(() => (busy.hidden = false), 700);
   try {
-    if (renew(found, await part(at))) tell();
+    renew(found, await part(at));
+    if (!again) tell();
   } catch (error) {
     if (error.status) found.replaceChildren(Object.assign(document.createElement("p"), { className: "problem", textContent: error.message }));
   } finally {

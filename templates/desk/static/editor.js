@@ -126,7 +126,7 @@ function newer(now, whatever = false) {
   version = Math.max(now, version);
   root.dataset.version = version;
   preview.then((module) => module.refresh?.(version));
-  document.body.dispatchEvent(new CustomEvent("issue-changed", { detail: { version }, bubbles: true }));
+  document.dispatchEvent(new CustomEvent("digest:changed", { detail: { version } }));
 }
 
 const toldAt = new Map();

@@ -138,6 +138,6 @@ def _inline(style: str, element: str) -> list[str]:
         kept = [said for said in kept if not said.startswith(("width:", "display:"))]
     if element in _CELLS:
         room = [said for said in kept if said.startswith("mso-padding-alt:")]
-        others = [said for said in kept if not said.startswith("padding")] if room else kept
+        others = [said for said in kept if not said.startswith(("padding", "mso-padding-alt"))] if room else kept
         return [*others, *(said.removeprefix("mso-").replace("-alt:", ":", 1) for said in room)]
     return kept

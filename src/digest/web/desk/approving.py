@@ -189,6 +189,7 @@ def _context(
         "given": {name.removeprefix(_OVERRIDE): value for name, value in given.items()},
         "form": given,
         "problem": "",
+        "asked": None,
     }
 
 

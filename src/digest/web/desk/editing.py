@@ -116,17 +116,22 @@ def redo(request: Request, db: Store, now: Now, here: AsEditor, number: Number) 
 def aside(
     request: Request, db: Store, now: Now, here: AsEditor, form: DeskForm, number: Number, id_: Number
 ) -> Response:
-    """Use words that were set aside, or throw them away: `what` is ``use`` or ``drop``."""
+    """Use words that were set aside, or throw them away, or do not: `what` is ``use``, ``drop`` or ``keep``."""
     match form.get("what"):
         case "use":
-            found = changes.use_aside(db, number, id_, by=here.by, now=now)
+            changes.use_aside(db, number, id_, by=here.by, now=now)
+            said = "used"
         case "drop":
-            found = changes.drop_aside(db, number, id_, now=now)
+            changes.drop_aside(db, number, id_, now=now)
+            said = f"dropped&aside={id_}"
+        case "keep":
+            changes.keep_aside(db, number, id_)
+            said = "kept"
         case _:
-            raise InputError("is neither use nor drop", field="what")
+            raise InputError("is not use, drop or keep", field="what")
     if wants_json(request):
-        return _changed(request, db, here, number, field=found.field)
-    return done(f"/desk/issues/{number}/history?done={'used' if form['what'] == 'use' else 'dropped'}")
+        return _changed(request, db, here, number)
+    return done(f"/desk/issues/{number}/history?done={said}")
 
 
 @router.post("/desk/issues/{number}/here")
@@ -162,6 +167,7 @@ def changes_of(
     here: AsEditor,
     number: Number,
     before: Annotated[int | None, Query(ge=1, le=2**31)] = None,
+    aside: Annotated[int | None, Query(ge=1, le=2**31)] = None,
 ) -> Response:
     """Who changed what, the newest first, and the words that were set aside."""
     issue = find_issue(db, number)
@@ -178,6 +184,7 @@ def changes_of(
         "more": told[LISTED - 1].number if len(told) > LISTED else None,
         "first": before is None,
         "asides": asides(db.conn, number),
+        "dropped": aside,
         "together": together(db, number, editor=here.editor.id),
     }
     return page(request, our, here, "issue-history.html", context, now=now)

@@ -41,8 +41,13 @@ NAMES: Mapping[str, str] = {
 }
 """What people call the checks."""
 
-_SETTINGS = re.compile(rf"\b({'|'.join(sorted(SECTION_OF, key=len, reverse=True))})\b")
+_SETTINGS = re.compile(
+    rf"\b({'|'.join(sorted((name for name in SECTION_OF if '_' in name), key=len, reverse=True))})\b"
+)
+"""Settings as a check names them; what has no underscore is a word like others."""
 _OF_OPERATORS = re.compile(r"templates/email|\.mjml\b|<mjml>|<mj-title>|\bbase_url\b|\bspam_filter\b|envelope\.py")
+_OF_OUR_SITE = re.compile(r"\bbase_url\b|spam filters distrust")
+"""What is wrong with each link of ours alike, wherever it stands: the address of our site."""
 _ADDRESS = re.compile(r"\((https?://\S+?)(?:, “|\)$)")
 """In what a check says of a link: ``link 4 (https://…, “its words”)``."""
 _OF_WORDS = {"subject": "subject", "preheader": "preheader", "alternatives": "subjects"}
@@ -60,7 +65,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Shown:
-    """One finding. `operator` says that whoever runs the machine mends it: in the templates, or in a setting of theirs."""
+    """One finding. `operator`: whoever runs the machine mends it, in the templates or in a setting of theirs."""
 
     what: str
     where: str
@@ -115,7 +120,8 @@ def grouped(findings: Sequence[Finding], mail: Mail, overrides: Iterable[Overrid
 
 def _shown(finding: Finding, mail: Mail) -> Shown:
     way = way_to(finding, mail) if finding.level != "pass" else None
-    operator = way is None and bool(_OF_OPERATORS.search(f"{finding.where} {finding.todo}"))
+    ours = way is None and mail.settings.base_url in finding.where
+    operator = ours or (way is None and bool(_OF_OPERATORS.search(f"{finding.where} {finding.todo}")))
     what, where, todo = (_labelled(text) for text in (finding.what, finding.where, finding.todo))
     return Shown(what, where, todo, way, operator)
 
@@ -155,7 +161,7 @@ def _in_issue(number: int, place: str, words: str) -> Way:
 def _of_an_author(finding: Finding, mail: Mail) -> Way | None:
     """Find whose words a finding speaks of: those of the introduction, of a comparison, or of a tool."""
     told, found = f"{finding.what} {finding.where}", _ADDRESS.search(finding.where)
-    if "base_url" in finding.todo and found and found[1].startswith(mail.settings.base_url):
+    if found and found[1].startswith(mail.settings.base_url) and _OF_OUR_SITE.search(f"{finding.what} {finding.todo}"):
         return None
     # A long one is cut where it is told.
     address = found[1].rstrip("…") if found else "\0"

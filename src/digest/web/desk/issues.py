@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from digest import times
@@ -37,6 +37,7 @@ from digest.web.state import Now, Our, State, Store
 
 router = APIRouter()
 
+Number = Annotated[int, Path(ge=1, le=2**31)]
 PHONE_SUBJECT, PHONE_PREHEADER = 40, 90
 """Characters that a phone held upright shows, of a subject in one line and of a preheader in two.
 
@@ -112,7 +113,12 @@ def to_all(here: AsEditor) -> Response:
 
 @router.api_route("/desk/issues/", methods=SEEN)
 def all_issues(
-    request: Request, our: Our, db: Store, now: Now, here: AsEditor, before: Annotated[int | None, Query(ge=1)] = None
+    request: Request,
+    our: Our,
+    db: Store,
+    now: Now,
+    here: AsEditor,
+    before: Annotated[int | None, Query(ge=1, le=2**31)] = None,
 ) -> Response:
     """All issues, the newest first."""
     found = browsing.issues(db, limit=LISTED + 1, before=before)
@@ -132,7 +138,7 @@ def editor(
     db: Store,
     now: Now,
     here: AsEditor,
-    number: int,
+    number: Number,
     view: str = "edit",
     q: str = "",
 ) -> Response:
@@ -148,13 +154,13 @@ def editor(
 
 
 @router.api_route("/desk/issues/{number}/contents", methods=SEEN)
-def listed(request: Request, our: Our, db: Store, now: Now, here: AsEditor, number: int) -> Response:
+def listed(request: Request, our: Our, db: Store, now: Now, here: AsEditor, number: Number) -> Response:
     """The comparisons of the editing page alone, for its script."""
     return page(request, our, here, "issue-contents.html", _context(our, db, number, here, now), now=now)
 
 
 @router.api_route("/desk/issues/{number}/older", methods=SEEN)
-def found(request: Request, our: Our, db: Store, now: Now, here: AsEditor, number: int, q: str = "") -> Response:
+def found(request: Request, our: Our, db: Store, now: Now, here: AsEditor, number: Number, q: str = "") -> Response:
     """The comparisons that could be added, found by a word; a part of the editing page."""
     typed = _typed(q)
     issue = issues.find_issue(db, number)

@@ -16,10 +16,10 @@ from digest.palettes import PALETTES, pairs
 from digest.settings import Settings
 from digest.web.desk.access import AsOwner, DeskForm
 from digest.web.desk.pages import page
-from digest.web.desk.preview import frame_headers
 from digest.web.desk.settings_fields import typed_in
 from digest.web.desk.settings_pages import Asked, save, show
 from digest.web.forms import Form
+from digest.web.framing import mail_headers
 from digest.web.reading import SEEN
 from digest.web.state import Now, Our, Store
 
@@ -68,7 +68,7 @@ def contrasts(request: Request, our: Our, now: Now, here: AsOwner, form: DeskFor
 
 def _framed(our: Our, db: Store, now: Now, settings: Settings, scheme: Scheme) -> Response:
     html = in_new_tabs(in_scheme(sample(db, settings, now=now), scheme))
-    return Response(html, headers=frame_headers(settings), media_type="text/html; charset=utf-8")
+    return Response(html, headers=mail_headers(settings), media_type="text/html; charset=utf-8")
 
 
 def _as_typed(our: Our, form: Form) -> Settings:
