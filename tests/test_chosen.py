@@ -110,7 +110,7 @@ def test_a_store_that_cannot_be_read_now_is_told_and_stops_nothing(monkeypatch: 
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("confirm_days", 0, "greater than or equal to 1"),
+        ("confirm_days", 0, "the least is 1"),
         ("tracking", "all", "'off', 'counts' or 'readers'"),
         ("timezone", "Europe/Berlinn", "did you mean 'Europe/Berlin'"),
         ("color_ink", "red", "write it like #2b2380"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from digest.contrast import AA
 from digest.palettes import pairs
@@ -176,7 +177,7 @@ def problems(error: ValidationError, own: Settings, chosen: Mapping[str, Any]) -
     for wrong in error.errors():
         if wrong["loc"]:
             name = str(wrong["loc"][0])
-            found.setdefault(name, reason_of(wrong, SETTINGS.get(name)))
+            found.setdefault(name, _plain(wrong, name))
     if found:
         return found
     colors = {name: str(chosen.get(name, getattr(own, name))) for name in COLOR_SETTINGS}
@@ -187,3 +188,23 @@ def problems(error: ValidationError, own: Settings, chosen: Mapping[str, Any]) -
                 found.setdefault(name, words)
     # What else is wrong with all together is nothing that may be chosen here, or all of it may be to blame.
     return found or dict.fromkeys(chosen, reason_of(error.errors()[0], None))
+
+
+def _plain(wrong: ErrorDetails, name: str) -> str:
+    """Say what is wrong with a value, to somebody who knows of no types."""
+    limits = wrong.get("ctx", {})
+    match wrong["type"]:
+        case "string_too_short":
+            return "it is empty"
+        case "string_too_long":
+            return f"it has more than the {limits['max_length']} characters it may have"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "it is no whole number"
+        case "greater_than_equal":
+            return f"the least is {limits['ge']:,}"
+        case "less_than_equal":
+            return f"the most is {limits['le']:,}"
+        case "literal_error":
+            return f"it is none of {limits['expected']}"
+        case _:
+            return reason_of(wrong, SETTINGS.get(name))

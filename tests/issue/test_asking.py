@@ -9,7 +9,7 @@ import pytest
 
 from conftest import NOW
 from digest.editors import audit, people
-from digest.editors.audit import By
+from digest.editors.audit import COMMAND_LINE, By
 from digest.editors.people import Role
 from digest.errors import StateError
 from digest.issue import approval, editing, issues
@@ -25,7 +25,7 @@ def draft(sample: Database, settings: Settings) -> Database:
 
 
 def hire(db: Database, name: str, role: Role = "publisher") -> By:
-    return By(people.add(db, f"{name.lower()}@example.com", name=name, role=role, now=NOW).id, name)
+    return By(people.add(db, f"{name.lower()}@example.com", name=name, role=role, by=COMMAND_LINE, now=NOW).id, name)
 
 
 def approve(db: Database, settings: Settings, by: By, **more: object) -> None:

@@ -341,7 +341,7 @@ def test_outlook_drops_elements_and_drawings_it_cannot_show_but_not_their_words(
     assert shown == "abc"
 
 
-# A real issue -----------------------------------------------------------------------------------------------------------
+# A real issue -----------------------------------------------------------------------------------------------------
 
 
 def test_an_issue_keeps_its_words_in_all_of_them(mail: Mail) -> None:

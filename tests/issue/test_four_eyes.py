@@ -28,7 +28,7 @@ def draft(sample: Database, settings: Settings) -> Database:
 
 
 def hire(db: Database, name: str, role: Role = "publisher") -> By:
-    return By(people.add(db, f"{name.lower()}@example.com", name=name, role=role, now=NOW).id, name)
+    return By(people.add(db, f"{name.lower()}@example.com", name=name, role=role, by=COMMAND_LINE, now=NOW).id, name)
 
 
 def edit(db: Database, by: By, words: str) -> None:
@@ -87,7 +87,7 @@ def test_one_alone_is_told_what_is_missing(draft: Database, settings: Settings) 
 def test_one_who_was_removed_does_not_count(draft: Database) -> None:
     ann, bea = hire(draft, "Ann", "owner"), hire(draft, "Bea")
     assert bea.editor is not None
-    people.remove(draft, bea.editor, now=NOW)
+    people.remove(draft, bea.editor, by=COMMAND_LINE, now=NOW)
     edit(draft, ann, "Two editors, one winner")
     assert may(draft) == []
 

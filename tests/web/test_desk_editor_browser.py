@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Error, Page, expect
 from sqlite_utils import Database
 
 from browser import Browser, grave, opened, violations
@@ -179,7 +179,9 @@ def serving(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "digest", "--db", str(settings.db)]
     for name in ("base_url", "postal_address"):
         command += ["--set", f"{name}={getattr(settings, name)}"]
-    with subprocess.Popen([*command, "serve", "--port", str(port), "--no-work"], cwd=settings.db.parent) as process:
+    with subprocess.Popen(
+        [*command, "serve", "--port", str(port), "--no-work"], cwd=settings.db.parent, stdout=subprocess.DEVNULL
+    ) as process:
         try:
             deadline = time.monotonic() + 20
             while True:
@@ -227,6 +229,8 @@ def test_words_outlive_a_server_that_is_killed(
         page.locator("#intro").press("End")
         page.keyboard.type(" three")
         expect(page.locator("#saved")).to_have_text("Not connected")
+        with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
+            page.goto(f"{url}/desk/issues/1")
         with serving(ours, port):
             page.goto(f"{url}/desk/issues/1")
             comes(intro, lambda text: text == "One two three")

@@ -171,7 +171,8 @@ async def _looked(zone: Zone, record: Record, findings: list[Finding]) -> Looked
         return Looked(record, "unknown", f"The DNS does not say: {error}")
     right = [value for value in values if re.search(record.like, value, re.IGNORECASE)]
     if findings and any(finding.level != "not run" for finding in findings):
-        return _judged(record, findings, values if record.kind == "MX" else right)
+        # At the domain itself stand texts of many others, which are nothing of ours.
+        return _judged(record, findings, values if record.kind == "MX" or _KEYS in record.name else right)
     if right:
         return Looked(record, "found", "It is there.", tuple(right))
     if values and (record.kind != "TXT" or _KEYS in record.name):

@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property, partial
 from threading import Lock
+from types import CodeType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from fastapi.responses import Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 from starlette.concurrency import run_in_threadpool
 
@@ -46,6 +48,23 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 Make = Callable[[], Mapping[str, Any]]
 
 
+class _Compiled(BytecodeCache):
+    """Keeps compiled templates for all pages of the process: other settings make other pages, of the same templates."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:  # noqa: D102 (Jinja's own)
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:  # noqa: D102 (Jinja's own)
+        if bucket.code is not None:
+            self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED = _Compiled()
+
+
 class Pages:
     """Renders pages and keeps those that are the same for everybody."""
 
@@ -66,6 +85,7 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            bytecode_cache=_COMPILED,
         )
         made.filters |= {
             "coded": coded,

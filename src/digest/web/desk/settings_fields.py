@@ -123,7 +123,7 @@ def changed_in(form: Form, typed: Mapping[str, str], current: Current) -> tuple[
         was = form.get(f"{WAS}{name}", now).strip().replace("\r\n", "\n")
         if text in (was, now):
             continue
-        if was != now:
+        if was != now and name not in current.own.model_fields_set:
             crossed[name] = f"it was changed meanwhile, to “{now}”; save again to have yours"
         changed[name] = _read(name, text)
     return changed, crossed
