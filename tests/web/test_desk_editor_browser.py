@@ -150,6 +150,7 @@ def test_two_make_an_issue_by_mouse_and_keyboard(
             box = page.locator("#words-subject .conflict")
             expect(box).to_contain_text("Bea changed the same words.")
             expect(box).to_contain_text("Bea’s subject")
+            expect(other.locator("#toasts")).to_contain_text("Ann changed the same words of the subject")
             assert subject() == "Bea’s subject"
             box.get_by_role("button", name="Keep mine").click()
             comes(subject, lambda text: text == "Ann’s subject")

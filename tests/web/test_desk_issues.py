@@ -56,7 +56,7 @@ def weeks(sample: Database, settings: Settings) -> Callable[..., None]:
 
 def listed(html: str) -> list[tuple[str, str]]:
     """The comparisons of a page, in their order, each with its form."""
-    return re.findall(r'<li class="placing" data-slug="([^"]+)" data-form="(\w+)"', html)
+    return re.findall(r'<li class="placing"[^>]* data-slug="([^"]+)" data-form="(\w+)"', html)
 
 
 def why(html: str, slug: str) -> str:

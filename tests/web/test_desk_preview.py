@@ -7,8 +7,8 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -208,8 +208,8 @@ def test_who_gets_no_mail_is_told_so(reader: Reader, two: int, settings: Setting
     none = settings.model_copy(update={"off_topic": "none"})
     with served(none, Clock(NOW)) as other:
         ann = at_the_desk(other, none)
-        answer = ann.get(f"/desk/issues/{two}/preview/mail?as=made-up&topic=voice-audio")
-        facts = ann.get(f"/desk/issues/{two}/preview/facts?as=made-up&topic=voice-audio").json()
+        answer = ann.get(f"/desk/issues/{two}/preview/mail?as=made-up&topic=voice-and-audio")
+        facts = ann.get(f"/desk/issues/{two}/preview/facts?as=made-up&topic=voice-and-audio").json()
     assert "No mail for this reader" in answer.text
     assert facts["inbox"] is None
 

@@ -16,6 +16,7 @@ from digest.issue.model import Rule, SubjectTest
 from digest.numbers import percent, several
 from digest.sending import subject_test
 from digest.sending.subject_standing import Standing, letter_of, standing
+from digest.sending.subject_words import length, told
 from digest.store import Database
 
 which_argument = click.argument("which", type=click.IntRange(min=1, max=alternatives.MOST))
@@ -137,36 +138,15 @@ def _show(app: App, db: Database, number: int) -> None:
         return
     if not app.json:
         app.out.print(_table(found))
-    for line in told(app, found):
+    decider = "a person decides" if found.rule == "person" else f"clicks decide {length(found.wait)} after they have it"
+    app.say(f"Tried on {found.share}% of the readers; {decider}.")
+    for line in told(found, app.settings.zone) if found.state not in ("draft", "approved") else ():
         app.say(line)
 
 
 def _without(db: Database, number: int, arranged: SubjectTest) -> dict[str, Any]:
     own = {"number": 0, "letter": letter_of(0), "subject": issues.load_draft(db, number).subject}
     return {"number": number, "share": arranged.share, "wait": arranged.wait, "rule": arranged.rule, "tried": [own]}
-
-
-def told(app: App, found: Standing) -> list[str]:
-    """Say in lines how an issue's subjects stand."""
-    decider = "readers’ clicks decide" if found.rule == "clicks" else "a person decides"
-    after = "" if found.rule == "person" else f" {found.wait} minutes after they have it"
-    lines = [f"Tried on {found.share}% of the readers; {decider}{after}."]
-    if found.decided_by and found.winner is not None:
-        how = {
-            "clicks": "by readers’ clicks",
-            "too close": "it was too close to call, so the issue’s own subject",
-            "person": "a person chose it",
-            "trouble": f"nothing was tried: {found.trouble}",
-        }[found.decided_by]
-        return [*lines, f"Subject {letter_of(found.winner)} won: {how}."]
-    if found.leader is not None and found.sure is not None:
-        close = ", too close to call" if found.too_close else ""
-        lines.append(f"{letter_of(found.leader)} leads, {found.sure:.0%} sure{close}.")
-    if found.due_at:
-        lines.append(f"It is decided at {times.for_people(found.due_at, app.settings.zone)}.")
-    elif found.waiting and found.rule == "person":
-        lines.append(f"{several(found.waiting, 'reader')} wait: `digest subjects decide {found.number} --winner K`.")
-    return lines
 
 
 def _table(found: Standing) -> Table:

@@ -176,9 +176,11 @@ def arrange(
         StateError: the issue is no draft.
     """
     if share is not None and not SHARES[0] <= share <= SHARES[1]:
-        raise InputError(f"is {share}; it may be {SHARES[0]} to {SHARES[1]} percent", field="share")
+        raise InputError(f"{share} is none it may be: {SHARES[0]} to {SHARES[1]} percent", field="share")
     if wait is not None and not WAITS[0] <= wait <= WAITS[1]:
-        raise InputError(f"is {wait}; it may be {WAITS[0]} to {WAITS[1]:,} minutes, which are a day", field="wait")
+        raise InputError(
+            f"{wait:,} is none it may be: {WAITS[0]} to {WAITS[1]:,} minutes, which are a day", field="wait"
+        )
     if rule is not None and is_uncounted(rule, Tracking.of(settings, number)):
         raise InputError("clicks are not counted (`tracking` is off), so only a person can decide", field="rule")
     with _edited(db, number, "arranged the subjects of", now=now, by=by, reopen=reopen) as detail:
@@ -216,7 +218,7 @@ def _edited(
 def _read(subject: str, preheader: str | None) -> Alternative:
     subject, preheader = clean("subject", subject), clean("preheader", preheader or "")
     if not subject:
-        raise InputError("is empty; an alternative needs words", field="subject")
+        raise InputError("it is empty; an alternative needs words", field="subject")
     expect_short("subject", subject)
     expect_short("preheader", preheader)
     return Alternative(subject, preheader or None)

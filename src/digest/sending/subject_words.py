@@ -18,7 +18,8 @@ def coming(test: SubjectTest, audience: int, usual: float) -> list[str]:
     rest = audience - drawn
     if not audience:
         return ["Nobody is subscribed yet, so there is nobody to try them on."]
-    lines = [f"{test.share}% of {several(audience, 'reader')} is {several(drawn, 'reader')}, about {each:,} for each subject."]
+    of = several(audience, "reader")
+    lines = [f"{test.share}% of {of} is {several(drawn, 'reader')}, about {each:,} for each subject."]
     if rest:
         until = "until somebody chooses" if test.rule == "person" else f"{length(test.wait)} longer"
         gets = "what was chosen" if test.rule == "person" else "the subject that more people clicked"
@@ -48,7 +49,9 @@ def told(found: Standing, zone: ZoneInfo) -> list[str]:
     lines = []
     if found.leader is not None and found.sure is not None:
         close = ": too close to call" if found.too_close else ""
-        lines.append(f"{letter_of(found.leader)} leads. That it is better than the next is {surely(found.sure)} sure{close}.")
+        lines.append(
+            f"{letter_of(found.leader)} leads. That it is better than the next is {surely(found.sure)} sure{close}."
+        )
     elif found.counted and found.tested_at:
         lines.append("Nobody has clicked yet.")
     if found.state == "cancelled":

@@ -54,10 +54,10 @@ class _Compiled(BytecodeCache):
     def __init__(self) -> None:
         self._code: dict[tuple[str, str], CodeType] = {}
 
-    def load_bytecode(self, bucket: Bucket) -> None:  # noqa: D102 (Jinja's own)
+    def load_bytecode(self, bucket: Bucket) -> None:
         bucket.code = self._code.get((bucket.key, bucket.checksum))
 
-    def dump_bytecode(self, bucket: Bucket) -> None:  # noqa: D102 (Jinja's own)
+    def dump_bytecode(self, bucket: Bucket) -> None:
         if bucket.code is not None:
             self._code[bucket.key, bucket.checksum] = bucket.code
 

@@ -15,23 +15,44 @@ export function say(words, { bad = false } = {}) {
 /** Posts fields as one of our forms does, and gives the JSON of the answer.
  *  Throws an Error with `status` (0 where nobody answered) and `answer`, its message what the server said. */
 export async function send(address, fields = {}, { signal, keepalive = false } = {}) {
-  const csrf = document.querySelector('meta[name="csrf"]').content;
+  const token = document.querySelector('meta[name="csrf"]');
+  const post = () => fetch(address, {
+    method: "POST",
+    headers: { Accept: "application/json", "X-CSRF-Token": token.content },
+    body: new URLSearchParams(fields),
+    signal,
+    keepalive,
+  });
   let answer;
+  let said;
   try {
-    answer = await fetch(address, {
-      method: "POST",
-      headers: { Accept: "application/json", "X-CSRF-Token": csrf },
-      body: new URLSearchParams(fields),
-      signal,
-      keepalive,
-    });
+    answer = await post();
+    said = await read(answer);
+    // Its editor signed in anew in another tab: this page goes on in that session.
+    if (said.stale && (await renewed(token))) {
+      answer = await post();
+      said = await read(answer);
+    }
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw Object.assign(new Error("The server does not answer."), { status: 0, answer: {} });
   }
-  const said = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
   if (!answer.ok) throw Object.assign(new Error(said.error || `It did not work (${answer.status}).`), { status: answer.status, answer: said });
   return said;
+}
+
+async function read(answer) {
+  return answer.status === 204 ? {} : answer.json().catch(() => ({}));
+}
+
+/** Takes over the token of the session there is now, in the page's forms too; gives whether it is another. */
+async function renewed(token) {
+  const { csrf } = await read(await fetch("/desk/form-token", { headers: { Accept: "application/json" } }));
+  if (!csrf || csrf === token.content) return false;
+  token.content = csrf;
+  document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRF-Token": csrf }));
+  for (const field of document.querySelectorAll('input[name="csrf"]')) field.value = csrf;
+  return true;
 }
 
 /* Shortcuts: letters pressed outside of fields. */

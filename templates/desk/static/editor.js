@@ -29,6 +29,7 @@ root.classList.add("live");
 let version = Number(root.dataset.version);
 let catalogue = null;
 let arrangement = null;
+const asides = new Set();
 let last = null;
 let away = "";
 let pending = 0;
@@ -107,6 +108,10 @@ function heard(told, { ours = false } = {}) {
   for (const [act, can] of [["undo", told.can_undo], ["redo", told.can_redo]]) {
     const button = root.querySelector(`[data-act="${act}"] button`);
     if (button) button.disabled = !can;
+  }
+  for (const aside of told.aside) {
+    if (!isFirst && !asides.has(aside.id) && !aside.me) say(`${aside.by} changed the same words of ${CALLED[aside.field]} as somebody else: what came later is set aside.`);
+    asides.add(aside.id);
   }
   arrangement = fresh;
   if (ours) {

@@ -7,7 +7,7 @@ POST must come from our own page and carry the token of its session.
 from __future__ import annotations
 
 import hmac
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Request
@@ -24,15 +24,6 @@ CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
 _SAFE = ("GET", "HEAD")
 
 
-async def read_desk_form(request: Request) -> Form:
-    """Read a form of the desk; nothing where the request has none."""
-    return Form([]) if request.method in _SAFE else await read_form_with_files(request)
-
-
-DeskForm = Annotated[Form, Depends(read_desk_form)]
-"""What a route of the desk that takes a form asks for; it is read once."""
-
-
 def cookie_name(name: str, *, secure: bool) -> str:
     """Give the name of a cookie of the desk: with https, one that no other host and no plain page can set.
 
@@ -46,31 +37,61 @@ def is_secure(request: Request) -> bool:
     return bool(request.app.state.digest.settings.base_url.startswith("https:"))
 
 
+async def _signed_in(request: Request, our: Our, now: Now) -> Here:
+    """Give whose session it is, before anything of a form is read: only ours may bring large ones.
+
+    Raises:
+        HTTPException: 303 or 401 without a session, 403 where another site's page asks.
+    """
+    # A connection of its own, given back at once: a route that streams holds none while somebody looks on.
+    db = our.stores.take()
+    try:
+        here = who_is_here(request, db, now)
+    finally:
+        our.stores.give_back(db)
+    if here is None:
+        raise _sign_in_first(request)
+    if request.method not in _SAFE:
+        await from_here(request)
+    return here
+
+
+SignedIn = Annotated[Here, Depends(_signed_in)]
+
+
+async def _desk_form(request: Request, here: SignedIn) -> Form:
+    return Form([]) if request.method in _SAFE else await read_form_with_files(request)
+
+
+DeskForm = Annotated[Form, Depends(_desk_form)]
+"""What a route of the desk that takes a form asks for; it is read once."""
+
+
+class StaleError(HTTPException):
+    """A form of another session: its page asks for the token of this one, and does it once more."""
+
+    more_json: ClassVar = {"stale": True}
+
+    def __init__(self) -> None:
+        super().__init__(403, "this page is from another session; load it again and do it once more")
+
+
 class Door:
     """A dependency that gives who is here, and lets nobody pass whose role is not enough."""
 
     def __init__(self, role: Role) -> None:
         self.role: Role = role
 
-    async def __call__(self, request: Request, our: Our, now: Now, form: DeskForm) -> Here:
+    async def __call__(self, request: Request, here: SignedIn, form: DeskForm) -> Here:
         """Give who is here.
 
         Raises:
-            HTTPException: 303 or 401 without a session, 403 where it may not.
+            HTTPException: 403 where it may not, or the form is not of this session.
         """
-        # A connection of its own, given back at once: a route that streams holds none while somebody looks on.
-        db = our.stores.take()
-        try:
-            here = who_is_here(request, db, now)
-        finally:
-            our.stores.give_back(db)
-        if here is None:
-            raise _sign_in_first(request)
         if request.method not in _SAFE:
-            await from_here(request)
             given = request.headers.get(CSRF_HEADER) or form.get(CSRF_FIELD, "")
             if not hmac.compare_digest(given.encode(), here.csrf.encode()):
-                raise HTTPException(403, "this page is from another session; load it again and do it once more")
+                raise StaleError
         if not here.may(self.role):
             raise HTTPException(403, f"this is for {'an' if self.role in ('editor', 'owner') else 'a'} {self.role}")
         return here

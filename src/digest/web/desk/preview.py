@@ -16,6 +16,7 @@ from digest.audience.addresses import NAME_LENGTH, read_name
 from digest.audience.topics import read_topics, topics_of
 from digest.editors.sessions import Here
 from digest.errors import InputError
+from digest.issue import issues
 from digest.issue.archive import MOST, beside
 from digest.issue.clients import as_gmail, as_outlook, in_new_tabs, in_scheme, without_pictures
 from digest.issue.clients.gmail import CLIPPED
@@ -104,6 +105,7 @@ def source(request: Request, our: Our, db: Store, now: Now, here: AsEditor, numb
 @router.api_route(f"{_AT}/last", methods=SEEN)
 def last(request: Request, our: Our, db: Store, now: Now, here: AsEditor, number: Number, asked: Look) -> Response:
     """The issue that went out before this one, to lay beside it."""
+    issues.find_issue(db, number)
     before, _ = beside(db, number)
     if before is None:
         return _framed(request, our, here, "preview-nothing.html", {"number": number, "reader": None}, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast, get_args
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -49,7 +49,6 @@ def shown(our: State, db: Database, number: int, now: datetime) -> dict[str, Any
         "standing": found,
         "told": told(found, our.settings.zone),
         "left": left_until(found.due_at, now) if found.due_at and found.winner is None else "",
-        "key": repr((found.as_dict(), found.state)),
     }
 
 
@@ -120,12 +119,12 @@ def arrange(
     request: Request, our: Our, db: Store, now: Now, here: AsEditor, form: DeskForm, number: Number
 ) -> Response:
     """Say how they are tried: `share` in percent, `wait` in minutes, `rule`."""
-    rule: Rule | None = {"clicks": "clicks", "person": "person"}.get(form.get("rule", ""))  # type: ignore[assignment]
+    rule = form.get("rule", "")
     try:
-        if rule is None:
-            raise InputError("is clicks or person", field="rule")
+        if rule not in get_args(Rule):
+            raise InputError("choose who decides: readers’ clicks, or a person", field="rule")
         share, wait = _number(form, "share"), _number(form, "wait")
-        subjects.arrange(db, our.settings, number, share=share, wait=wait, rule=rule, by=here.by, now=now)
+        subjects.arrange(db, our.settings, number, share=share, wait=wait, rule=cast("Rule", rule), by=here.by, now=now)
     except InputError as error:
         return _refused(request, our, db, number, here, now, error, {"at": "arranged", **form})
     return _did(request, our, db, number, here, now, "arranged")
@@ -187,9 +186,11 @@ def _refused(
     given: dict[str, str],
 ) -> Response:
     """Show what is wrong beside what was typed, which is kept."""
-    words = getattr(error, "words", "") or str(error)
+    words = error.message if isinstance(error, InputError) else str(error)
     status = 409 if isinstance(error, OtherWordsError) else 400
-    return _shown(request, our, db, number, here, now, refused=words, given=given, status=status)
+    return _shown(
+        request, our, db, number, here, now, refused=words[:1].upper() + words[1:], given=given, status=status
+    )
 
 
 def _shown(
