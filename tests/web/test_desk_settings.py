@@ -136,7 +136,7 @@ def test_a_change_shows_on_the_site_at_once(owner: Owner) -> None:
     assert home.status_code == 200
     assert "Ship or Skip" in home.text
     assert "Every Thursday" in home.text
-    assert "Ship or Skip" in owner.reader.get("/feeds/issues.xml").text
+    assert "Ship or Skip" in owner.reader.get("/feeds/issues.atom").text
     assert "Ship or Skip" in owner.desk.get(answer.headers["location"]).text
 
 
@@ -475,7 +475,7 @@ def test_markup_in_every_text_setting_shows_as_text_everywhere(owner: Owner) -> 
         "/desk/settings/theme/preview",
         "/",
         "/issues/",
-        "/feeds/issues.xml",
+        "/feeds/issues.atom",
     ]
     for address in addresses:
         answer = owner.desk.get(address)
