@@ -22,13 +22,13 @@ PART = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def db(sample: Database, settings: Settings) -> Database:
+def drafted(sample: Database, settings: Settings) -> Database:
     issues.draft(sample, settings, now=NOW)
     return sample
 
 
 @pytest.fixture
-def ann(db: Database, settings: Settings, reader: Reader) -> Desk:
+def ann(drafted: Database, settings: Settings, reader: Reader) -> Desk:
     return at_the_desk(reader, settings, "publisher")
 
 
@@ -36,16 +36,16 @@ def edit(db: Database, settings: Settings, **words: str) -> None:
     editing.edit(db, 1, now=NOW, settings=settings, **words)  # type: ignore[arg-type]
 
 
-def test_it_says_what_digest_check_says(ann: Desk, db: Database, settings: Settings) -> None:
+def test_it_says_what_digest_check_says(ann: Desk, drafted: Database, settings: Settings) -> None:
     part = ann.get(CHECKS, **PART).text
-    content = issues.content_hash(approval.mail_of(db, settings, 1).content)
+    content = issues.content_hash(approval.mail_of(drafted, settings, 1).content)
     assert f'data-content="{content}" data-blocks="0" data-warns="1"' in part
     assert "Nothing keeps it from going out; 1 warning." in part
     assert "<html" not in part
 
 
-def test_a_block_says_what_where_and_what_to_do(ann: Desk, db: Database, settings: Settings) -> None:
-    edit(db, settings, subject="Hello {{ first_name }}, ship or skip?")
+def test_a_block_says_what_where_and_what_to_do(ann: Desk, drafted: Database, settings: Settings) -> None:
+    edit(drafted, settings, subject="Hello {{ first_name }}, ship or skip?")
     part = ann.get(CHECKS, **PART).text
     assert "1 check keeps it from going out" in part
     assert "nothing is filled in there, so readers would see it as it stands." in part
@@ -55,23 +55,16 @@ def test_a_block_says_what_where_and_what_to_do(ann: Desk, db: Database, setting
     assert part.index('class="findings block"') < part.index('class="findings warn"') < part.index('class="passes"')
 
 
-def test_nothing_says_what_to_type_on_a_command_line(ann: Desk, db: Database, settings: Settings) -> None:
-    edit(db, settings, subject="RE: GREAT NEWS!!", preheader="x", intro="words " * 20_000)
+def test_nothing_says_what_to_type_on_a_command_line(ann: Desk, drafted: Database, settings: Settings) -> None:
+    edit(drafted, settings, subject="RE: GREAT NEWS!!", preheader="x", intro="words " * 20_000)
     part = ann.get(CHECKS, **PART).text
-    assert part.count('class="finding"') > 5
+    assert part.count('class="finding-one"') > 5
     assert "digest " not in part
     assert "?view=edit#intro" in part
 
 
-def test_an_author_s_markup_is_text(ann: Desk, db: Database, settings: Settings) -> None:
-    edit(db, settings, subject="<script>alert(1)</script> {{ x }}")
-    part = ann.get(CHECKS, **PART).text
-    assert "<script>alert" not in part
-    assert "&lt;script&gt;alert" in part
-
-
-def test_only_who_may_approve_may_override(ann: Desk, db: Database, settings: Settings, reader: Reader) -> None:
-    edit(db, settings, subject="Hello {{ first_name }}, ship or skip?")
+def test_only_who_may_approve_may_override(ann: Desk, drafted: Database, settings: Settings, reader: Reader) -> None:
+    edit(drafted, settings, subject="Hello {{ first_name }}, ship or skip?")
     part = at_the_desk(reader, settings, "editor", name="Carl").get(CHECKS, **PART).text
     assert "override-subject" not in part
     assert "A publisher may override a check with a reason." in part
@@ -91,31 +84,31 @@ def test_it_is_a_page_too(ann: Desk) -> None:
 
 
 def test_the_network_is_asked_only_where_that_is_wanted(
-    ann: Desk, db: Database, monkeypatch: pytest.MonkeyPatch
+    ann: Desk, drafted: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
     async def ask(mail: Mail, what: str) -> list[Finding]:
         asked.append(what)
-        return [Finding(f"{what}-says", "warn", f"the {what} says no", "there", "do something")]
+        return [Finding(f"{what}-says", "warn", f"the {what} says <b>no</b>", "there", "do something")]
 
     monkeypatch.setattr("digest.web.desk.checking.ask", ask)
-    before = dump(db)
+    before = dump(drafted)
     ann.get(CHECKS)
     assert asked == []
     part = ann.http.post(
         CHECKS, data={"csrf": ann.csrf, "what": "dns"}, headers={**PART, "Origin": str(ann.http.base_url)}
     )
-    assert (asked, "The dns says no." in part.text, "<html" in part.text) == (["dns"], True, False)
+    assert (asked, "The dns says &lt;b&gt;no&lt;/b&gt;." in part.text, "<html" in part.text) == (["dns"], True, False)
     page = ann.submit(CHECKS).text
     assert sorted(asked[1:]) == ["dns", "links", "spam"]
-    assert "The spam says no." in page
+    assert "The spam says &lt;b&gt;no" in page
     assert ann.submit(CHECKS, what="the oracle").status_code == 400
-    assert dump(db) == before
+    assert dump(drafted) == before
 
 
-def test_of_what_was_approved_it_says_what_was_passed_over(ann: Desk, db: Database, settings: Settings) -> None:
-    edit(db, settings, subject="Hello {{ first_name }}, ship or skip?")
+def test_of_what_was_approved_it_says_what_was_passed_over(ann: Desk, drafted: Database, settings: Settings) -> None:
+    edit(drafted, settings, subject="Hello {{ first_name }}, ship or skip?")
     content = re.search(r'data-content="(\w+)"', ann.get(CHECKS, **PART).text)
     assert content is not None
     fields = {"content": content[1], "when": "at", "date": "2026-11-27", "time": "09:00", "override-subject": "a joke"}

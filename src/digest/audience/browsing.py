@@ -1,10 +1,16 @@
-"""Subscribers and the suppression list as programs read them: a page at a time. Who is forgotten is in neither."""
+"""Subscribers and the suppression list as programs and editors read them: a page at a time.
+
+Who is forgotten is in neither.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
+from digest import times
 from digest.audience.addresses import read_address
 from digest.audience.forgetting import PREFIX
 from digest.audience.subscribers import Reason, State
@@ -78,6 +84,97 @@ def subscriber(db: Database, which: str) -> Listed:
     if row is None or row[8] == "forgotten":
         raise NotFoundError(f"there is no subscriber {which}")
     return _listed(row)
+
+
+Standing = Literal["active", "paused", "pending", "unsubscribed", "suppressed"]
+STANDINGS: tuple[Standing, ...] = ("active", "paused", "pending", "unsubscribed", "suppressed")
+"""How an editor asks for readers. `active` are those who are subscribed, `paused` those of them who want no mail now;
+`suppressed` are those whose address bounced or complained, whatever their state."""
+
+# The words of the partial indexes: a few rows of a million are found without a look at the others. Who is active is
+# nearly everybody, so the newest of them are near the end of the table.
+_STANDING: dict[Standing, tuple[str, str]] = {
+    "active": ("subscribers s", "s.state = 'active'"),
+    "paused": (
+        "subscribers s INDEXED BY subscribers_pausing",
+        "s.paused_until > :now AND s.paused_until IS NOT NULL AND s.state = 'active'",
+    ),
+    "pending": ("subscribers s INDEXED BY subscribers_pending", "s.state = 'pending'"),
+    "unsubscribed": ("subscribers s INDEXED BY subscribers_left", "s.state = 'unsubscribed'"),
+    "suppressed": (
+        "suppressions b CROSS JOIN subscribers s ON s.email_key = b.email_key",
+        "b.reason IN ('hard bounce', 'complaint')",
+    ),
+}
+
+
+def newest(
+    db: Database,
+    *,
+    limit: int,
+    now: datetime,
+    before: int | None = None,
+    standing: Standing | None = None,
+    topic: str | None = None,
+    beginning: str = "",
+) -> list[Listed]:
+    """Give subscribers, the newest first.
+
+    An address is looked for by its beginning, a name by the beginning of any of its words. There is no index of names:
+    it would cost every import, and a look at a million readers for the rare name that few have takes half a second.
+
+    Args:
+        db: the store.
+        limit: how many at the most.
+        now: the moment, for who pauses.
+        before: the id of the last one of the page before.
+        standing: only those.
+        topic: only those who chose this topic, by slug; not those who get everything.
+        beginning: what the address or the name begins with.
+    """
+    table, condition = _STANDING[standing] if standing else ("subscribers s", "1")
+    pattern = beginning.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    found = (
+        f"SELECT s.id FROM {table} WHERE {condition} AND (:before IS NULL OR s.id < :before)"  # noqa: S608 (our own words)
+        " AND (:topic IS NULL OR s.topic_set IN"
+        " (SELECT t.id FROM topic_sets t, json_each(t.topics) WHERE json_each.value = :topic))"
+        " AND (:beginning = '' OR s.email LIKE :pattern ESCAPE '\\' OR s.name LIKE :pattern ESCAPE '\\'"
+        " OR s.name LIKE '% ' || :pattern ESCAPE '\\')"
+        " AND s.source <> 'forgotten' ORDER BY s.id DESC LIMIT :limit"
+    )
+    rows = db.conn.execute(
+        f"{_SELECT} WHERE s.id IN ({found}) ORDER BY s.id DESC",
+        {
+            "limit": limit,
+            "now": times.to_text(now),
+            "before": before,
+            "topic": topic,
+            "beginning": beginning,
+            "pattern": pattern,
+        },
+    )
+    return [_listed(row) for row in rows]
+
+
+def barred(
+    db: Database, *, limit: int, skip: int = 0, reason: Reason | None = None, beginning: str = ""
+) -> list[Suppression]:
+    """Give the suppression list by address, from some place on: where an address may not name the place.
+
+    Args:
+        db: the store.
+        limit: how many at the most.
+        skip: how many of them the pages before have.
+        reason: only those that are on it for this.
+        beginning: what the address begins with.
+    """
+    rows = db.conn.execute(
+        "SELECT email_key, reason, source, created_at FROM suppressions"  # noqa: S608 (our own words)
+        f" WHERE email_key >= :from AND email_key < :to AND (:reason IS NULL OR reason = :reason) AND {_NOT_MARKS}"
+        " ORDER BY email_key LIMIT :limit OFFSET :skip",
+        {"from": beginning, "to": beginning + "\U0010ffff", "reason": reason, "limit": limit, "skip": skip},
+    )
+    return [Suppression(*row) for row in rows]
 
 
 def suppressions(

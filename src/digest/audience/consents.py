@@ -57,12 +57,15 @@ def record(
         )
 
 
-def note(db: Database, subscriber: int, kind: Kind, source: str, *, now: datetime) -> None:
-    """Write down what a reader did with a link of their own: nothing of network or browser is asked for that."""
+def note(db: Database, subscriber: int, kind: Kind, source: str, *, now: datetime, words: str | None = None) -> None:
+    """Write down what a reader did with a link of their own, or asked an editor for, who says in which words.
+
+    Nothing of network or browser is asked for that.
+    """
     with writing(db) as connection:
         connection.execute(
-            "INSERT INTO consents (subscriber, kind, source, given_at) VALUES (?, ?, ?, ?)",
-            (subscriber, kind, source, times.to_text(now)),
+            "INSERT INTO consents (subscriber, kind, source, words, given_at) VALUES (?, ?, ?, ?, ?)",
+            (subscriber, kind, source, words, times.to_text(now)),
         )
 
 

@@ -78,8 +78,10 @@ def leave(
     return True
 
 
-def come_back(db: Database, subscriber: int, *, now: datetime, source: str = "page") -> bool:
+def come_back(db: Database, subscriber: int, *, now: datetime, source: str = "page", words: str | None = None) -> bool:
     """Undo leaving, for a reader who asks for it by a link of their own; give whether anything changed.
+
+    Where an editor does it for a reader who asked, `words` say how.
 
     Raises:
         StateError: the address is suppressed for another reason than leaving, or its reader is forgotten.
@@ -105,7 +107,7 @@ def come_back(db: Database, subscriber: int, *, now: datetime, source: str = "pa
             " AND returned_at IS NULL",
             (stamp, subscriber),
         )
-        consents.note(db, subscriber, "returned", source, now=now)
+        consents.note(db, subscriber, "returned", source, now=now, words=words)
     return True
 
 

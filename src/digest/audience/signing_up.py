@@ -18,6 +18,7 @@ from digest.audience import brake, consents, letterbox, topics
 from digest.audience.addresses import Address
 from digest.audience.consents import Witness
 from digest.audience.forgetting import PREFIX, unmark
+from digest.errors import StateError
 from digest.settings import Settings
 from digest.store import Database, writing
 
@@ -125,6 +126,32 @@ def _ask(
     letter = letterbox.post(db, "confirm", address, subscriber=known, now=now, not_before=moment)
     brake.keep_slot(db, letter, moment, proven=proven)
     return "asked" if state is None else "again"
+
+
+def ask_once_more(db: Database, settings: Settings, subscriber: int, *, now: datetime) -> bool:
+    """Mail the letter to confirm once more to one who waits for it; give whether it may have another one by now.
+
+    What they asked for stays as it is, and is kept as long as if they had asked now.
+
+    Raises:
+        BrakeError: too many are asked at the moment.
+        StateError: they do not wait, or must not be mailed.
+    """
+    with writing(db) as connection:
+        moment = brake.when_to_mail(db, settings, proven=False, now=now)
+        found, address, suppressed = _standing(connection, subscriber)
+        if found != "waits" or suppressed in ("hard bounce", "complaint"):
+            why = (
+                f"the address must not be mailed ({suppressed})" if found == "waits" else "there is nothing to confirm"
+            )
+            raise StateError(f"no letter goes out: {why}")
+        if not _may_have_a_letter(db, settings, address, now):
+            return False
+        connection.execute("UPDATE wishes SET asked_at = ? WHERE subscriber = ?", (times.to_text(now), subscriber))
+        letter = letterbox.post(db, "confirm", address, subscriber=subscriber, now=now, not_before=moment)
+        brake.keep_slot(db, letter, moment, proven=False)
+        count(db, {"again": 1}, now=now)
+    return True
 
 
 def _may_have_a_letter(db: Database, settings: Settings, address: Address, now: datetime) -> bool:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
 
 from digest import times
-from digest.audience import exporting, services
+from digest.audience import exporting
 from digest.audience import subscribers as audience
+from digest.audience.files import lists_in, text_of
 from digest.audience.importing import ImportReport, Staging, staging
 from digest.audience.reading import Told
 from digest.audience.services import MAILCHIMP, OWN, SERVICES, Service
 from digest.cli.app import IN_PART, App, Command, with_app
 from digest.errors import InputError
 from digest.store import Database
-from digest.tables import encoding_of, read_table
 
 state_option = click.option("--state", type=click.Choice(audience.STATES), help="Only those in this state.")
 _BY_NAME = {OWN.key: OWN, **SERVICES}
@@ -77,48 +76,12 @@ def _read(
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=file) from None
     with io.BufferedReader(source) as binary:  # type: ignore[type-var,arg-type,unused-ignore]
-        if file != "-" and binary.peek(4).startswith(b"PK\x03\x04"):
-            for name, text in _in_zip(app, file, binary, service):
-                staged.read(f"{file}/{name}", text, now=now, service=service, progress=progress)
-        else:
-            with _text(binary) as text:
+        if file == "-":
+            with text_of(binary) as text:
                 staged.read(file, text, now=now, service=service, progress=progress)
-
-
-@contextmanager
-def _text(binary: io.BufferedReader[Any]) -> Iterator[io.TextIOWrapper]:
-    """Give a file's text; a byte that is not UTF-8 costs its row, not the file."""
-    with io.TextIOWrapper(binary, encoding=encoding_of(binary.peek(2)), errors="surrogateescape", newline="") as text:
-        yield text
-
-
-def _in_zip(app: App, file: str, binary: IO[bytes], service: Service | None) -> Iterator[tuple[str, io.TextIOWrapper]]:
-    """Give the lists of readers in a ZIP, and say which other tables were passed over.
-
-    A service's ZIP has tables of other things, some with addresses in them, such as who opened a mail: only what has
-    the shape of a list of readers is one.
-    """
-    try:
-        with zipfile.ZipFile(binary) as archive:
-            names = [one.filename for one in archive.infolist() if one.filename.lower().endswith(".csv")]
-            lists = [name for name in names if service or len(names) == 1 or _is_list(archive, name)]
-            for name in names:
-                if name not in lists:
-                    app.note(f"{file}/{name} is no list of readers that is known here, and is passed over")
-            if not lists:
-                raise InputError("has no list of readers in it; unpack it and import the file that is one", file=file)
-            for name in lists:
-                with archive.open(name) as opened, _text(io.BufferedReader(opened)) as text:  # type: ignore[type-var,arg-type,unused-ignore]
-                    yield name, text
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"is a ZIP that cannot be read: {error}", file=file) from None
-
-
-def _is_list(archive: zipfile.ZipFile, name: str) -> bool:
-    with archive.open(name) as opened, _text(io.BufferedReader(opened)) as text:  # type: ignore[type-var,arg-type,unused-ignore]
-        header = next(read_table([text.readline(100_000)], longest=10_000), [])
-    found = services.service_of(name, [cell.strip().casefold().replace(" ", "_") for cell in header])
-    return found is not OWN or {"state", "suppressed"} <= set(header)
+            return
+        for name, text in lists_in(file, binary, service, note=app.note):
+            staged.read(name, text, now=now, service=service, progress=progress)
 
 
 def _tell(app: App, report: ImportReport, *, done: bool) -> None:

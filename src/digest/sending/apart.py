@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from types import FrameType
@@ -87,18 +87,22 @@ class Sender:
     def _run(self, given: Given) -> dict[int, Rest]:
         # -P: what lies in the folder it runs in is no module of ours.
         command = [sys.executable, "-P", "-c", f"from {__name__} import main; main()"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 (ours)
-            assert process.stdin is not None  # noqa: S101 (it was asked for)
-            assert process.stdout is not None  # noqa: S101
-            try:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (ours)
+        assert process.stdin is not None  # noqa: S101 (it was asked for)
+        assert process.stdout is not None  # noqa: S101
+        try:
+            # One that died at once is known by its code.
+            with suppress(BrokenPipeError):
                 process.stdin.write(pickle.dumps(given))
                 process.stdin.flush()
-                self._wait(process)
-                said = process.stdout.read()
-            except BrokenPipeError:
-                said = b""
-            finally:
-                process.kill()
+            self._wait(process)
+            said = process.stdout.read()
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            with suppress(BrokenPipeError):
+                process.stdin.close()
         if self.stopping():
             return {}
         if process.returncode or not said:
@@ -117,7 +121,8 @@ class Sender:
             except subprocess.TimeoutExpired:
                 if self.stopping():
                     assert process.stdin is not None  # noqa: S101
-                    process.stdin.close()
+                    with suppress(BrokenPipeError):
+                        process.stdin.close()
                     left -= LOOK_S
                 if left <= 0:
                     process.kill()

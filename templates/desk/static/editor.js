@@ -243,7 +243,8 @@ function listen() {
     missing = null;
     heard(JSON.parse(event.data));
     if (away !== "offline") return;
-    back();
+    // With words to send, they tell whether it is well again.
+    if (!fields.some((field) => field.dirty && !field.stuck)) back();
     for (const field of fields) field.save();
     list?.renew();
   });

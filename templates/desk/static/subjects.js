@@ -19,24 +19,35 @@ function isTyped() {
   });
 }
 
-function put(html) {
+/** Puts the part in anew. What was typed in forms other than the one that was sent stays. */
+function put(html, sent = null) {
+  const typed = [...place.querySelectorAll("input:not([type=hidden], [type=radio])")].filter((one) => one.form !== sent && one.value !== one.defaultValue);
   const id = place.contains(document.activeElement) ? document.activeElement.id : "";
   const opened = place.querySelector("details[data-keep]")?.open;
   place.innerHTML = html;
   const details = place.querySelector("details[data-keep]");
   if (details && opened) details.open = true;
+  for (const { id: of, value } of typed) {
+    const field = document.getElementById(of);
+    if (field) field.value = value;
+  }
   for (const field of place.querySelectorAll(".subject-one input")) mark(field);
   only();
   if (id) (document.getElementById(id) || place.querySelector("#subject-put-back, #subject-new, input, button"))?.focus({ preventScroll: true });
   listen();
 }
 
+/** Whether what stands there would be lost if it were put in anew: words not saved, what is wrong, the way back. */
+function isKept() {
+  return isTyped() || place.querySelector(".put-back, [aria-invalid]") !== null;
+}
+
 async function renew() {
-  if (isTyped()) return;
+  if (isKept()) return;
   const mine = ++asked;
   try {
     const html = await part(place.dataset.subjects);
-    if (mine === asked && !isTyped()) put(html);
+    if (mine === asked && !isKept()) put(html);
   } catch {
     /* What stands there leads to the page of its own. */
   }
@@ -77,7 +88,7 @@ place.addEventListener("submit", async (event) => {
   const mine = ++asked;
   try {
     const html = await part(event.submitter?.hasAttribute("formaction") ? event.submitter.formAction : form.action, { method: "POST", fields });
-    if (mine === asked) put(html);
+    if (mine === asked) put(html, form);
     if (form.dataset.of === "add" && !place.querySelector("[aria-invalid]")) document.getElementById("subject-new")?.focus();
   } catch (error) {
     say(error.message, { bad: true });
