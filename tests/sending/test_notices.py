@@ -14,6 +14,7 @@ from conftest import NOW
 from digest import times
 from digest.audience import letterbox
 from digest.editors import people
+from digest.editors.audit import ITSELF
 from digest.issue import issues, troubles
 from digest.providers.interface import Answer
 from digest.sending import ledger, notices
@@ -26,9 +27,9 @@ LATER = NOW + timedelta(minutes=21)
 def db() -> Database:
     """A store whose issue 1 is being sent to five; with an owner, a publisher and an editor."""
     db = sending(5)
-    people.add(db, "owner@example.com", role="owner", now=NOW)
-    people.add(db, "publisher@example.com", role="publisher", now=NOW)
-    people.add(db, "editor@example.com", role="editor", now=NOW)
+    people.add(db, "owner@example.com", role="owner", now=NOW, by=ITSELF)
+    people.add(db, "publisher@example.com", role="publisher", now=NOW, by=ITSELF)
+    people.add(db, "editor@example.com", role="editor", now=NOW, by=ITSELF)
     return db
 
 
@@ -99,7 +100,9 @@ def test_everybody_is_told_that_it_is_sent_once(db: Database) -> None:
 
 def test_who_does_not_want_to_know_is_not_told(db: Database) -> None:
     for editor in people.everyone(db):
-        people.change(db, editor.id, told_trouble=editor.role == "editor", told_sent=editor.role == "owner")
+        people.change(
+            db, editor.id, told_trouble=editor.role == "editor", told_sent=editor.role == "owner", now=NOW, by=ITSELF
+        )
     issues.pause(db, 1, now=NOW, trouble="no credits")
     assert post(db) == []
     issues.resume(db, 1, now=NOW)
@@ -108,7 +111,7 @@ def test_who_does_not_want_to_know_is_not_told(db: Database) -> None:
 
 
 def test_who_was_removed_is_not_told(db: Database) -> None:
-    people.remove(db, people.find_by_email(db, "publisher@example.com").id, now=NOW)
+    people.remove(db, people.find_by_email(db, "publisher@example.com").id, now=NOW, by=ITSELF)
     issues.pause(db, 1, now=NOW, trouble="no credits")
     assert post(db) == TROUBLE[:1]
 
@@ -121,7 +124,7 @@ def test_an_end_of_long_ago_is_not_told(db: Database) -> None:
 def test_who_becomes_an_editor_later_is_not_told_of_what_was(db: Database) -> None:
     send_all(db)
     post(db)
-    people.add(db, "new@example.com", role="owner", now=LATER)
+    people.add(db, "new@example.com", role="owner", now=LATER, by=ITSELF)
     assert post(db) == []
 
 
@@ -169,7 +172,7 @@ def test_a_letter_says_what_happened_and_leads_to_the_page(
 
 def test_a_letter_about_one_that_was_not_sent_says_so() -> None:
     db = store_with(5)
-    people.add(db, "owner@example.com", role="owner", now=NOW)
+    people.add(db, "owner@example.com", role="owner", now=NOW, by=ITSELF)
     issues.reschedule(db, SETTINGS, 1, now=NOW, at=NOW)
     troubles.tell(db, 1, "its time passed", now=NOW)
     message = letter(db)

@@ -18,11 +18,12 @@ import machine
 from browser import Browser, Scheme, grave, opened, violations
 from conftest import NOW, import_sample
 from digest.audience import forgetting, leaving, preferences, subscribers
-from digest.issue import issues
+from digest.editors.audit import COMMAND_LINE
+from digest.issue import issues, shares
 from digest.sending import beginning
 from digest.sending.copies import Signers
 from digest.settings import Settings
-from digest.store import open_store
+from digest.store import Database, open_store
 from digest.web import site as pages
 from serving import Clock, served
 
@@ -42,6 +43,7 @@ NOT_PAGES = {
     "/reports/{token}/{name}.{form}",
     "/robots.txt",
     "/share.png",
+    "/shared/{token}/mail",  # the mail of a preview, in the frame of its page
     "/sign-up/challenge",
     "/sitemap-{number}.xml",
     "/sitemap.xml",
@@ -61,6 +63,7 @@ class Served:
     left: str
     forgotten: str
     reports: str
+    shared: str
 
     def pages(self) -> list[str]:
         """An address of each page there is, and of those that look different by the state of things."""
@@ -77,12 +80,15 @@ class Served:
             f"/p/{self.values['token']}?done=topics",
             f"/reports/{self.reports}/growth?unit=day",
             "/reports/cut/",
+            f"/shared/{self.shared}?show=text",
+            f"/shared/{self.shared}?show=phone&scheme=dark",
+            "/shared/cut",
         ]
         return [*(path.format(**self._values(path.split("/")[1])) for path in routes()), *more]
 
     def _values(self, kind: str) -> dict[str, str]:
         own = {"slug": self.slugs.get(kind, "")}
-        tokens = {"confirm": self.confirm, "reports": self.reports}
+        tokens = {"confirm": self.confirm, "reports": self.reports, "shared": self.shared}
         return self.values | own | ({"token": tokens[kind]} if kind in tokens else {})
 
 
@@ -140,8 +146,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         confirm = links.sign("confirm", ada, int((NOW + timedelta(days=1)).timestamp()))
         left, forgotten = (links.sign("copy", 0, id_) for id_ in (bea, cyd))
         reports = links.sign("report", int((NOW + timedelta(days=1)).timestamp()), 0)
-        yield Served(base, values, slugs, confirm, left, forgotten, reports)
+        yield Served(base, values, slugs, confirm, left, forgotten, reports, shared_draft(db))
     db.close()
+
+
+def shared_draft(db: Database) -> str:
+    """Share a draft like issue 1; give the link's secret."""
+    words = "subject, preheader, intro, own_words, cutoff, created_at, updated_at"
+    db.execute(f"INSERT INTO issues (number, state, {words}) SELECT 2, 'draft', {words} FROM issues WHERE number = 1")
+    placing = "comparison, position, form, updated, substance"
+    db.execute(
+        f"INSERT INTO issue_comparisons (issue, {placing}) SELECT 2, {placing} FROM issue_comparisons WHERE issue = 1"
+    )
+    return shares.make(db, 2, days=7, by=COMMAND_LINE, now=NOW)[0]
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)])

@@ -288,9 +288,9 @@ def test_two_who_save_at_once_do_not_undo_each_other(owner: Owner) -> None:
 
 
 def test_scripts_are_answered_with_json(owner: Owner) -> None:
-    answer = owner.desk.ask("/desk/settings/", newsletter_name="", **owner.was("", "newsletter_name"))
+    answer = owner.desk.ask("/desk/settings/", {"newsletter_name": "", **owner.was("", "newsletter_name")})
     assert (answer.status_code, list(answer.json()["problems"])) == (422, ["newsletter_name"])
-    answer = owner.desk.ask("/desk/settings/", newsletter_name="Other", **owner.was("", "newsletter_name"))
+    answer = owner.desk.ask("/desk/settings/", {"newsletter_name": "Other", **owner.was("", "newsletter_name")})
     assert answer.json()["change"] > 0
 
 
@@ -476,6 +476,7 @@ def test_markup_in_every_text_setting_shows_as_text_everywhere(owner: Owner) -> 
         "/",
         "/issues/",
         "/feeds/issues.atom",
+        "/feeds/comparisons.atom",
     ]
     for address in addresses:
         answer = owner.desk.get(address)

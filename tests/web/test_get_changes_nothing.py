@@ -17,7 +17,8 @@ from starlette.routing import Route
 from conftest import NOW
 from digest.audience import changing_address, letterbox
 from digest.audience.addresses import read_address
-from digest.issue import issues
+from digest.editors.audit import COMMAND_LINE
+from digest.issue import issues, shares
 from digest.issue.link_records import numbers_of
 from digest.issue.preview import message_of
 from digest.sending import ledger
@@ -124,11 +125,13 @@ def filled(path: str, values: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: values.get(found[1], "x"), path)
 
 
-def test_every_route_there_is(reader: Reader, her: Ada) -> None:
+def test_every_route_there_is(reader: Reader, her: Ada, settings: Settings) -> None:
     track = her.links.sign("track", 1, her.id)
     values = {"token": her.token, "tool": "cursor", "verdict": "ship", "slug": "cursor", "number": "1"}
     values |= {"track": track, "name": f"{track}.gif", "unit": "week", "form": "csv"}
     reports = her.links.sign("report", int((NOW + timedelta(days=1)).timestamp()), 0)
+    assert issues.draft(her.db, settings, now=NOW, since=NOW - timedelta(days=7)).issue
+    shared, _ = shares.make(her.db, 1, days=7, by=COMMAND_LINE, now=NOW)
     before = dump(her.db)
     asked = set()
     for module in iter_modules(site.__path__):
@@ -137,10 +140,12 @@ def test_every_route_there_is(reader: Reader, her: Ada) -> None:
             if not isinstance(route, Route) or not {"GET", "HEAD"} & (route.methods or set()):
                 continue
             own = values | ({"token": reports, "name": "links"} if route.path.startswith("/reports/") else {})
+            own |= {"token": shared} if route.path.startswith("/shared/") else {}
             address = filled(route.path, own)
             for method in ("GET", "HEAD", "GET"):
                 assert reader.request(method, address, headers=SCANNER).status_code < 500, f"{method} {address}"
             asked.add(address)
     assert {"/", "/compare/cursor", f"/u/{her.token}", f"/v/{her.token}/cursor/ship", f"/c/{track}/1"} <= asked
     assert {f"/reports/{reports}/", f"/reports/{reports}/issues/1/links.csv"} <= asked
+    assert {f"/shared/{shared}", f"/shared/{shared}/mail"} <= asked
     assert dump(her.db) == before

@@ -1,12 +1,12 @@
-"""Where comparisons stand: in which issues each is, was left out of, and which are still to come."""
+"""Where comparisons stand: in which issues each is, and was left out of."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from digest.catalogue import panel_order
 from digest.catalogue.queries import load_comparisons
 from digest.issue.collect import STANDS
 from digest.store import Database, writing
@@ -33,3 +33,24 @@ def issues_of(db: Database, comparisons: Sequence[int]) -> dict[int, list[Standi
     for comparison, number, state, out in rows.fetchall():
         found[comparison].append(Standing(number, state, bool(out)))
     return found
+
+
+@contextmanager
+def no_news(db: Database) -> Iterator[None]:
+    """Let a block change the panel's order, and no comparison come back for it as updated.
+
+    The substance of a comparison is a hash of its reviews in the panel's order, and what was mailed is known by it:
+    what was unchanged before the block is so after it.
+    """
+    with writing(db) as connection:
+        ids = [id_ for (id_,) in connection.execute("SELECT DISTINCT comparison FROM issue_comparisons").fetchall()]
+        before = {comparison.id: comparison.substance for comparison in load_comparisons(db, ids)}
+        yield
+        connection.executemany(
+            "UPDATE issue_comparisons SET substance = ? WHERE comparison = ? AND substance = ?",
+            [
+                (comparison.substance, comparison.id, before[comparison.id])
+                for comparison in load_comparisons(db, ids)
+                if comparison.substance != before[comparison.id]
+            ],
+        )

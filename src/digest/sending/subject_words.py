@@ -36,10 +36,10 @@ def chance(each: int, usual: float) -> str:
     points = f"{100 * apart:.1f}".removesuffix(".0")
     if each < FEW:
         return (
-            f"With so few readers, what comes of it is mostly chance: only a difference of {points} points of percent"
+            f"With so few readers, what comes of it is mostly chance: only a difference of {points} percentage points"
             " or more could be told from it."
         )
-    return f"A difference of less than {points} points of percent cannot be told from chance."
+    return f"A difference of less than {points} percentage points cannot be told from chance."
 
 
 def told(found: Standing, zone: ZoneInfo) -> list[str]:

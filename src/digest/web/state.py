@@ -23,6 +23,7 @@ from digest.tracking.spool import Spool
 from digest.web.abuse.sign_ins import SignIns
 from digest.web.abuse.sign_ups import SignUps
 from digest.web.current import Current
+from digest.web.desk.imports import Imports
 from digest.web.hooks.bodies import Bodies
 from digest.web.hooks.keys import HookKeys
 from digest.web.kept import Kept
@@ -48,6 +49,7 @@ class State:
     hook_counts: HookCounts = field(default_factory=HookCounts)
     looks: Looks = field(default_factory=Looks)
     counter: Counter = field(default_factory=Counter)
+    imports: Imports = field(default_factory=Imports)
     closing: Event = field(default_factory=Event)
     """Set when the server is to stop: what streams for as long as somebody looks on ends then."""
 

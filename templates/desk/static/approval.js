@@ -33,6 +33,8 @@ function watchWhen(fieldset) {
   });
   tell();
   form.addEventListener("submit", (event) => {
+    // With a provider that mails people the network is asked first.
+    if (button && !event.defaultPrevented) setTimeout(() => !event.defaultPrevented && (button.textContent = "Checking it, then approving…"));
     if (way() !== "now") return;
     const readers = document.querySelector(".facts dd strong")?.textContent || "its readers";
     if (!confirm(`It goes to ${readers} at once. What is out cannot be called back. Send it now?`)) {

@@ -98,7 +98,7 @@ place.addEventListener("submit", async (event) => {
 /* Leaving a field keeps what was typed in it, as the other words of the page are. */
 place.addEventListener("focusout", (event) => {
   const form = event.target.closest(".subject-one[data-of^=change]");
-  if (!form || form.contains(event.relatedTarget) || !event.target.value) return;
+  if (!form || form.contains(event.relatedTarget) || !form.elements.subject.value.trim()) return;
   const save = form.querySelector(".save");
   if (save && !save.hidden) form.requestSubmit(save);
 });

@@ -190,6 +190,7 @@ def _context(
         "form": given,
         "problem": "",
         "asked": None,
+        "form_here": True,
     }
 
 

@@ -68,8 +68,8 @@ def checks(request: Request, our: Our, db: Store, now: Now, here: AsEditor, numb
     ready = readiness(our, db, number)
     context = {"number": number, "issue": issues.find_issue(db, number), "ready": ready}
     if "hx-request" in request.headers:
-        return page(request, our, here, "issue-checks-part.html", context, now=now)
-    return page(request, our, here, "issue-checks-page.html", {**context, "asked": None}, now=now)
+        return page(request, our, here, "issue-checks-part.html", {**context, "form_here": True}, now=now)
+    return page(request, our, here, "issue-checks-page.html", {**context, "form_here": False, "asked": None}, now=now)
 
 
 @router.post("/desk/issues/{number}/checks")
@@ -86,8 +86,9 @@ def ask_the_network(
     remote = (cast("Remote", what),) if what else tuple(one for one, _ in ASKED)
     asked = grouped(asyncio.run(_ask(ready.mail, remote)), ready.mail)
     context = {"number": number, "issue": issues.find_issue(db, number), "ready": ready, "asked": asked}
-    template = "issue-checks-asked.html" if "hx-request" in request.headers else "issue-checks-page.html"
-    return page(request, our, here, template, context, now=now)
+    part = "hx-request" in request.headers
+    template = "issue-checks-asked.html" if part else "issue-checks-page.html"
+    return page(request, our, here, template, {**context, "form_here": part}, now=now)
 
 
 async def _ask(mail: Mail, remote: Sequence[Remote]) -> list[Finding]:

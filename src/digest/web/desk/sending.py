@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from digest.editors.sessions import Here
@@ -35,6 +35,7 @@ LISTED = 100
 """Addresses on a page of a list."""
 
 After = Annotated[int, Query(ge=0, le=2**40)]
+BatchNumber = Annotated[int, Path(ge=1, le=2**40)]
 
 
 @router.api_route("/desk/issues/{number}/sending", methods=SEEN)
@@ -85,7 +86,7 @@ def batch_page(
     now: Now,
     here: AsPublisher,
     number: Number,
-    batch: Number,
+    batch: BatchNumber,
     after: After = 0,
 ) -> Response:
     """The addresses of an uncertain batch, a page at a time."""

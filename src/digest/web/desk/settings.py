@@ -11,13 +11,19 @@ from fastapi.responses import Response
 
 from digest.web.desk import settings_pages
 from digest.web.desk.access import AsOwner, DeskForm
-from digest.web.desk.pages import page
+from digest.web.desk.pages import done, page
 from digest.web.desk.settings_fields import where
 from digest.web.desk.settings_pages import Asked, save, show
 from digest.web.reading import SEEN
 from digest.web.state import Now, Our, Store
 
 router = APIRouter(prefix="/desk/settings")
+
+
+@router.api_route("", methods=SEEN)
+def to_the_settings(here: AsOwner) -> Response:
+    """The settings' address as people type it."""
+    return done("/desk/settings/")
 
 
 @router.api_route("/", methods=SEEN)

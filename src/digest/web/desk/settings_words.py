@@ -89,7 +89,7 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
 
 YES: Mapping[str, str] = {
     "hidden_link": "Put one into each mail",
-    "four_eyes": "An issue goes out only when somebody else than who asked for it has approved it",
+    "four_eyes": "An issue is approved by somebody who has not edited it, nor asked for it",
     "welcome_letter": "A new subscriber gets one",
     "goodbye_letter": "One who leaves gets one, with the way back",
     "check_mail_host": "Refuse a sign-up whose domain takes no mail",
