@@ -57,6 +57,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/import_subscribers.py
 	$(BIN)/python bench/sign_up_attack.py
 	$(BIN)/python bench/readings.py
+	$(BIN)/python bench/preview.py
 	$(BIN)/python bench/kill.py --provider resend --recipients 4000 --kills 20
 	$(BIN)/python bench/kill.py --provider ses --recipients 4000 --kills 20
 

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import closing
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +117,49 @@ def test_two_at_once_share_the_work(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "digest.db")) as db:
         shares = Counter(worker for (worker,) in db.execute("SELECT worker FROM batches WHERE state = 'settled'"))
     assert len(shares) == 2, "one of them did everything"
+
+
+def test_killed_while_subjects_are_tried_everyone_has_one_copy_with_the_subject_dealt_to_them(folder: Path) -> None:
+    other = "Which of these would you ship?"
+    digest(folder, "subjects", "add", "1", other)
+    digest(folder, "subjects", "arrange", "1", "--share", "50", "--rule", "person")
+    digest(folder, "approve", "1")
+    chance = random.Random(os.environ.get("PYTEST_SEED", "20261126"))
+    path = folder / "digest.db"
+
+    def count(where: str) -> int:
+        with closing(sqlite3.connect(path)) as db:
+            return int(db.execute(f"SELECT count(*) FROM deliveries WHERE {where}").fetchone()[0])
+
+    def kill(more: int) -> None:
+        """Kill a sending after it has handed over some more."""
+        done = count("state = 2")
+        command = [sys.executable, "-m", "digest", "--set", "batch_size=20", "send", "1"]
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and count("state = 2") < done + more:
+            time.sleep(0.002)
+        time.sleep(chance.random() / 50)
+        process.kill()
+        process.wait()
+
+    def go_on() -> int:
+        command = [sys.executable, "-m", "digest", "send", "1"]
+        return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
+
+    kill(200)
+    kill(400)
+    assert go_on() == 3
+    assert (count("state = 2"), count("state = 0")) == (SHARED // 2, SHARED // 2)
+    digest(folder, "subjects", "decide", "1", "--winner", "1")
+    kill(300)
+    kill(500)
+    assert go_on() == 0
+    assert digest(folder, "db", "check")["sound"]
+    with closing(sqlite3.connect(path)) as db:
+        own = db.execute("SELECT subject FROM issues").fetchone()[0]
+        rows = db.execute("SELECT email, variant FROM deliveries JOIN subscribers ON id = subscriber").fetchall()
+    mailed = Counter[tuple[str, str]]()
+    for file in (folder / "outbox" / "new").iterdir():
+        head = message_from_bytes(file.read_bytes().partition(b"\r\n\r\n")[0] + b"\r\n\r\n", policy=default)
+        mailed[str(head["To"]).strip("<>").rpartition("<")[2], str(head["Subject"])] += 1
+    assert mailed == Counter((email, other if variant else own) for email, variant in rows)

@@ -64,7 +64,7 @@ def copies(found: httpx.Response) -> list[tuple[str, str]]:
 def received(server: SmtpSimulator) -> dict[str, EmailMessage]:
     mails = {one.address: message_from_bytes(one.content, policy=policy.default) for one in server.received}
     assert len(mails) == len(server.received)
-    return mails  # type: ignore[return-value]
+    return mails
 
 
 def words_of(mail: EmailMessage, kind: str) -> str:

@@ -20,7 +20,7 @@ const root = document.getElementById("editor");
 const { issue, me } = root.dataset;
 const editable = root.dataset.state === "draft";
 const address = `/desk/issues/${issue}`;
-const mine = crypto.getRandomValues(new Uint32Array(3)).join("-");
+const mine = pageName();
 const shown = document.getElementById("saved");
 const banner = document.getElementById("offline");
 const preview = import("./preview.js").catch(() => ({}));
@@ -87,6 +87,20 @@ const page = {
   view,
 };
 
+/** Gives what this window is called among those who are here: the same after a reload, so that nobody is here twice. */
+function pageName() {
+  const drawn = crypto.getRandomValues(new Uint32Array(3)).join("-");
+  try {
+    // A window made from another has its store too, but begins without having come back.
+    const again = performance.getEntriesByType("navigation")[0]?.type !== "navigate" || document.referrer.startsWith(location.origin);
+    const kept = again && sessionStorage.getItem("digest:page");
+    sessionStorage.setItem("digest:page", kept || drawn);
+    return kept || drawn;
+  } catch {
+    return drawn;
+  }
+}
+
 /** Takes what the server tells of the issue: by its stream, or as the answer to what was done here. */
 function heard(told, { ours = false } = {}) {
   if (told.version === undefined || told.version < version) return;
@@ -103,7 +117,7 @@ function heard(told, { ours = false } = {}) {
   const own = ours || (pending > 0 && last?.me);
   for (const field of fields) {
     const { text, own: isPersons } = told[field.name];
-    if (field.hear(text, isPersons) && isPersons && !own) tell(by, field.name, last?.field === field.name ? `${by} changed ${CALLED[field.name]}.` : `${CALLED[field.name][0].toUpperCase()}${CALLED[field.name].slice(1)} was changed.`);
+    if (field.hear(text, isPersons, told.version) && isPersons && !own) tell(by, field.name, last?.field === field.name ? `${by} changed ${CALLED[field.name]}.` : `${CALLED[field.name][0].toUpperCase()}${CALLED[field.name].slice(1)} was changed.`);
   }
   for (const [act, can] of [["undo", told.can_undo], ["redo", told.can_redo]]) {
     const button = root.querySelector(`[data-act="${act}"] button`);

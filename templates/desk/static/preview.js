@@ -10,6 +10,7 @@ const frames = document.getElementById("look-frames");
 const at = look.dataset.at;
 const WIDE = 700;
 const PHONE = 375;
+const REST_MS = 150;
 
 let version = Number(look.dataset.version);
 
@@ -126,7 +127,7 @@ class Screen {
     this.box.classList.toggle("old", !address);
     if (address) this.box.dataset.version = new URL(address, location.href).searchParams.get("version");
     if (this.wanted) this.next();
-    else if (this === now) tell();
+    else if (this === now) tellSoon();
   }
 }
 
@@ -192,7 +193,14 @@ export function refresh(next) {
   now.load();
 }
 
-/* What stands around it. */
+/* What stands around it: asked when nothing was changed for a moment. */
+let telling = 0;
+
+function tellSoon() {
+  clearTimeout(telling);
+  telling = setTimeout(tell, REST_MS);
+}
+
 let asking = false;
 let askAgain = false;
 let who = "any reader";

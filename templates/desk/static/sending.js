@@ -55,6 +55,11 @@ function renewSoon() {
 }
 
 async function renew() {
+  if (question.open) {
+    // What it asks about stays where it is, so that the way back leads there.
+    question.addEventListener("close", () => setTimeout(renew), { once: true });
+    return;
+  }
   renewedAt = performance.now();
   const key = live?.key;
   try {

@@ -6,6 +6,7 @@ import { part } from "./parts.js";
 
 const place = document.querySelector("[data-subjects]");
 const AGAIN_MS = 4000;
+const REST_MS = 600;
 let stream = null;
 let asked = 0;
 
@@ -103,7 +104,12 @@ place.addEventListener("focusout", (event) => {
   if (save && !save.hidden) form.requestSubmit(save);
 });
 
-document.addEventListener("digest:changed", renew);
+/* Not at once: while somebody types, the preview comes first. */
+let rest = 0;
+document.addEventListener("digest:changed", () => {
+  clearTimeout(rest);
+  rest = setTimeout(renew, REST_MS);
+});
 
 function listen() {
   const address = place.querySelector("[data-live]")?.dataset.live;

@@ -72,6 +72,8 @@ export class Field {
       const answer = await send(this.address, fields, { keepalive: text.length < KEEPALIVE });
       this.sent = [];
       this.refused = "";
+      // What was heard before the server took this does not have it.
+      if (this.heard && this.heard[2] <= answer.version) this.heard = null;
       this.#take(text, answer);
       this.page.saved(answer.version, this);
       return true;
@@ -111,8 +113,8 @@ export class Field {
     this.#keep();
   }
 
-  /** Takes what the server tells of the field by itself; gives whether another changed it. */
-  hear(text, own) {
+  /** Takes what the server tells of the field by itself, as of a version; gives whether another changed it. */
+  hear(text, own, version) {
     this.heard = null;
     if (this.sent.includes(text)) {
       // It had what we sent, though its answer was lost.
@@ -124,7 +126,7 @@ export class Field {
       return false;
     }
     if (this.flight || this.dirty || this.composes) {
-      this.heard = [text, own];
+      this.heard = [text, own, version];
       return false;
     }
     this.form.dataset.own = String(own);

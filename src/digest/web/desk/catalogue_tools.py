@@ -101,6 +101,7 @@ def _form(request: Request, our: State, db: Database, now: Now, here: Here, slug
         "form": form,
         "tool": known,
         "panel": [reviewer for reviewer in panel if reviewer in shown],
+        "reviewers": {reviewer.slug: reviewer.name for reviewer in panel},
         "pairs": overview.pairs_of_tool(db, slug) if slug else [],
         "categories": overview.category_names(db),
         "limits": limits,

@@ -102,9 +102,9 @@ def _done(job: Job, work: Callable[[Job], Any]) -> None:
         job.report = work(job)
     except DigestError as error:
         job.problem = str(error)
-    except Exception:
+    except Exception as error:
         # The rows are readers: what broke is told, and not on which.
-        log.error("an import broke off", exc_info=False)
+        log.error("an import broke off: %s", type(error).__name__)
         job.problem = "the files could not be read to their end; nothing of this was written"
     finally:
         job.over.set()
