@@ -92,19 +92,19 @@ def digest(folder: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with an approved issue and many readers."""
-    rows = ["email,name", *(f"reader{number}@example.com,Reader {number}" for number in range(SHARED))]
-    (tmp_path / "readers.csv").write_text("\n".join(rows))
-    digest(tmp_path, "import", str(resource("db", "sample")))
-    digest(tmp_path, "subscribers", "import", "readers.csv")
-    digest(tmp_path, "draft", "--since", "-7d")
-    digest(tmp_path, "approve", "1")
-    return tmp_path
+def drafted(folder: Path, readers: int) -> Path:
+    """Make a draft and so many readers in a folder."""
+    rows = ["email,name", *(f"reader{number}@example.com,Reader {number}" for number in range(readers))]
+    (folder / "readers.csv").write_text("\n".join(rows))
+    digest(folder, "import", str(resource("db", "sample")))
+    digest(folder, "subscribers", "import", "readers.csv")
+    digest(folder, "draft", "--since", "-7d")
+    return folder
 
 
-def test_two_at_once_share_the_work(folder: Path) -> None:
+def test_two_at_once_share_the_work(tmp_path: Path) -> None:
+    folder = drafted(tmp_path, SHARED)
+    digest(folder, "approve", "1")
     command = [sys.executable, "-m", "digest", "--set", "batch_size=50", "send", "1"]
     both = [
         subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -119,7 +119,8 @@ def test_two_at_once_share_the_work(folder: Path) -> None:
     assert len(shares) == 2, "one of them did everything"
 
 
-def test_killed_while_subjects_are_tried_everyone_has_one_copy_with_the_subject_dealt_to_them(folder: Path) -> None:
+def test_killed_while_subjects_are_tried_everyone_has_one_copy_with_the_subject_dealt_to_them(tmp_path: Path) -> None:
+    folder, readers = drafted(tmp_path, READERS), READERS
     other = "Which of these would you ship?"
     digest(folder, "subjects", "add", "1", other)
     digest(folder, "subjects", "arrange", "1", "--share", "50", "--rule", "person")
@@ -134,7 +135,7 @@ def test_killed_while_subjects_are_tried_everyone_has_one_copy_with_the_subject_
     def kill(more: int) -> None:
         """Kill a sending after it has handed over some more."""
         done = count("state = 2")
-        command = [sys.executable, "-m", "digest", "--set", "batch_size=20", "send", "1"]
+        command = [sys.executable, "-m", "digest", "--set", "batch_size=5", "send", "1"]
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None and count("state = 2") < done + more:
             time.sleep(0.002)
@@ -146,13 +147,13 @@ def test_killed_while_subjects_are_tried_everyone_has_one_copy_with_the_subject_
         command = [sys.executable, "-m", "digest", "send", "1"]
         return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
 
-    kill(200)
-    kill(400)
+    kill(20)
+    kill(60)
     assert go_on() == 3
-    assert (count("state = 2"), count("state = 0")) == (SHARED // 2, SHARED // 2)
+    assert (count("state = 2"), count("state = 0")) == (readers // 2, readers // 2)
     digest(folder, "subjects", "decide", "1", "--winner", "1")
-    kill(300)
-    kill(500)
+    kill(40)
+    kill(80)
     assert go_on() == 0
     assert digest(folder, "db", "check")["sound"]
     with closing(sqlite3.connect(path)) as db:
