@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     quiet_hours: str = Field(
         "", description="Hours in which nothing is handed over, such as 22:00-07:00, in the newsletter's zone."
     )
-    send_grace_hours: int = Field(
+    sending_grace_hours: int = Field(
         3,
         ge=0,
         le=24 * 365,

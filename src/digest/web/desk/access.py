@@ -7,6 +7,7 @@ POST must come from our own page and carry the token of its session.
 from __future__ import annotations
 
 import hmac
+from collections.abc import AsyncIterator
 from typing import Annotated, ClassVar
 from urllib.parse import quote
 
@@ -59,8 +60,14 @@ async def _signed_in(request: Request, our: Our, now: Now) -> Here:
 SignedIn = Annotated[Here, Depends(_signed_in)]
 
 
-async def _desk_form(request: Request, here: SignedIn) -> Form:
-    return Form([]) if request.method in _SAFE else await read_form_with_files(request)
+async def _desk_form(request: Request, here: SignedIn) -> AsyncIterator[Form]:
+    form = Form([]) if request.method in _SAFE else await read_form_with_files(request)
+    try:
+        yield form
+    finally:
+        # Else they lie on the disk until the garbage is collected.
+        for file in form.files:
+            await file.close()
 
 
 DeskForm = Annotated[Form, Depends(_desk_form)]
