@@ -31,14 +31,12 @@ def test_what_is_not_there_is_said(sample: Database, remove: Callable[[Database,
         remove(sample, "nothing")
 
 
-def test_a_tool_goes_with_all_that_is_its_own_once_no_comparison_has_it(
-    sample: Database, settings: Settings
-) -> None:
+def test_a_tool_goes_with_all_that_is_its_own_once_no_comparison_has_it(sample: Database, settings: Settings) -> None:
     before = dump(sample)
     with pytest.raises(StateError, match="github-copilot-vs-cursor has this tool"):
         removing.remove_tool(sample, "cursor")
     assert dump(sample) == before
-    found = [row for row in sample["comparisons"].rows]
+    found = list(sample["comparisons"].rows)
     [id_] = [row["id"] for row in sample["tools"].rows_where("slug = 'cursor'")]
     for row in found:
         if id_ in (row["left_tool"], row["right_tool"]):

@@ -155,7 +155,7 @@ def hold_up(db: Database) -> None:
     [
         (pause, "Sending issue 1 has stopped", "Resend takes nothing: the domain is not verified."),
         (hold_up, "Issue 1 is held up", "No connection; it is tried again by itself."),
-        (send_all, "Issue 1 of", "4 of 5 copies accepted."),
+        (send_all, "Issue 1 of", "4 copies were accepted."),
     ],
     ids=["paused", "held up", "sent"],
 )

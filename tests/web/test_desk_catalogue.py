@@ -115,7 +115,12 @@ def test_a_tool_is_changed_with_its_reviews(bea: Desk, db: Database, sample: Dat
 
 def test_a_tool_is_made_and_readers_see_it(bea: Desk, reader: Reader, db: Database, sample: Database) -> None:
     page = bea.get(f"{ROOM}/new-tool").text
-    fields = form_of(page) | {"name": "Löwe 2", "category": "Lions", "verdict-builder": "ship", "quote-builder": "Roars."}
+    fields = form_of(page) | {
+        "name": "Löwe 2",
+        "category": "Lions",
+        "verdict-builder": "ship",
+        "quote-builder": "Roars.",
+    }
     answer = bea.submit(f"{ROOM}/new-tool", fields)
     assert answer.headers["location"] == f"{ROOM}/tools/lowe-2?done=added"
     assert tool(db, "lowe-2").panel_ship == 100
@@ -363,9 +368,7 @@ def test_files_are_looked_at_first_and_go_in_whole_or_not_at_all(bea: Desk, db: 
     assert 'name="kept"' not in same.text
 
 
-def test_kept_files_are_the_editors_own_and_can_be_let_be(
-    bea: Desk, ann: Desk, db: Database, sample: Database
-) -> None:
+def test_kept_files_are_the_editors_own_and_can_be_let_be(bea: Desk, ann: Desk, db: Database, sample: Database) -> None:
     kept = re.search(r'name="kept" value="([^"]+)"', bring(bea, ("good.json", GOOD)).text)
     assert kept is not None
     assert ann.submit(f"{ROOM}/import/sure", kept=kept[1]).status_code == 404

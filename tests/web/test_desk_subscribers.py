@@ -327,7 +327,7 @@ def test_several_files_and_a_zip_of_a_service_are_read(ann: Desk, db: Database) 
     ]
     page = ann.get(to).text
     assert "export of <strong>Mailchimp</strong>" in page
-    ann.submit(f"{to}/write", what="subscribers", chosen="mailchimp")
+    ann.submit(f"{to}/write", what="subscribers", chosen="")
     assert browsing.subscriber(db, "ada@example.org").name == "Ada"
     assert db.conn.execute("SELECT DISTINCT kind FROM consents").fetchall() == [("imported",)]
 

@@ -125,8 +125,8 @@ def _sent(db: Database, issue: Issue, settings: Settings) -> Mapping[str, Any]:
         "accepted": tally["accepted"],
         "audience": tally["audience"],
         "before": [
-            f"Issue {issue.number}, “{issue.subject}”, is sent since {when}:"
-            f" {counted(tally['accepted'])} of {several(tally['audience'], 'copy', 'copies')} accepted."
+            f"Issue {issue.number}, “{issue.subject}”, went out to {several(tally['audience'], 'reader')} until {when};"
+            f" {several(tally['accepted'], 'copy was', 'copies were')} accepted."
         ],
         "figures": figures,
         "after": [_sentence(line) for line in told_of_topics(topics.report_of(db, issue.number))],
