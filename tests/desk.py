@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
 
@@ -28,11 +29,11 @@ class Desk:
         """Look at a page."""
         return self.http.get(address, headers=more)
 
-    def submit(self, address: str, fields: dict[str, str] | None = None, **more: str) -> httpx.Response:
+    def submit(self, address: str, fields: Mapping[str, str] | None = None, **more: str) -> httpx.Response:
         """Post a form as the desk's own page does."""
         return self.http.submit(address, {"csrf": self.csrf, **(fields or {}), **more})
 
-    def ask(self, address: str, fields: dict[str, str] | None = None, **more: str) -> httpx.Response:
+    def ask(self, address: str, fields: Mapping[str, str] | None = None, **more: str) -> httpx.Response:
         """Post as the desk's scripts do: it is answered with JSON."""
         headers = {"Accept": "application/json", "X-CSRF-Token": self.csrf, "Origin": str(self.http.base_url)}
         return self.http.post(address, data={**(fields or {}), **more}, headers=headers)

@@ -10,7 +10,7 @@ import test_command_line
 from test_command_line import Run
 
 from digest import providers
-from digest.cli.providers import paced, proved
+from digest.provider_facts import paced, proved
 from digest.provider_options import fields_of
 from digest.providers.interface import Pace, Proof
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlite_utils import Database
@@ -14,7 +15,7 @@ from digest.issue.issues import WORDS
 from digest.issue.model import Issue
 from digest.settings import Settings
 
-MINE = {"subject": "My own subject line", "preheader": "My own preheader", "intro": "My own intro."}
+MINE: dict[str, Any] = {"subject": "My own subject line", "preheader": "My own preheader", "intro": "My own intro."}
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pkgutil import iter_modules
 import pytest
 from fastapi.routing import APIRoute
 from playwright.sync_api import Page
+from whole_desk import APPROVED, CANCELLED, DRAFT, SENDING, SENT, WholeDesk, whole_desk
 
 import machine
 from browser import Browser, Scheme, grave, opened, violations
 from digest.web import desk as rooms
-from whole_desk import APPROVED, CANCELLED, DRAFT, SENDING, SENT, WholeDesk, whole_desk
 
 NOT_PAGES = {
     # These lead elsewhere.

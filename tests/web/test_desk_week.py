@@ -81,7 +81,7 @@ class Camera:
 def mails(server: SmtpSimulator, subject: str) -> list[EmailMessage]:
     """What arrived with words in its subject."""
     found = [message_from_bytes(one.content, policy=policy.default) for one in list(server.received)]
-    return [mail for mail in found if re.search(subject, str(mail["Subject"]))]  # type: ignore[misc]
+    return [mail for mail in found if re.search(subject, str(mail["Subject"]))]
 
 
 def arrives(server: SmtpSimulator, subject: str) -> EmailMessage:

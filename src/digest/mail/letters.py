@@ -215,7 +215,7 @@ def sending_trouble(
         figures=tuple((label, value) for label, value in figures),
         button="See to it",
         address=f"{settings.base_url}/desk/issues/{issue}/sending",
-        why=f"You get this because you publish {settings.newsletter_name}. Your account is where you choose so.",
+        why=f"You get this because you publish {settings.newsletter_name}. Choose in your account what you get.",
         ways=_account(settings),
     )
 
@@ -241,7 +241,7 @@ def sending_done(
         button="Open the report",
         address=f"{settings.base_url}/desk/reports/issues/{issue}",
         after=tuple(after),
-        why=f"You get this because you are an editor of {settings.newsletter_name}. Your account is where you choose so.",
+        why=f"You get this because you are an editor of {settings.newsletter_name}. Choose in your account what you get.",
         ways=_account(settings),
     )
 
@@ -320,8 +320,8 @@ def specimens(settings: Settings) -> Mapping[str, Letter]:
             accepted=9812,
             audience=10000,
             before=(
-                "Issue 12, “Two editors, one winner”, went out to 10,000 readers until Thu 26 Nov 2026, 09:21 UTC; 9,812"
-                " copies were accepted.",
+                "Issue 12, “Two editors, one winner”, went out to 10,000 readers until Thu 26 Nov 2026, 09:21 UTC;"
+                " 9,812 copies were accepted.",
             ),
             figures=(("Accepted", "9,812"), ("Rejected", "14"), ("Skipped", "174"), ("Took", "21 min")),
             after=("4 variants for readers' topics; 1,204 readers got the issue composed for theirs.",),

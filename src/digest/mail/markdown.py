@@ -20,6 +20,9 @@ from digest.mail.text import clean
 
 Kind = Literal["paragraph", "bullet", "number", "quote"]
 
+_RULES = (
+    "list", "blockquote", "emphasis", "link", "autolink", "linkify", "backticks", "escape", "entity", "newline",
+)  # fmt: skip
 _TAGS = {"strong", "em", "code", "a"}
 _SCHEMES = {"http", "https", "mailto"}
 _OPEN = {"strong_open": "<strong>", "strong_close": "</strong>", "em_open": "<em>", "em_close": "</em>"}
@@ -97,8 +100,8 @@ def groups(text: str | None) -> list[tuple[Kind, list[Block]]]:
 
 @cache
 def _parser() -> MarkdownIt:
-    rules = ["list", "blockquote", "emphasis", "link", "autolink", "linkify", "backticks", "escape", "entity", "newline"]
-    made = MarkdownIt("zero", {"linkify": True, "html": False, "maxNesting": _DEPTH}).enable(rules)
+    made = MarkdownIt("zero", {"linkify": True, "html": False, "maxNesting": _DEPTH}).enable(list(_RULES))
+    assert made.linkify is not None  # noqa: S101 (it is asked for)
     # Only an address that says so: "site.com" may be a tool's name.
     made.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
     return made
