@@ -50,7 +50,8 @@ def drafts(settings: Settings) -> dict[str, Draft]:
         many = tuple(replace(comparisons[at % len(comparisons)], id=at) for at in range(count))
         for forms, full in (("as an issue", settings.full_comparisons), ("all in full", count)):
             placed = compose.compose(Collected(many, ()), full=full, brief=settings.brief_comparisons)
-            found[f"{count:>3} {forms}"] = Draft(1, now, *compose.words_for(placed).values(), placed)
+            words = compose.words_for(placed)
+            found[f"{count:>3} {forms}"] = Draft(1, now, words["subject"], words["preheader"], words["intro"], placed)
     return found
 
 

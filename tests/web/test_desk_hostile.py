@@ -70,8 +70,8 @@ def test_it_shows_as_text_in_the_desk(desk: Desk) -> None:
         "/desk/issues/1/checks",
         "/desk/issues/1/preview/mail",
         "/desk/issues/1/preview/mail?client=outlook",
-        "/desk/issues/1/preview/text",
-        "/desk/issues/1/preview/source",
+        "/desk/issues/1/preview/mail?client=text",
+        "/desk/issues/1/preview/mail?client=source",
     ):
         answer = desk.get(address)
         assert answer.status_code == 200, address

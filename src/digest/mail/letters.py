@@ -215,7 +215,7 @@ def sending_trouble(
         figures=tuple((label, value) for label, value in figures),
         button="See to it",
         address=f"{settings.base_url}/desk/issues/{issue}/sending",
-        why=f"You get this because you publish {settings.newsletter_name}. Choose in your account what you get.",
+        why=f"You get this because you publish {settings.newsletter_name}. What you get is chosen in your account.",
         ways=_account(settings),
     )
 
@@ -241,7 +241,7 @@ def sending_done(
         button="Open the report",
         address=f"{settings.base_url}/desk/reports/issues/{issue}",
         after=tuple(after),
-        why=f"You get this because you are an editor of {settings.newsletter_name}. Choose in your account what you get.",
+        why=f"You get this because you edit {settings.newsletter_name}. What you get is chosen in your account.",
         ways=_account(settings),
     )
 

@@ -20,6 +20,7 @@ from digest.sending.steering import As
 from digest.store import Database
 from digest.web import sending_page
 from digest.web.desk import subjects
+from digest.web.desk import subjects
 from digest.web.desk.access import AsEditor, AsPublisher, DeskForm
 from digest.web.desk.pages import OWN, done, page, wants_json
 from digest.web.desk.streams import Event, stream
@@ -41,7 +42,8 @@ BatchNumber = Annotated[int, Path(ge=1, le=2**40)]
 @router.api_route("/desk/issues/{number}/sending", methods=SEEN)
 def sending_page_of(request: Request, our: Our, db: Store, now: Now, here: AsEditor, number: Number) -> Response:
     """How far an issue is, and what there is to do about it."""
-    return page(request, our, here, "issue-sending.html", _context(our, db, number, now, exact=True), now=now)
+    context = _context(our, db, number, now, exact=True) | {"subjects": subjects.shown(our, db, number, now)}
+    return page(request, our, here, "issue-sending.html", context, now=now)
 
 
 @router.api_route("/desk/issues/{number}/sending/part", methods=SEEN)
