@@ -72,7 +72,9 @@ def violations(page: Page) -> list[Violation]:
     test_axe_site.py looks at their colours.
     """
     page.evaluate((machine.NODE_PACKAGES / "axe-core" / "axe.min.js").read_text("utf-8"))
-    found: dict[str, list[dict[str, Any]]] = page.evaluate("axe.run(document)")
+    # It would wait in vain for frames, in which it is not; and need long to list all that is well.
+    how = "{iframes: false, resultTypes: ['violations', 'incomplete']}"
+    found: dict[str, list[dict[str, Any]]] = page.evaluate(f"axe.run(document, {how})")
     doubtful = [
         rule | {"nodes": [node for node in rule["nodes"] if not (_is_lone_symbol(node) or _is_of_a_chart(node))]}
         for rule in found["incomplete"]

@@ -27,6 +27,7 @@ NOT_PAGES = {
     "/desk/issues/{number}/preview/facts",
     "/desk/issues/{number}/sending/live",
     "/desk/issues/{number}/subjects/live",
+    "/desk/settings/provider/test/{name}",
     # To be taken along.
     "/desk/audit.{form}",
     "/desk/reports/growth-by-{unit}.{form}",
@@ -75,7 +76,7 @@ ISSUES = {
 }
 """Which issues a page is looked at for, where the open one does not show all."""
 
-ASKED = {"/desk/account/passkeys/remove": "?id=AQ"}
+ASKED = {"/desk/account/passkeys/remove": "?passkey=AQ"}
 
 MORE = [
     f"/desk/issues/{DRAFT}?view=preview",
@@ -122,10 +123,9 @@ def pages(whole: WholeDesk) -> list[str]:
 
 
 def _value(whole: WholeDesk, path: str, place: str) -> str:
-    names = {"{token}": "sign-in", "{name}": "probe"}
     if place == "{slug}":
         return whole.values["comparison" if "/comparisons/" in path else "tool" if "/tools/" in path else "reviewer"]
-    return whole.values[names.get(place, place.strip("{}"))]
+    return whole.values["sign-in" if place == "{token}" else place.strip("{}")]
 
 
 @pytest.fixture(scope="module")

@@ -322,9 +322,7 @@ def test_several_files_and_a_zip_of_a_service_are_read(ann: Desk, db: Database) 
         archive.writestr("subscribed_members_export_1.csv", f"{header}ada@example.org,Ada,2,2024-01-02 03:04:05\n")
         archive.writestr("opens.csv", "who,when\nada@example.org,today\n")
     more = ("more_subscribed_members.csv", b"Email Address,MEMBER_RATING\nbea@example.org,2\n")
-    to = bring(ann, f"{HOME}/import", ("mailchimp.zip", packed.getvalue()), more).headers[
-        "location"
-    ]
+    to = bring(ann, f"{HOME}/import", ("mailchimp.zip", packed.getvalue()), more).headers["location"]
     page = ann.get(to).text
     assert "export of <strong>Mailchimp</strong>" in page
     ann.submit(f"{to}/write", what="subscribers", chosen="")

@@ -20,7 +20,6 @@ from digest.sending.steering import As
 from digest.store import Database
 from digest.web import sending_page
 from digest.web.desk import subjects
-from digest.web.desk import subjects
 from digest.web.desk.access import AsEditor, AsPublisher, DeskForm
 from digest.web.desk.pages import OWN, done, page, wants_json
 from digest.web.desk.streams import Event, stream
@@ -223,7 +222,6 @@ def _context(our: State, db: Database, number: int, now: datetime, *, exact: boo
         "issue": issue,
         "counts": counts,
         "live": _live(our, db, issue, counts, now),
-        "subjects": subjects.shown(our, db, number, now),
         "parts": sending_page.parts(db, our.settings, issue, counts, now=now, lives=our.worker.lives),
     }
 
