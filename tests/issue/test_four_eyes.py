@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +12,7 @@ from digest.editors import people
 from digest.editors.audit import COMMAND_LINE, By
 from digest.editors.people import Role
 from digest.errors import StateError
-from digest.issue import approval, changes, four_eyes, issues
+from digest.issue import approval, changes, four_eyes, issues, subjects
 from digest.settings import Settings
 from digest.store import Database
 
@@ -52,6 +53,17 @@ def test_who_has_not_edited_it_approves(draft: Database, settings: Settings) -> 
     assert issues.find_issue(draft, 1).state == "draft"
     approve(draft, settings, bea)
     assert issues.approved_by(draft, 1) == "Bea"
+
+
+def test_an_alternative_to_the_subject_is_an_edit_too(draft: Database, settings: Settings) -> None:
+    ann, bea, carl = hire(draft, "Ann"), hire(draft, "Bea"), hire(draft, "Carl")
+    subjects.add(draft, settings, 1, "Read this at once", by=ann, now=NOW)
+    subjects.change(draft, settings, 1, 1, "Read this now", by=bea, now=NOW)
+    assert may(draft) == ["Carl"]
+    with pytest.raises(StateError, match="you edited it, so somebody else must approve it: Carl"):
+        approve(draft, settings, ann)
+    subjects.remove(draft, settings, 1, 1, by=carl, now=NOW + timedelta(minutes=1))
+    assert may(draft) == ["Ann", "Bea"]
 
 
 def test_an_issue_that_nobody_edited_may_be_approved_by_any_publisher(draft: Database, settings: Settings) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import memory_store
-from digest.store import Database, beside, file_of, writing
+from digest.store import Database, beside, file_of, writing, writing_soon
 
 
 def put(db: Database, name: str) -> None:
@@ -91,3 +92,28 @@ def test_a_block_inside_another_goes_alone_where_it_breaks(db: Database) -> None
             put_and_break(db, "gone")
     assert "kept" in names(db)
     assert "gone" not in names(db)
+
+
+def test_who_can_do_without_does_not_wait_for_another_process(db: Database) -> None:
+    with closing(sqlite3.connect(file_of(db), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with writing_soon(db) as connection:
+            assert connection is None
+        other.execute("ROLLBACK")
+    with writing_soon(db) as connection:
+        assert connection is not None
+        put(db, "soon")
+        with writing_soon(db) as inner:
+            assert inner is not None
+    assert "soon" in names(db)
+
+
+def test_who_can_do_without_does_not_wait_for_another_thread(db: Database) -> None:
+    with closing(beside(file_of(db))) as other, writing(other), writing_soon(db) as connection:
+        assert connection is None
+    with pytest.raises(ZeroDivisionError), writing_soon(db):
+        put(db, "broken")
+        raise ZeroDivisionError
+    with writing(db):
+        put(db, "after")
+    assert names(db) & {"broken", "after"} == {"after"}

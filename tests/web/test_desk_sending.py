@@ -284,7 +284,7 @@ def test_watched_paused_resumed_and_sent(sample: Database, settings: Settings) -
                 break
         told.close()  # type: ignore[attr-defined]
         assert settled == sorted(settled)
-        assert len(set(settled)) > 4, "it did not move"
+        assert len(set(settled)) > 2, "it did not move"
         assert one["percent"] == "100%"
     assert len({path.name for path in (settings.outbox / "new").iterdir()}) >= 100
     assert ledger.tally(sample, 1)["accepted"] == 100

@@ -14,7 +14,7 @@ from digest import times
 from digest.editors import audit, people
 from digest.editors.audit import By
 from digest.editors.people import Editor, Role
-from digest.store import Database, writing
+from digest.store import Database, writing, writing_soon
 
 Way = Literal["link", "passkey"]
 
@@ -86,10 +86,23 @@ def here(db: Database, secret: str, *, now: datetime) -> Here | None:
         return None
     session, editor, seen_at = row
     if seen_at <= times.to_text(now - NOTED_EVERY):
-        with writing(db) as connection:
-            connection.execute("UPDATE sessions SET seen_at = ? WHERE id = ?", (times.to_text(now), session))
-            connection.execute("UPDATE editors SET seen_at = ? WHERE id = ?", (times.to_text(now), editor))
+        # Not at any price: whoever looks at a page does not wait for an import to be over.
+        with writing_soon(db) as connection:
+            if connection is not None:
+                connection.execute("UPDATE sessions SET seen_at = ? WHERE id = ?", (times.to_text(now), session))
+                connection.execute("UPDATE editors SET seen_at = ? WHERE id = ?", (times.to_text(now), editor))
     return Here(people.find(db, editor), session, csrf_of(secret))
+
+
+def is_open(db: Database, session: int, *, now: datetime) -> bool:
+    """Tell whether a session still lets in; one that only looks on is not in use by that, but has not ended either."""
+    return bool(
+        db.conn.execute(
+            "SELECT 1 FROM sessions s JOIN editors e ON e.id = s.editor WHERE s.id = ? AND s.ended_at IS NULL"
+            " AND s.ends_at > ? AND e.removed_at IS NULL",
+            (session, times.to_text(now)),
+        ).fetchone()
+    )
 
 
 def of(db: Database, editor: int, *, now: datetime) -> list[Session]:

@@ -25,8 +25,12 @@ class Hands:
 
 def hands_of(db: Database, number: int) -> Hands:
     """Tell who edited an issue, and who asked for its approval."""
+    # Alternatives to the subject are words of it too, and stand in no edit.
     rows = db.conn.execute(
-        "SELECT editor, max(at) FROM edits WHERE issue = ? AND editor NOT NULL GROUP BY editor ORDER BY 2", (number,)
+        "SELECT editor, max(at) FROM (SELECT editor, at FROM edits WHERE issue = :number UNION ALL"
+        " SELECT editor, at FROM audit WHERE what = 'issue ' || :number AND did IN ('added a subject to',"
+        " 'changed a subject of', 'took a subject out of')) WHERE editor NOT NULL GROUP BY editor ORDER BY 2",
+        {"number": number},
     ).fetchall()
     asked = db.conn.execute("SELECT asked_by FROM issues WHERE number = ?", (number,)).fetchone()
     return Hands(frozenset(row[0] for row in rows), rows[-1][0] if rows else None, asked[0] if asked else None)

@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from digest import times
 from digest.errors import InputError
 from digest.issue.issues import find_issue
-from digest.store import Database, writing
+from digest.store import Database, writing_soon
 
 LASTS = timedelta(seconds=15)
 """A page that has not said for so long that it is there, is not."""
 
 SWEPT = timedelta(minutes=1)
+PAGES = 20
+"""Pages of one session that are known of an issue: a script that draws a new name each time fills nothing."""
+
 PAGE_LENGTH, FIELD_LENGTH = 40, 120
 
 
@@ -47,20 +50,31 @@ def here(db: Database, number: int, session: int, page: str, field: str, *, now:
         raise InputError(f"a page calls itself something of 1 to {PAGE_LENGTH} characters", field="page")
     if len(field) > FIELD_LENGTH or not field.isprintable():
         raise InputError(f"it has {FIELD_LENGTH} characters at most", field="field")
-    with writing(db) as connection:
-        find_issue(db, number)
+    find_issue(db, number)
+    with writing_soon(db) as connection:
+        if connection is None:
+            # It is said again in some seconds, and threads that wait are missing elsewhere.
+            return
         connection.execute(
             "INSERT INTO presence (issue, session, page, field, at) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (issue, session, page) DO UPDATE SET field = excluded.field, at = excluded.at",
             (number, session, page, field, times.to_text(now)),
         )
         connection.execute("DELETE FROM presence WHERE issue = ? AND at < ?", (number, times.to_text(now - SWEPT)))
+        connection.execute(
+            "DELETE FROM presence WHERE issue = ?1 AND session = ?2 AND page NOT IN"
+            " (SELECT page FROM presence WHERE issue = ?1 AND session = ?2 ORDER BY at DESC, page = ?3 DESC LIMIT ?4)",
+            (number, session, page, PAGES),
+        )
 
 
 def leave(db: Database, number: int, session: int, page: str) -> None:
     """Forget a page that is being closed."""
-    with writing(db) as connection:
-        connection.execute("DELETE FROM presence WHERE issue = ? AND session = ? AND page = ?", (number, session, page))
+    with writing_soon(db) as connection:
+        # Where it cannot be said now, it is forgotten by itself.
+        if connection is not None:
+            sql = "DELETE FROM presence WHERE issue = ? AND session = ? AND page = ?"
+            connection.execute(sql, (number, session, page))
 
 
 def who_is_here(db: Database, number: int, *, now: datetime) -> list[Present]:

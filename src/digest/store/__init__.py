@@ -7,7 +7,7 @@ from digest.store.check import check_store
 from digest.store.connection import beside, empty_log, explain, file_of, open_store
 from digest.store.keys import store_key
 from digest.store.migrations import migrate, pending
-from digest.store.transactions import writing
+from digest.store.transactions import writing, writing_soon
 
 __all__ = [
     "Database",
@@ -22,4 +22,5 @@ __all__ = [
     "pending",
     "store_key",
     "writing",
+    "writing_soon",
 ]

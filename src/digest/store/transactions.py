@@ -14,6 +14,9 @@ from sqlite_utils import Database
 PATIENCE_S = 30.0
 """How long a thread waits for its turn, before it leaves the waiting to SQLite, which says so when it gives up."""
 
+SOON_S = 0.25
+"""How long one waits who can do without."""
+
 _turns: defaultdict[str, Lock] = defaultdict(Lock)
 _turn_of: WeakKeyDictionary[Database, Lock | None] = WeakKeyDictionary()
 
@@ -46,6 +49,49 @@ def writing(db: Database) -> Iterator[sqlite3.Connection]:
     finally:
         if turn is not None and mine:
             turn.release()
+
+
+@contextmanager
+def writing_soon(db: Database) -> Iterator[sqlite3.Connection | None]:
+    """Hold the write lock as `writing` does, or give None where others keep it for longer than a moment.
+
+    It is for what need not be written at any price: nobody is to wait for minutes, behind a large import, for a note of
+    when they were last seen.
+    """
+    if db.conn.in_transaction:
+        with writing(db):
+            yield db.conn
+        return
+    turn = _turn(db)
+    mine = turn is None or turn.acquire(timeout=SOON_S)
+    try:
+        if not mine or not _begins_soon(db):
+            yield None
+            return
+        try:
+            yield db.conn
+            db.conn.execute("COMMIT")
+        except BaseException:
+            if db.conn.in_transaction:
+                db.conn.execute("ROLLBACK")
+            raise
+    finally:
+        if turn is not None and mine:
+            turn.release()
+
+
+def _begins_soon(db: Database) -> bool:
+    before = db.conn.execute("PRAGMA busy_timeout").fetchone()[0]
+    db.conn.execute(f"PRAGMA busy_timeout = {SOON_S * 1000:.0f}")
+    try:
+        db.conn.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            return False
+        raise
+    finally:
+        db.conn.execute(f"PRAGMA busy_timeout = {before}")
+    return True
 
 
 def _turn(db: Database) -> Lock | None:

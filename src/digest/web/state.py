@@ -24,6 +24,7 @@ from digest.web.abuse.sign_ins import SignIns
 from digest.web.abuse.sign_ups import SignUps
 from digest.web.current import Current
 from digest.web.desk.imports import Imports
+from digest.web.desk.lookers import Lookers
 from digest.web.hooks.bodies import Bodies
 from digest.web.hooks.keys import HookKeys
 from digest.web.kept import Kept
@@ -50,6 +51,7 @@ class State:
     looks: Looks = field(default_factory=Looks)
     counter: Counter = field(default_factory=Counter)
     imports: Imports = field(default_factory=Imports)
+    lookers: Lookers = field(default_factory=Lookers)
     closing: Event = field(default_factory=Event)
     """Set when the server is to stop: what streams for as long as somebody looks on ends then."""
 

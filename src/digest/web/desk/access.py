@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Annotated, ClassVar
 from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Request
+from starlette.concurrency import run_in_threadpool
 
 from digest.editors import sessions
 from digest.editors.people import Role
@@ -19,7 +21,7 @@ from digest.editors.sessions import Here
 from digest.store import Database
 from digest.web.forms import Form, read_form_with_files
 from digest.web.guard import from_here
-from digest.web.state import Now, Our
+from digest.web.state import Now, Our, State
 
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
 _SAFE = ("GET", "HEAD")
@@ -44,17 +46,21 @@ async def _signed_in(request: Request, our: Our, now: Now) -> Here:
     Raises:
         HTTPException: 303 or 401 without a session, 403 where another site's page asks.
     """
-    # A connection of its own, given back at once: a route that streams holds none while somebody looks on.
-    db = our.stores.take()
-    try:
-        here = who_is_here(request, db, now)
-    finally:
-        our.stores.give_back(db)
+    here = await run_in_threadpool(_looked_up, request, our, now)
     if here is None:
         raise _sign_in_first(request)
     if request.method not in _SAFE:
         await from_here(request)
     return here
+
+
+def _looked_up(request: Request, our: State, now: datetime) -> Here | None:
+    # A connection of its own, given back at once: a route that streams holds none while somebody looks on.
+    db = our.stores.take()
+    try:
+        return who_is_here(request, db, now)
+    finally:
+        our.stores.give_back(db)
 
 
 SignedIn = Annotated[Here, Depends(_signed_in)]
@@ -104,7 +110,7 @@ class Door:
         return here
 
 
-def who_is_here(request: Request, db: Database, now: Now) -> Here | None:
+def who_is_here(request: Request, db: Database, now: datetime) -> Here | None:
     """Give whose session the request's cookie is; None where there is none."""
     secret = request.cookies.get(cookie_name("desk", secure=is_secure(request)))
     return sessions.here(db, secret, now=now) if secret else None

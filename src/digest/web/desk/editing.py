@@ -155,7 +155,7 @@ def live(our: Our, here: AsEditor, number: Number) -> Response:
         find_issue(db, number)
     finally:
         our.stores.give_back(db)
-    return stream(our, looking(number, here, our.clock))
+    return stream(our, here, looking(number, here, our.clock))
 
 
 @router.api_route("/desk/issues/{number}/history", methods=SEEN)

@@ -59,7 +59,7 @@ def live(our: Our, here: AsEditor, number: Number) -> Response:
         issues.find_issue(db, number)
     finally:
         our.stores.give_back(db)
-    return stream(our, _looking(our, number))
+    return stream(our, here, _looking(our, number))
 
 
 @router.api_route("/desk/issues/{number}/sending/rejected", methods=SEEN)
@@ -238,7 +238,9 @@ def _looking(our: State, number: int) -> Callable[[Database], Iterable[Event]]:
         nonlocal before
         now = our.clock()
         issue = issues.find_issue(db, number)
-        found = _live(our, db, issue, our.counter.counts(db, issue, our.settings, now=now), now)
+        # What it came to in the end is not to be of a moment ago.
+        new = before is not None and before.state != issue.state
+        found = _live(our, db, issue, our.counter.counts(db, issue, our.settings, now=now, exact=new), now)
         if found != before:
             before = found
             yield "progress", asdict(found)

@@ -67,7 +67,7 @@ def part(request: Request, our: Our, db: Store, now: Now, here: AsEditor, number
 @router.get("/desk/issues/{number}/subjects/live")
 def live(our: Our, here: AsEditor, number: Number) -> Response:
     """Tell that something of how the subjects stand has changed: `subjects`."""
-    return stream(our, _looking(number), every_s=EVERY_S)
+    return stream(our, here, _looking(number), every_s=EVERY_S)
 
 
 def _looking(number: int) -> Callable[[Database], Iterable[Event]]:
