@@ -660,6 +660,7 @@ def test_who_is_here_is_who_said_so_just_now(db: Database, ann: By, bea: By) -> 
     assert at(23) == [("Ann", "subject")]
     assert at(24) == []
     presence.leave(db, 1, hers, "a")
+    presence.here(db, 1, hers, "a", "subject", now=NOW + timedelta(seconds=9))  # said before, heard after
     assert at(10) == [("Bea", "intro")]
     assert bea.editor is not None
     sessions.end_others(db, hers, editor=bea.editor, by=bea, now=NOW)

@@ -126,7 +126,7 @@ def _decide(db: Database, settings: Settings) -> None:
     issues.draft(db, settings, now=at)
     issues.cancel(db, CANCELLED, now=at)
     issues.draft(db, settings, now=at)
-    issues.freeze(db, settings, APPROVED, now=at, at=NOW + timedelta(hours=3), local=True)
+    issues.freeze(db, settings, APPROVED, now=at, at=NOW + timedelta(days=1), local=True)
     _publish(db, 7, at=at + timedelta(hours=1))
     issues.draft(db, settings, now=at + timedelta(hours=2))
     subjects.add(db, settings, DRAFT, "Seven tools meet their critics", now=at + timedelta(hours=2))
@@ -164,6 +164,7 @@ def _worked_on(db: Database, settings: Settings, ann: Desk, bea: Desk) -> dict[s
         "reviewer": reviewer,
         "editor": str(bea.editor.id),
         "test": tested.rsplit("/", 1)[-1],
+        "batch": str(db.execute("SELECT max(number) FROM batches").fetchone()[0]),
         "kept": kept.rsplit("/", 1)[-1],
         "sign-in": sign_in.print_link(
             db, Signers.of(db, settings, now=NOW).links, bea.editor.id, by=COMMAND_LINE, now=NOW

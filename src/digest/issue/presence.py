@@ -10,6 +10,9 @@ from digest.errors import InputError
 from digest.issue.issues import find_issue
 from digest.store import Database, writing_soon
 
+_LEFT = "left"
+"""The field of a page that was closed: what it said just before may come after, and does not bring it back."""
+
 LASTS = timedelta(seconds=15)
 """A page that has not said for so long that it is there, is not."""
 
@@ -57,8 +60,8 @@ def here(db: Database, number: int, session: int, page: str, field: str, *, now:
             return
         connection.execute(
             "INSERT INTO presence (issue, session, page, field, at) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (issue, session, page) DO UPDATE SET field = excluded.field, at = excluded.at",
-            (number, session, page, field, times.to_text(now)),
+            " ON CONFLICT (issue, session, page) DO UPDATE SET field = excluded.field, at = excluded.at WHERE field <> ?",
+            (number, session, page, field, times.to_text(now), _LEFT),
         )
         connection.execute("DELETE FROM presence WHERE issue = ? AND at < ?", (number, times.to_text(now - SWEPT)))
         connection.execute(
@@ -69,20 +72,20 @@ def here(db: Database, number: int, session: int, page: str, field: str, *, now:
 
 
 def leave(db: Database, number: int, session: int, page: str) -> None:
-    """Forget a page that is being closed."""
+    """Forget a page that is being closed; what names none is not there."""
     with writing_soon(db) as connection:
         # Where it cannot be said now, it is forgotten by itself.
         if connection is not None:
-            sql = "DELETE FROM presence WHERE issue = ? AND session = ? AND page = ?"
-            connection.execute(sql, (number, session, page))
+            sql = "UPDATE presence SET field = ? WHERE issue = ? AND session = ? AND page = ?"
+            connection.execute(sql, (_LEFT, number, session, page))
 
 
 def who_is_here(db: Database, number: int, *, now: datetime) -> list[Present]:
     """Give the pages that look at an issue, by the names of their people; none whose session has ended."""
     rows = db.conn.execute(
         "SELECT s.editor, p.name, w.session, w.page, w.field FROM presence w JOIN sessions s ON s.id = w.session"
-        " JOIN editors p ON p.id = s.editor WHERE w.issue = ? AND w.at > ? AND s.ended_at IS NULL"
+        " JOIN editors p ON p.id = s.editor WHERE w.issue = ? AND w.at > ? AND w.field <> ? AND s.ended_at IS NULL"
         " ORDER BY lower(p.name), s.editor, w.session, w.page",
-        (number, times.to_text(now - LASTS)),
+        (number, times.to_text(now - LASTS), _LEFT),
     )
     return [Present(*row) for row in rows.fetchall()]

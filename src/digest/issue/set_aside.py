@@ -16,6 +16,10 @@ from digest.issue.edits import Word
 from digest.issue.merging import holds
 
 
+MOST = 50
+"""Words of one editor that wait beside an issue: every page there is told all of them whenever one comes."""
+
+
 @dataclass(frozen=True)
 class Aside:
     """Words that were set aside: whose, when (UTC text), and for which field."""
@@ -28,14 +32,17 @@ class Aside:
     at: str
 
 
-def set_aside(connection: sqlite3.Connection, issue: int, field: Word, words: str, *, by: By, now: datetime) -> int:
-    """Keep words; give the id they have. Inside `writing`.
+def set_aside(
+    connection: sqlite3.Connection, issue: int, field: Word, words: str, *, by: By, now: datetime
+) -> int | None:
+    """Keep words; give the id they have, or None where as many of this hand wait as may. Inside `writing`.
 
     Who types on, not knowing yet, does not fill the store: words that hold all of those set aside before take their
     place, and words that are wholly in them are there already.
     """
-    for known in asides(connection, issue):
-        if known.field == field and known.editor == by.editor:
+    own = [known for known in asides(connection, issue) if known.editor == by.editor]
+    for known in own:
+        if known.field == field:
             if holds(known.words, words):
                 return known.id
             if holds(words, known.words):
@@ -43,6 +50,8 @@ def set_aside(connection: sqlite3.Connection, issue: int, field: Word, words: st
                     "UPDATE set_aside SET words = ?, at = ? WHERE id = ?", (words, times.to_text(now), known.id)
                 )
                 return known.id
+    if len(own) >= MOST:
+        return None
     id_: int = connection.execute(
         "INSERT INTO set_aside (issue, field, editor, words, at) VALUES (?, ?, ?, ?, ?) RETURNING id",
         (issue, field, by.editor, words, times.to_text(now)),

@@ -30,6 +30,9 @@ BODY_OF_DESK = 256 * 1024
 BODY_OF_IMPORT = 200 * 1024 * 1024
 """Bytes of the files an editor may bring at once: two million readers as CSV."""
 
+IMPORTS = ("/desk/catalogue/import", "/desk/subscribers/import", "/desk/subscribers/suppressions/import")
+"""Where. Each asks who it is before anything is read, and what is no file stays in memory, so only files are so large."""
+
 
 def security_headers(settings: Settings) -> dict[str, str]:
     """Give the headers of every answer that has no other of the same name."""
@@ -62,8 +65,9 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = _limit(scope["method"], scope["path"])
-        stated = Headers(scope=scope).get("content-length", "0")
+        given = Headers(scope=scope)
+        limit = _limit(scope["method"], scope["path"], given.get("content-type", ""))
+        stated = given.get("content-length", "0")
         taken = 0
 
         async def limited() -> Message:
@@ -92,11 +96,12 @@ class Guard:
         return headers[1]
 
 
-def _limit(method: str, path: str) -> int:
+def _limit(method: str, path: str, kind: str) -> int:
     if path.startswith("/api/"):
         return BODY_OF_API
     if path.startswith("/desk/"):
-        return BODY_OF_IMPORT if path.endswith("/import") else BODY_OF_DESK
+        has_files = path in IMPORTS and kind.strip().lower().startswith("multipart/form-data")
+        return BODY_OF_IMPORT if has_files else BODY_OF_DESK
     return BODY_OF_HOOK if method == "POST" and path.startswith("/hooks/") else BODY
 
 

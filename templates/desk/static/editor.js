@@ -21,6 +21,7 @@ const { issue, me } = root.dataset;
 const editable = root.dataset.state === "draft";
 const address = `/desk/issues/${issue}`;
 const mine = pageName();
+let load = loadName();
 const shown = document.getElementById("saved");
 const banner = document.getElementById("offline");
 const preview = import("./preview.js").catch(() => ({}));
@@ -89,7 +90,7 @@ const page = {
 
 /** Gives what this window is called among those who are here: the same after a reload, so that nobody is here twice. */
 function pageName() {
-  const drawn = crypto.getRandomValues(new Uint32Array(3)).join("-");
+  const drawn = crypto.getRandomValues(new Uint32Array(2)).join("-");
   try {
     // A window made from another has its store too, but begins without having come back.
     const again = performance.getEntriesByType("navigation")[0]?.type !== "navigate" || document.referrer.startsWith(location.origin);
@@ -99,6 +100,11 @@ function pageName() {
   } catch {
     return drawn;
   }
+}
+
+/** Gives what this window is called until it is left: what it said before may reach the server after that. */
+function loadName() {
+  return `${mine}.${Date.now().toString(36)}`;
 }
 
 /** Takes what the server tells of the issue: by its stream, or as the answer to what was done here. */
@@ -235,11 +241,13 @@ addEventListener("beforeunload", (event) => {
 });
 addEventListener("pagehide", () => {
   for (const field of fields) field.leave();
-  if (!away) send(`${address}/here`, { page: mine, left: "1" }, { keepalive: true }).catch(() => {});
+  if (!away) send(`${address}/here`, { page: load, left: "1" }, { keepalive: true }).catch(() => {});
   stream?.close();
 });
 addEventListener("pageshow", (event) => {
-  if (event.persisted) listen();
+  if (!event.persisted) return;
+  load = loadName();
+  listen();
 });
 
 /* Live ------------------------------------------------------------------------------------------------------------- */
@@ -279,13 +287,13 @@ function listen() {
 function here() {
   const active = document.activeElement;
   const field = active?.closest(".words")?.dataset.field || (active?.closest("#contents") ? "comparisons" : "");
-  send(`${address}/here`, { page: mine, field }).catch((error) => {
+  send(`${address}/here`, { page: load, field }).catch((error) => {
     if (error.status === 401 || error.status === 403) page.failed(error);
   });
 }
 
 function present(all) {
-  const others = all.filter((one) => one.page !== mine);
+  const others = all.filter((one) => one.page.split(".")[0] !== mine);
   const people = document.getElementById("people");
   const name = (one) => (one.me ? "You, in another window" : one.name);
   people.replaceChildren(

@@ -61,7 +61,7 @@ async function renew() {
     return;
   }
   renewedAt = performance.now();
-  const key = live?.key;
+  const [known, key] = [live, live?.key];
   try {
     const answer = await fetch(`${address}/part`, { headers: { "HX-Request": "true" } });
     if (!answer.ok || answer.redirected) throw new Error();
@@ -74,7 +74,8 @@ async function renew() {
     const swap = { "act-pause": "act-resume", "act-resume": "act-pause" };
     if (focus && root !== document.activeElement) (document.getElementById(focus) || document.getElementById(swap[focus]))?.focus();
     if (key !== undefined) root.dataset.key = key;
-    if (live) show(live);
+    // What was told before it was asked for is older than it.
+    if (live !== known && live.state === root.querySelector(".sending-head .state").textContent.trim()) show(live);
   } catch {
     /* It is asked for again with the next change. */
   } finally {
