@@ -525,7 +525,10 @@ def test_a_sending_that_is_stopped_goes_on_from_there(drafted: Run, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(Outbox, "hand_over", hand_over_and_stop)
         ran = drafted("send", "1", "--set", "batch_size=1", code=130)
-    assert ran.err == "digest: stopped with 2 to go; `digest send 1` goes on from here\n"
+    assert ran.err == (
+        "digest: stopped with 2 to go; `digest send 1` goes on from here; so does a `digest serve` that runs, unless you"
+        " `digest pause 1`\n"
+    )
     assert ran.out == "Issue 1 is sending: 1 of 3 copies accepted.\n"
     assert re.search(r"1 +sending +3 +2 +1 ", drafted("status").out)
     assert drafted("send", "1").out == "Issue 1 is sent: 3 of 3 copies accepted.\n"

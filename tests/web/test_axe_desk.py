@@ -83,14 +83,15 @@ MORE = [
     f"/desk/issues/{DRAFT}?q=claude",
     "/desk/audit?editor=2",
     "/desk/nothing-here",
-    "/desk/subscribers/?standing=left",
+    "/desk/subscribers/?standing=unsubscribed",
     "/desk/subscribers/?standing=paused",
     "/desk/subscribers/2",
     "/desk/sign-in/cut",
     "/desk/account?done=name",
 ]
 
-NAMELESS = """() => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")]
+USED = "a[href], button, input:not([type=hidden]), select, textarea, summary"
+NAMELESS = """used => [...document.querySelectorAll(used)]
   .filter(one => one.checkVisibility() && !(
     one.textContent.trim() || one.ariaLabel || one.getAttribute("aria-labelledby") || one.title || one.labels?.length))
   .map(one => one.outerHTML.slice(0, 200))"""
@@ -159,7 +160,7 @@ def test_nothing_is_in_the_way_of_an_editor(browser: Browser, whole: WholeDesk, 
                 found.append(f"{address}: status {answer.status}")
             assert "text/html" in answer.headers["content-type"], f"{address} is no page: name it in NOT_PAGES"
             found.extend(f"{address}: {violation}" for violation in grave(violations(page)))
-            found.extend(f"{address}: no name: {html}" for html in page.evaluate(NAMELESS))
+            found.extend(f"{address}: no name: {html}" for html in page.evaluate(NAMELESS, USED))
             wide = page.evaluate("document.documentElement.scrollWidth")
             if wide > width:
                 found.append(f"{address}: {wide} px on a screen of {width}")

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 
+import httpx
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from sqlite_utils import Database
+from starlette.routing import Match
 
 from desk import Desk, at_the_desk
 from digest.editors.people import ROLES, Role
 from digest.settings import Settings
 from digest.web import desk as rooms
+from digest.web.app import create_app
+from digest.web.desk import browsers
 from digest.web.desk.access import Door
 from serving import Reader, dump
 
@@ -64,6 +68,49 @@ WRITES = sorted({(method, path) for method, path, _ in GUARDED if method != "GET
 def test_every_route_has_a_door() -> None:
     without = [route.path for route in routes() if route.path not in OPEN and not list(doors(route.dependant))]
     assert without == []
+
+
+def test_nothing_else_of_the_application_answers_under_the_desk(settings: Settings, db: Database) -> None:
+    # What is mounted, a WebSocket, or a route of another room would be asked by nobody who comes.
+    known = {id(route.endpoint) for route in routes()}
+    app = create_app(settings, work=False)
+    for route in app.routes:
+        if isinstance(route, APIRoute) and id(route.endpoint) in known:
+            continue
+        match, _ = route.matches({"type": "http", "method": "GET", "path": "/desk/x", "root_path": "", "headers": []})
+        assert match is Match.NONE, route
+        assert not str(getattr(route, "path", "")).lower().startswith("/desk"), route
+    for module in iter_modules(rooms.__path__):
+        router = getattr(import_module(f"{rooms.__name__}.{module.name}"), "router", None)
+        assert all(isinstance(route, APIRoute) for route in (router.routes if router else ())), module.name
+
+
+def test_what_anybody_may_post_to_is_held_to_a_browser() -> None:
+    for route in routes():
+        if route.path in OPEN and "POST" in (route.methods or ()):
+            asked = {dependant.call for dependant in route.dependant.dependencies}
+            assert browsers.known_browser in asked, route.path
+            assert any(isinstance(call, browsers.Slowly) for call in asked), route.path
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
+def test_no_other_method_comes_in(reader: Reader, method: str) -> None:
+    for path in sorted({path for _, path, _ in GUARDED}):
+        answer = reader.request(method, path)
+        assert answer.status_code in ((303, 405) if method == "HEAD" else (405,)), path
+        assert not answer.content
+
+
+def test_no_other_spelling_of_an_address_comes_in(reader: Reader, settings: Settings) -> None:
+    for path in sorted({path for method, path, _ in GUARDED if method == "GET"}):
+        rest = path.removeprefix("/desk")
+        for spelt in (f"/%64esk{rest}", f"/desk%2f{rest[1:]}", f"//desk{rest}", f"/DESK{rest}", f"/./desk{rest}"):
+            # As it is written, with nothing put right on the way.
+            url = reader.base_url.copy_with(raw_path=spelt.encode())
+            answer = reader.send(httpx.Request("GET", url))
+            assert answer.status_code in (303, 404), (spelt, answer.status_code)
+            if answer.status_code == 303:
+                assert answer.headers["location"].startswith("/desk/sign-in?"), spelt
 
 
 def test_no_route_takes_anything_but_get_and_post() -> None:

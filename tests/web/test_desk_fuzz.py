@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -18,16 +19,34 @@ from conftest import NOW
 from desk import Desk, at_the_desk
 from digest.issue import issues
 from digest.settings import Settings
+from digest.store import writing
+from digest.times import to_text
 from digest.web import desk as rooms
 from serving import Reader
 
 ODD = (
-    "", " ", "\0", "a\0b", "-1", "0", "-0", "99999999999999999999999", "2147483648", "9223372036854775808", "1e309", "nan",
-    "²", "٣", "\u202e\u2028", "<script>", "a" * 3_000, "2026-11-26T25:61", "0001-01-01", "9999-12-31", "../../x", "%",
-    "{{1}}", "[]", "=1+1", "😀", "İ", "null", "http://[::1", "javascript:alert(1)", "https://x.y:99999/", "//evil", "on",
-    "\r\nX: y",
+    "", " ", "\0", "a\0b", "-1", "0", "-0", "99999999999999999999999", "2147483648", "9223372036854775808", "1e309",
+    "nan", "²", "٣", "\u202e\u2028", "<script>", "a" * 3_000, "2026-11-26T25:61", "0001-01-01", "9999-12-31", "%",
+    "../../x", "{{1}}", "[]", "=1+1", "😀", "İ", "null", "http://[::1", "javascript:alert(1)", "https://x.y:99999/",
+    "//evil", "on", "\r\nX: y",
 )  # fmt: skip
 PLACES = ("0", "99999999999999999999", "²", "a\0", "..", "é")
+QUERY = (
+    "after",
+    "as",
+    "before",
+    "client",
+    "date",
+    "done",
+    "next",
+    "page",
+    "q",
+    "state",
+    "time",
+    "topic",
+    "when",
+    "zone",
+)
 FIELDS = sorted(
     {
         name
@@ -81,7 +100,7 @@ class Fuzz:
     def __init__(self, desk: Desk) -> None:
         self.desk, self.broke = desk, list[str]()
         self.headers = {"X-CSRF-Token": desk.csrf, "Origin": str(desk.http.base_url).rstrip("/")}
-        self.random = random.Random(7)  # noqa: S311 (a game, not a secret)
+        self.random = random.Random(7)
 
     def get(self, address: str) -> str:
         return "" if address.partition("?")[0].endswith("/live") else self._ask("GET", address, {}).text
@@ -104,6 +123,10 @@ class Fuzz:
 
 @pytest.fixture
 def fuzz(reader: Reader, settings: Settings, sample: Database) -> Iterator[Fuzz]:
+    with writing(sample) as connection:
+        # A short issue: it is laid out again and again.
+        later = to_text(NOW + timedelta(days=9))
+        connection.execute("UPDATE comparisons SET published_at = ? WHERE id > 3", (later,))
     issues.draft(sample, settings, now=NOW)
     ann = at_the_desk(reader, settings)
     found = Fuzz(ann)
@@ -129,9 +152,8 @@ def test_odd_addresses(fuzz: Fuzz) -> None:
     for path in of("GET"):
         for place in re.findall(r"{(\w+)", path):
             fuzz.get(filled(path, **{place: fuzz.random.choice(PLACES)}))
-        for names in (("as", "before", "page", "q", "topic", "zone"), ("after", "client", "date", "next", "state", "time")):
-            fuzz.get(f"{filled(path)}?{urlencode({name: fuzz.odd() for name in names})}")
-        fuzz.get(f"{filled(path)}?q=%ED%A0%80&q=%ff&name=%00&days=")
+        odd = urlencode({name: fuzz.odd() for name in fuzz.random.sample(QUERY, 5)})
+        fuzz.get(f"{filled(path)}?{odd}&{fuzz.random.choice(QUERY)}=%ED%A0%80&name=%ff")
 
 
 def test_odd_forms(fuzz: Fuzz) -> None:
@@ -145,7 +167,7 @@ def test_odd_forms(fuzz: Fuzz) -> None:
             if kind in seen or to in (*ENDS_THE_SESSION, *SLOW):
                 continue
             seen.add(kind)
-            for name in fields:
+            for name in fuzz.random.sample(sorted(fields), min(3, len(fields))):
                 fuzz.post(to, fields | {name: fuzz.odd()})
     assert len(seen) > 25
 
@@ -154,7 +176,6 @@ def test_odd_bodies(fuzz: Fuzz) -> None:
     for path in of("POST"):
         for place in re.findall(r"{(\w+)", path):
             fuzz.post(filled(path, **{place: fuzz.random.choice(PLACES)}), {})
-        fuzz.post(filled(path), {})
         fuzz.post(filled(path), {name: fuzz.odd() for name in FIELDS})
-        for kind, body in fuzz.random.sample(BODIES, 3):
+        for kind, body in fuzz.random.sample(BODIES, 2):
             fuzz.post_bytes(filled(path), kind, body)

@@ -69,8 +69,8 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
     if stopping() and state == "sending":
         unsure = f" and {tally['uncertain']} uncertain" if tally["uncertain"] else ""
         app.note(
-            f"stopped with {tally['queued']} to go{unsure}; `digest send {number}` goes on from here, and so does"
-            f" `digest serve` by itself; `digest pause {number}` stops both"
+            f"stopped with {tally['queued']} to go{unsure}; `digest send {number}` goes on from here; so does a"
+            f" `digest serve` that runs, unless you `digest pause {number}`"
         )
         _done(app, number, state, tally, report)
         return INTERRUPTED

@@ -60,7 +60,8 @@ def here(db: Database, number: int, session: int, page: str, field: str, *, now:
             return
         connection.execute(
             "INSERT INTO presence (issue, session, page, field, at) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (issue, session, page) DO UPDATE SET field = excluded.field, at = excluded.at WHERE field <> ?",
+            " ON CONFLICT (issue, session, page)"
+            " DO UPDATE SET field = excluded.field, at = excluded.at WHERE field <> ?",
             (number, session, page, field, times.to_text(now), _LEFT),
         )
         connection.execute("DELETE FROM presence WHERE issue = ? AND at < ?", (number, times.to_text(now - SWEPT)))

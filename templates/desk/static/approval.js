@@ -1,6 +1,6 @@
 /* The approval: whom it goes to and when, told as one chooses; the count-down; and test sends with what became of them. */
 
-import { say, send } from "./desk.js";
+import { hold, say, send } from "./desk.js";
 import { part, renew } from "./parts.js";
 
 /* When it goes, in words ---------------------------------------------------------------------------------------- */
@@ -164,7 +164,7 @@ if (tests) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const button = form.querySelector("button");
-      button.disabled = true;
+      hold(button);
       try {
         const { at } = await send(form.action, new FormData(form));
         try {
@@ -177,7 +177,7 @@ if (tests) {
       } catch (error) {
         say(error.message, { bad: true });
       } finally {
-        button.disabled = false;
+        hold(button, false);
       }
     });
   };

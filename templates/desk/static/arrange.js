@@ -69,7 +69,9 @@ export function arrange(place, issue, page) {
       return;
     }
     const focus = remembered();
+    const opened = [...place.querySelectorAll("details[id][open]")].map((one) => one.id);
     place.innerHTML = html;
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
     focus();
   }
 
@@ -77,12 +79,15 @@ export function arrange(place, issue, page) {
   function remembered() {
     const active = document.activeElement;
     if (!place.contains(active)) return () => {};
+    if (active.matches("summary")) return () => document.querySelector(`#${active.parentElement.id} > summary`)?.focus({ preventScroll: true });
     const row = active.closest(".placing");
+    // What was put in is where it stands now.
+    const slug = row?.dataset.slug || active.form?.elements.comparison?.value;
     const index = row ? at(row) : 0;
     const steps = active.closest(".steps");
     const kind = active.closest(".forms") ? `.forms [value="${active.value}"]` : steps ? `.steps button:nth-of-type(${[...steps.querySelectorAll("button")].indexOf(active) + 1})` : ".grip";
     return () => {
-      const same = row && place.querySelector(`.placing[data-slug="${CSS.escape(row.dataset.slug)}"]`);
+      const same = slug && place.querySelector(`.placing[data-slug="${CSS.escape(slug)}"]`);
       const found = same || rows()[Math.min(index, rows().length - 1)];
       const button = same && found.querySelector(kind);
       (button && !button.disabled ? button : found?.querySelector(".grip"))?.focus({ preventScroll: true });

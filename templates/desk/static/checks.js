@@ -1,6 +1,6 @@
 /* The checks beside the editing: looked at again after each change, one look at a time; the network where it is asked. */
 
-import { say } from "./desk.js";
+import { hold, say } from "./desk.js";
 import { part, renew } from "./parts.js";
 
 const panel = document.getElementById("checks-panel");
@@ -71,7 +71,7 @@ let asked = "";
 button.addEventListener("click", async () => {
   const open = new Set(Object.keys(QUESTIONS));
   const progress = () => (said.textContent = open.size ? `Asking ${[...open].map((one) => QUESTIONS[one]).join(", ")}…` : "");
-  button.disabled = true;
+  hold(button);
   answers.replaceChildren();
   asked = found.firstElementChild.dataset.content || "";
   progress();
@@ -88,7 +88,7 @@ button.addEventListener("click", async () => {
       progress();
     }),
   );
-  button.disabled = false;
+  hold(button, false);
   button.textContent = "Ask the network again";
   const bad = answers.querySelectorAll(".findings.block > .finding").length;
   said.textContent = bad ? `The network found ${bad} that keep${bad === 1 ? "s" : ""} it from going out.` : "The network was asked.";

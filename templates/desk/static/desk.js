@@ -41,6 +41,22 @@ export async function send(address, fields = {}, { signal, keepalive = false } =
   return said;
 }
 
+/** Says that a button's work is being done: it is not to be pressed meanwhile, but keeps the focus, which `disabled` takes. */
+export function hold(button, held = true) {
+  if (held) button.setAttribute("aria-disabled", "true");
+  else button.removeAttribute("aria-disabled");
+}
+
+document.addEventListener(
+  "click",
+  (event) => {
+    if (!event.target.closest?.('button[aria-disabled="true"]')) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  },
+  true,
+);
+
 async function read(answer) {
   return answer.status === 204 ? {} : answer.json().catch(() => ({}));
 }

@@ -1,6 +1,6 @@
 /* Passkeys: to sign in with one, and to add one. Without JavaScript neither shows, and the mailed link is the way. */
 
-import { send } from "./desk.js";
+import { hold, send } from "./desk.js";
 
 /* WebAuthn speaks in bytes, the server in base64url: https://www.w3.org/TR/webauthn-3/#sctn-parseCreationOptionsFromJSON
    is not in all browsers yet. */
@@ -42,14 +42,14 @@ function words(error) {
 /** Does what a button stands for; what goes wrong is said beside it. */
 function press(button, problem, act) {
   button.addEventListener("click", async () => {
-    button.disabled = true;
+    hold(button);
     problem.hidden = true;
     try {
       await act();
     } catch (error) {
       problem.textContent = words(error);
       problem.hidden = false;
-      button.disabled = false;
+      hold(button, false);
       button.focus();
     }
   });

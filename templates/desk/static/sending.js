@@ -1,7 +1,7 @@
 /* An issue on its way: the figures move by server-sent events, and what else changed is put in anew. Buttons post without
    leaving the page, and what cannot be undone is asked about first. */
 
-import { say, send, shortcut } from "./desk.js";
+import { hold, say, send, shortcut } from "./desk.js";
 
 const root = document.getElementById("sending");
 const address = `/desk/issues/${root.dataset.issue}/sending`;
@@ -105,7 +105,7 @@ root.addEventListener("submit", async (event) => {
     fields.sure = "yes";
   }
   const button = form.querySelector("button");
-  button.disabled = true;
+  hold(button);
   try {
     say((await send(form.action, fields)).said);
     await renew();
@@ -114,7 +114,7 @@ root.addEventListener("submit", async (event) => {
     say(error.message, { bad: true });
     renewSoon();
   } finally {
-    button.disabled = false;
+    hold(button, false);
   }
 });
 
