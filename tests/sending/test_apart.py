@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -57,13 +59,13 @@ def test_what_is_due_is_sent_by_a_process_apart(approved: Database, settings: Se
 def test_no_secret_stands_on_its_command_line(
     approved: Database, settings: Settings, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    popen, commands = apart.subprocess.Popen, []
+    popen, commands = subprocess.Popen, []
 
     def seen(command: list[str], **more: int) -> object:
         commands.append(command)
         return popen(command, **more)
 
-    monkeypatch.setattr(apart.subprocess, "Popen", seen)
+    monkeypatch.setattr(subprocess, "Popen", seen)
     Sender(worker).work(approved, settings.model_copy(update={"secret_key": SecretStr("secret" * 10)}))
     assert state(approved) == "sent"
     assert not any("secret" in part for command in commands for part in command)
@@ -117,7 +119,7 @@ def test_a_process_that_breaks_is_told_of_and_another_goes_on(
 ) -> None:
     sender = Sender(worker)
     with monkeypatch.context() as patched:
-        patched.setattr(apart.sys, "executable", "/bin/false")
+        patched.setattr(sys, "executable", "/bin/false")
         with pytest.raises(RuntimeError, match="the process that sends ended with 1"):
             sender.work(approved, settings)
     assert sender.work(approved, settings)

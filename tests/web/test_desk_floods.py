@@ -40,6 +40,10 @@ def test_only_files_may_be_large(ann: Desk) -> None:
     files = {"files": ("large.csv", b"slug,name\n" + b"x" * 300_000)}
     taken = ann.http.post("/desk/catalogue/import", data={"csrf": ann.csrf}, files=files)
     assert taken.status_code == 200
+    # An editor's files for the catalogue hold up all who write: 200 MB are for readers.
+    files = {"files": ("larger.csv", b"slug,name\n" + b"x" * 6_000_000)}
+    sent = ann.http.post("/desk/catalogue/import", data={"csrf": ann.csrf}, files=files)
+    assert sent.status_code == 413
 
 
 @pytest.mark.parametrize("address", LIVE)

@@ -206,11 +206,11 @@ def test_what_is_left_is_cancelled_for_good(ann: Desk, begun: Database) -> None:
 
 
 def test_an_uncertain_batch_is_decided(ann: Desk, begun: Database) -> None:
-    answer = ann.ask(f"{PAGE}/resolve", batch="2", sure="yes", **{"as": "accepted"})
+    answer = ann.ask(f"{PAGE}/resolve", {"batch": "2", "as": "accepted", "sure": "yes"})
     assert (answer.json(), counts(begun)["accepted"]) == ({"said": "5 copies count as accepted."}, 13)
     assert did(begun) == [("Ann", "resolved", {"batch": 2, "copies": 5, "as": "accepted"})]
     doubt(begun, claim(begun, 5))
-    assert ann.ask(f"{PAGE}/resolve", batch="3", sure="yes", **{"as": "resend"}).status_code == 200
+    assert ann.ask(f"{PAGE}/resolve", {"batch": "3", "as": "resend", "sure": "yes"}).status_code == 200
     assert counts(begun)["queued"] == 15
 
 

@@ -15,6 +15,7 @@ from conftest import NOW
 from desk import Desk, at_the_desk
 from digest.audience import subscribers
 from digest.editors import audit
+from digest.editors.audit import COMMAND_LINE
 from digest.issue import issues, subjects
 from digest.issue.contents import version_of
 from digest.issue.model import Alternative, SubjectTest
@@ -281,3 +282,13 @@ def test_the_figures_are_told_as_they_change(ann: Desk, draft: Database, setting
         assert next(line for line in lines if line.startswith("data:")) == 'data: {"winner": null}'
         subject_test.decide(draft, 1, 0, now=NOW + timedelta(minutes=1))
         assert next(line for line in lines if line.startswith("data:")) == 'data: {"winner": 0}'
+
+
+def test_the_report_says_which_subject_won(ann: Desk, draft: Database, settings: Settings) -> None:
+    ann.submit(f"{PAGE}/add", {"subject": B, "preheader": ""})
+    sent_to_the_share(draft, settings)
+    assert "Which subject wins" in ann.get("/desk/reports/issues/1").text
+    subject_test.decide(draft, 1, winner=1, by=COMMAND_LINE, now=NOW)
+    page = unescape(ann.get("/desk/reports/issues/1").text)
+    assert "Which subject won" in page
+    assert B in page

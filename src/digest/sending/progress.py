@@ -255,8 +255,8 @@ class Reason:
 def reasons(db: Database, number: int, state: ledger.Delivery, *, most: int = 50) -> list[Reason]:
     """Give why copies were rejected, or skipped, the most frequent first. Addresses in it are left out."""
     rows = db.conn.execute(
-        "SELECT replace(coalesce(d.reason, ''), iif(s.email = '', char(1), s.email), '…') AS words, count(*) FROM deliveries d"
-        " JOIN subscribers s ON s.id = d.subscriber WHERE d.issue = ? AND d.state = ? GROUP BY words"
+        "SELECT replace(coalesce(d.reason, ''), iif(s.email = '', char(1), s.email), '…') AS words, count(*)"
+        " FROM deliveries d JOIN subscribers s ON s.id = d.subscriber WHERE d.issue = ? AND d.state = ? GROUP BY words"
         " ORDER BY 2 DESC, 1 LIMIT ?",
         (number, int(state), most),
     )

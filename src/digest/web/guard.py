@@ -30,8 +30,16 @@ BODY_OF_DESK = 256 * 1024
 BODY_OF_IMPORT = 200 * 1024 * 1024
 """Bytes of the files an editor may bring at once: two million readers as CSV."""
 
-IMPORTS = ("/desk/catalogue/import", "/desk/subscribers/import", "/desk/subscribers/suppressions/import")
-"""Where. Each asks who it is before anything is read, and what is no file stays in memory, so only files are so large."""
+BODY_OF_CATALOGUE = 5 * 1024 * 1024
+"""Bytes of files for the catalogue, which hold the write lock while they are judged: some 60,000 tools, as by the API."""
+
+IMPORTS = {
+    "/desk/catalogue/import": BODY_OF_CATALOGUE,
+    "/desk/subscribers/import": BODY_OF_IMPORT,
+    "/desk/subscribers/suppressions/import": BODY_OF_IMPORT,
+}
+"""What files may have, by the address. Each asks who it is before anything is read, and what is no file stays in memory:
+so only a form with files may be so large."""
 
 
 def security_headers(settings: Settings) -> dict[str, str]:
@@ -100,8 +108,8 @@ def _limit(method: str, path: str, kind: str) -> int:
     if path.startswith("/api/"):
         return BODY_OF_API
     if path.startswith("/desk/"):
-        has_files = path in IMPORTS and kind.strip().lower().startswith("multipart/form-data")
-        return BODY_OF_IMPORT if has_files else BODY_OF_DESK
+        has_files = kind.strip().lower().startswith("multipart/form-data")
+        return IMPORTS.get(path, BODY_OF_DESK) if has_files else BODY_OF_DESK
     return BODY_OF_HOOK if method == "POST" and path.startswith("/hooks/") else BODY
 
 

@@ -18,6 +18,8 @@ from digest import times
 from digest.errors import StateError
 from digest.issue.issues import find_issue
 from digest.numbers import percent
+from digest.sending.subject_standing import standing
+from digest.sending.subject_words import told
 from digest.store import Database
 from digest.tracking.findings import COMPLAINTS, MANY_COMPLAINTS
 from digest.tracking.reports import IssueReport, issue_report
@@ -140,8 +142,11 @@ def issue(number: Number, view: Looked, our: Our, db: Store, now: Now) -> Respon
         report = issue_report(db, our.settings, number)
     except StateError:
         return _not_sent(number, view, db)
+    subjects = standing(db, number)
     context = {
         "report": report,
+        "standing": subjects,
+        "lines": told(subjects, our.settings.zone) if subjects else [],
         "headline": report_words.headline(report),
         "fresh": _is_fresh(report, now),
         "funnel": report_charts.funnel(report),
