@@ -185,9 +185,11 @@ CREATE TRIGGER issues_trouble_over AFTER UPDATE OF state, scheduled_at ON issues
     AND (new.state <> old.state OR new.scheduled_at IS NOT old.scheduled_at)
   BEGIN UPDATE issues SET trouble = NULL, trouble_at = NULL WHERE number = new.number; END;
 
--- The sending page adds up an issue's batches by provider. Settled ones only, so that `batches_open` stays the one that
--- the engine's questions find.
-CREATE INDEX batches_settled ON batches (issue, provider) WHERE state = 'settled';
+-- The sending page adds up an issue's batches. The other index is made anew after it: of two that serve as well, SQLite
+-- takes the newest, and what the engine asks is to find the few that are open.
+CREATE INDEX batches_issue ON batches (issue);
+DROP INDEX batches_open;
+CREATE INDEX batches_open ON batches (issue) WHERE state <> 'settled';
 
 CREATE TRIGGER issues_version AFTER UPDATE OF state, subject, preheader, intro, own_words, scheduled_at, local_time, trouble
   ON issues BEGIN UPDATE issues SET version = version + 1 WHERE number = new.number; END;

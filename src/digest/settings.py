@@ -505,7 +505,9 @@ def _origin(value: str) -> str:
 
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme != "https" or not parts.hostname or not value.isascii() or any(map(str.isspace, value)):
+    # Of the host nothing but a host: it stands in the Content-Security-Policy, where ";" begins another rule.
+    has_host = re.fullmatch(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", parts.netloc, re.ASCII)
+    if parts.scheme != "https" or not has_host or not value.isascii() or any(map(str.isspace, value)):
         raise ValueError(f"{value!r} is no https:// address in ASCII")
     return value
 

@@ -26,7 +26,19 @@ PLACEHOLDER = "Hello {{ first_name }}, ship or skip?"
 
 SOUND = ("--set", "base_url=https://example.com", "--set", "postal_address=1 Sample Street",
          "--set", "sender_address=v@verdicts.site")  # fmt: skip
-LETTERS = ("address", "approval", "confirm", "goodbye", "invitation", "notice", "sign-in", "summary", "welcome")
+LETTERS = (
+    "address",
+    "approval",
+    "confirm",
+    "goodbye",
+    "invitation",
+    "notice",
+    "sent",
+    "sign-in",
+    "summary",
+    "trouble",
+    "welcome",
+)
 
 
 @pytest.fixture

@@ -526,8 +526,8 @@ def test_a_sending_that_is_stopped_goes_on_from_there(drafted: Run, monkeypatch:
         patch.setattr(Outbox, "hand_over", hand_over_and_stop)
         ran = drafted("send", "1", "--set", "batch_size=1", code=130)
     assert ran.err == (
-        "digest: stopped with 2 to go; `digest send 1` goes on from here; so does a `digest serve` that runs, unless you"
-        " `digest pause 1`\n"
+        "digest: stopped with 2 to go; `digest send 1` goes on from here; so does a `digest serve` that runs,"
+        " unless you `digest pause 1`\n"
     )
     assert ran.out == "Issue 1 is sending: 1 of 3 copies accepted.\n"
     assert re.search(r"1 +sending +3 +2 +1 ", drafted("status").out)
@@ -647,7 +647,7 @@ def test_the_store_in_words(digest: Run) -> None:
     assert digest("db", "migrate").out == "Made the store digest.db.\n"
     assert digest("db", "migrate").out == "digest.db is up to date.\n"
     assert digest("db", "check").out == "digest.db is sound.\n"
-    assert digest("db", "backup", "copy.db").out == "Backed up to copy.db (0.4 MB), opened and checked.\n"
+    assert digest("db", "backup", "copy.db").out == "Backed up to copy.db (0.6 MB), opened and checked.\n"
     assert digest("--db", "copy.db", "db", "check").out == "copy.db is sound.\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -92,12 +93,13 @@ def test_a_change_of_words_that_others_changed_is_refused(draft: Database, setti
 
 def test_each_change_counts_the_version_up_and_is_written_down(draft: Database, settings: Settings) -> None:
     ann, seen = By(None, "Ann"), [version_of(draft, 1)]
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: add(draft, settings, B, by=ann),
         lambda: subjects.change(draft, settings, 1, 1, C, now=NOW, by=ann),
         lambda: subjects.arrange(draft, settings, 1, share=30, now=NOW, by=ann),
         lambda: subjects.remove(draft, settings, 1, 1, now=NOW, by=ann),
-    ):
+    )
+    for change in changes:
         change()
         seen.append(version_of(draft, 1))
     assert seen == sorted(set(seen))

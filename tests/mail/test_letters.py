@@ -18,7 +18,10 @@ from digest.mail.letters import Letter, RenderedLetter
 from digest.mail.plain import WIDTH
 from digest.settings import Settings
 
-NAMES = ("confirm", "welcome", "goodbye", "address", "notice", "sign-in", "invitation", "approval", "summary")
+NAMES = (
+    "confirm", "welcome", "goodbye", "address", "notice", "sign-in", "invitation", "approval", "trouble", "sent",
+    "summary",
+)  # fmt: skip
 TOKEN = "PreviewPreviewPreviewPre"
 
 CHECKS: list[Callable[[Mail], list[Finding]]] = [

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -61,7 +62,7 @@ def test_no_secret_stands_on_its_command_line(
 ) -> None:
     popen, commands = subprocess.Popen, []
 
-    def seen(command: list[str], **more: int) -> object:
+    def seen(command: list[str], **more: Any) -> object:
         commands.append(command)
         return popen(command, **more)
 

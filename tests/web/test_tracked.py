@@ -299,7 +299,8 @@ def test_every_page_that_takes_a_token_is_among_those(reader: Reader) -> None:
         routes = getattr(import_module(f"{site.__name__}.{module.name}"), "router", APIRouter()).routes
         taking |= {str(getattr(route, "path", "")) for route in routes if "GET" in getattr(route, "methods", ())}
     rooms = {path.split("/")[1] for path in taking if re.match(r"/\w+/\{(token|track|name:path)", path)}
-    assert rooms == {address.split("/")[1] for address in OPENED_BY}
+    # What is behind a shared link is found by chance alone, by no signed token: test_shared_pages.py.
+    assert rooms - {"shared"} == {address.split("/")[1] for address in OPENED_BY}
 
 
 def raw(reader: Reader, target: bytes, headers: bytes = b"") -> tuple[int, bytes | None]:

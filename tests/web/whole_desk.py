@@ -175,4 +175,4 @@ def _worked_on(db: Database, settings: Settings, ann: Desk, bea: Desk) -> dict[s
 def _well(answer: httpx.Response) -> str:
     """Expect that a form worked; give where it leads."""
     assert answer.status_code < 400, answer.text
-    return answer.headers.get("location", "")
+    return str(answer.headers.get("location", ""))

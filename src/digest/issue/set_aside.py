@@ -15,7 +15,6 @@ from digest.errors import NotFoundError, StateError
 from digest.issue.edits import Word
 from digest.issue.merging import holds
 
-
 MOST = 50
 """Words of one editor that wait beside an issue: every page there is told all of them whenever one comes."""
 

@@ -5,6 +5,7 @@ The same row, settings and templates give the same bytes, so that a provider tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from digest.audience.addresses import sending_address
@@ -24,6 +25,14 @@ _OF_READERS = ("welcome", "goodbye", "notice")
 
 REPORTS_SHOWN = timedelta(days=14)
 """So long the link of a summary shows the reports."""
+
+
+_ABOUT_ISSUES: dict[str, Callable[..., Letter]] = {
+    "approval": letters.approval_asked,
+    "trouble": letters.sending_trouble,
+    "sent": letters.sending_done,
+}
+"""Letters to editors whose words are their detail."""
 
 
 def ends_at(letter: Posted, settings: Settings) -> datetime | None:
@@ -87,12 +96,8 @@ def _words(letter: Posted, settings: Settings, signers: Signers) -> Letter:
             shown_until = letter.created_at + REPORTS_SHOWN
             token = signers.links.sign("report", int(shown_until.timestamp()), 0)
             return letters.summary(settings, token=token, days=REPORTS_SHOWN.days, **letter.detail)
-        case "approval":
-            return letters.approval_asked(settings, **letter.detail)
-        case "trouble":
-            return letters.sending_trouble(settings, **letter.detail)
-        case "sent":
-            return letters.sending_done(settings, **letter.detail)
+        case "approval" | "trouble" | "sent":
+            return _ABOUT_ISSUES[letter.kind](settings, **letter.detail)
         case "probe":
             return letters.probe(settings, provider=letter.provider, who=letter.detail["who"])
         case "test":

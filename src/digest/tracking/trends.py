@@ -226,7 +226,8 @@ def _line(
 
 def troubles_of_line(db: Database, line: IssueLine) -> tuple[Trouble, ...]:
     """Say what should be looked at in an issue."""
-    paused_by = db.conn.execute("SELECT iif(state = 'paused', trouble, NULL) FROM issues WHERE number = ?", (line.number,)).fetchone()[0]
+    sql = "SELECT iif(state = 'paused', trouble, NULL) FROM issues WHERE number = ?"
+    paused_by = db.conn.execute(sql, (line.number,)).fetchone()[0]
     states = {"rejected": line.rejected, "uncertain": line.uncertain}
     return findings.troubles_of(line.number, states, line.rates, paused_by)
 

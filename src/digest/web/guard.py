@@ -31,15 +31,14 @@ BODY_OF_IMPORT = 200 * 1024 * 1024
 """Bytes of the files an editor may bring at once: two million readers as CSV."""
 
 BODY_OF_CATALOGUE = 5 * 1024 * 1024
-"""Bytes of files for the catalogue, which hold the write lock while they are judged: some 60,000 tools, as by the API."""
+"""Bytes of files for the catalogue, which hold the write lock while they are judged: as many as by the API."""
 
 IMPORTS = {
     "/desk/catalogue/import": BODY_OF_CATALOGUE,
     "/desk/subscribers/import": BODY_OF_IMPORT,
     "/desk/subscribers/suppressions/import": BODY_OF_IMPORT,
 }
-"""What files may have, by the address. Each asks who it is before anything is read, and what is no file stays in memory:
-so only a form with files may be so large."""
+"""What files may have, by the address. Each asks who it is before anything is read."""
 
 
 def security_headers(settings: Settings) -> dict[str, str]:

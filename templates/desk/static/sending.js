@@ -68,13 +68,14 @@ async function renew() {
     const html = await answer.text();
     const within = root.contains(document.activeElement);
     const focus = document.activeElement?.id;
+    const summary = document.activeElement?.matches("summary") && document.activeElement.parentElement.id;
     const open = [...root.querySelectorAll("details[open]")].map((one) => one.id);
     root.innerHTML = html;
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     // Who pressed Pause finds Resume in its place.
     const swap = { "act-pause": "act-resume", "act-resume": "act-pause" };
     const next = () => root.querySelector(".sending-acts :is(button:not(.danger), a)") || document.getElementById("main");
-    if (within) (document.getElementById(focus) || document.getElementById(swap[focus]) || next()).focus({ preventScroll: true });
+    if (within) ((summary && document.querySelector(`#${summary} > summary`)) || document.getElementById(focus) || document.getElementById(swap[focus]) || next()).focus({ preventScroll: true });
     if (key !== undefined) root.dataset.key = key;
     // What was told before it was asked for is older than it.
     if (live !== known && live.state === root.querySelector(".sending-head .state").textContent.trim()) show(live);

@@ -1,4 +1,4 @@
-"""Files an editor brought, kept from the page that says what will happen to the press of the button that lets it happen.
+"""Files an editor brought, kept from the page that says what will happen to the press of the button that does it.
 
 They lie in a folder beside the store, under a name nobody can guess, for a day at most.
 """
