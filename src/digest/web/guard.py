@@ -38,7 +38,8 @@ IMPORTS = {
     "/desk/subscribers/import": BODY_OF_IMPORT,
     "/desk/subscribers/suppressions/import": BODY_OF_IMPORT,
 }
-"""What files may have, by the address. Each asks who it is before anything is read."""
+"""What files may have, by the address. Each asks who it is before anything is read, and what is no file stays in
+memory: so only a form with files may be so large."""
 
 
 def security_headers(settings: Settings) -> dict[str, str]:
