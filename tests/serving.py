@@ -61,6 +61,28 @@ class Reader(httpx.Client):
         return found[1]
 
 
+class Prompt(uvicorn.Server):
+    """Ends at once: uvicorn looks ten times a second whether it is to, which adds up over a thousand tests."""
+
+    async def main_loop(self) -> None:
+        """Serve until it is to stop."""
+        await self.on_tick(0)
+        while not self.should_exit:  # noqa: ASYNC110 (what sets it is no event)
+            await asyncio.sleep(0.005)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nothing more, let what is in hand end, and end the application."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        for _ in range(2_000):
+            if not (self.server_state.connections or self.server_state.tasks):
+                break
+            await asyncio.sleep(0.005)
+        await self.lifespan.shutdown()
+
+
 @contextmanager
 def served(settings: Settings, clock: Callable[[], datetime], *, work: bool = False, port: int = 0) -> Iterator[Reader]:
     """Serve a store for a block, without background work unless `work` says so; give a reader of it.
@@ -73,7 +95,7 @@ def served(settings: Settings, clock: Callable[[], datetime], *, work: bool = Fa
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
     listening.listen(128)
-    server = uvicorn.Server(
+    server = Prompt(
         uvicorn.Config(app, log_level="error", loop="asyncio", proxy_headers=True, forwarded_allow_ips="127.0.0.1")
     )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)

@@ -5,6 +5,7 @@ The pictures lie in `artefacts/week/`, and where DIGEST_DESK_PICTURES names a fo
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import time
@@ -15,6 +16,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from sqlite_utils import Database
 
@@ -84,9 +86,10 @@ class Camera:
 
     def __call__(self, name: str) -> None:
         self._count += 1
-        self._page.screenshot(path=ARTEFACTS / f"{self._count:02}-{name}.png", animations="disabled")
+        png = self._page.screenshot(path=ARTEFACTS / f"{self._count:02}-{name}.png", animations="disabled")
         if folder := os.environ.get("DIGEST_DESK_PICTURES"):
-            self._page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            Image.open(io.BytesIO(png)).save(Path(folder) / f"{name}.webp", quality=82, method=6)
 
 
 def mails(server: SmtpSimulator, subject: str) -> list[EmailMessage]:
