@@ -19,7 +19,7 @@ demo: $(VENV)/.installed
 	$(DIGEST) demo
 
 test: $(VENV)/.installed-dev browser
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 coverage: $(VENV)/.installed-dev browser
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)

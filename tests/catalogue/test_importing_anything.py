@@ -175,7 +175,7 @@ def as_lines(catalogue: dict[str, list[dict[str, Any]]]) -> tuple[str, bytes]:
     return "all.jsonl", "\n".join(json.dumps(line) for line in reversed(lines)).encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(catalogues())
 def test_importing_twice_changes_nothing_the_second_time(catalogue: dict[str, list[dict[str, Any]]]) -> None:
     with new_store() as db:
@@ -188,7 +188,7 @@ def test_importing_twice_changes_nothing_the_second_time(catalogue: dict[str, li
         assert again.notes == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(catalogues(), st.permutations(["reviewers", "tools", "reviews", "comparisons", "votes"]))
 def test_a_catalogue_in_many_files_in_any_order_is_the_same_as_in_one(
     catalogue: dict[str, list[dict[str, Any]]], order: list[str]
@@ -226,7 +226,7 @@ tangled = {
 tangles = st.fixed_dictionaries({}, optional={kind: st.lists(item, max_size=3) for kind, item in tangled.items()})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(tangles, min_size=1, max_size=3))
 def test_any_tangle_of_names_goes_in_or_is_refused_and_the_store_stays_sound(documents: list[dict[str, Any]]) -> None:
     files = [(f"{number}.json", json.dumps(document).encode()) for number, document in enumerate(documents)]

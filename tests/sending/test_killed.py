@@ -24,8 +24,8 @@ import pytest
 from digest.resources import resource
 
 KILL = Path(__file__).parents[2] / "bench" / "kill.py"
-READERS = 400
-KILLS = 2
+READERS = 600
+KILLS = 3
 SHARED = 6_000
 
 
@@ -53,7 +53,7 @@ def killed(provider: str, *arguments: str) -> Any:
     [
         ("resend", ("--topics", "5")),
         ("postmark", ("--workers", "2")),
-        ("outbox", ("--recipients", "1500", "--set", "batch_size=50", "--topics", "5")),
+        ("outbox", ("--recipients", "3000", "--set", "batch_size=50", "--topics", "5")),
     ],
     ids=["handed over again under its key", "asked, of two at once", "asked of its folder"],
 )
