@@ -10,6 +10,7 @@ HOUSE = Path(__file__).parent.parent / "src" / "digest"
 FLOORS = (
     {"cli"},
     {"web"},
+    {"schedule", "doctor"},
     {"demo", "status"},
     {"tracking"},
     {"sending"},

@@ -131,6 +131,23 @@ class Settings(BaseSettings):
         le=24 * 365,
         description="How many hours after its time an issue is still sent by itself, where nothing ran; 0 is always.",
     )
+    draft_at: str = Field(
+        "thursday 09:00",
+        description="When the next issue is drafted by itself, in the newsletter's zone, such as thursday 09:00;"
+        " never where it is empty.",
+    )
+    send_at: str = Field(
+        "friday 09:00",
+        description="When an issue usually goes out, in the newsletter's zone; editors are reminded before it.",
+    )
+    remind_hours: int = Field(
+        3, ge=0, le=167, description="So many hours before it, editors are reminded of a draft; 0 is never."
+    )
+    auto_approve: bool = Field(
+        False,
+        description="Whether an issue that nobody approved is approved and sent by itself at its usual time, where every"
+        " check passes.",
+    )
     letters_provider: str = Field(
         "", description="Who takes letters (to confirm, to welcome); the same as issues where it is empty."
     )
@@ -207,6 +224,29 @@ class Settings(BaseSettings):
     bounce_imap_password: SecretStr | None = Field(None, description="The password of that mailbox.")
     summary_to: tuple[str, ...] = Field(
         (), description="Who is mailed a summary every week, such as ann@example.com, bob@example.com."
+    )
+    backup_to: Path | None = Field(
+        Path("backups"),
+        description="The folder that the daily backup goes into, relative to the store; none is made where it is empty.",
+    )
+    backup_at: str = Field("03:30", description="When the store is backed up every day, in the newsletter's zone.")
+    backups_daily: int = Field(7, ge=1, le=400, description="Of so many days the newest backup is kept.")
+    backups_weekly: int = Field(4, ge=0, le=400, description="Of so many weeks the newest backup is kept.")
+    backups_monthly: int = Field(6, ge=0, le=400, description="Of so many months the newest backup is kept.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How `digest serve` writes its log: for people, or a JSON object a line."
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="Who gives it as a bearer token may read /metrics; without one, only this machine itself may."
+    )
+    otlp_endpoint: str = Field(
+        "", description="Where traces go, by OTLP over HTTP, such as http://localhost:4318; needs `digest[traces]`."
+    )
+    sentry_dsn: SecretStr | None = Field(
+        None, description="Where errors are told, by Sentry's DSN; needs `digest[sentry]`."
+    )
+    security_contact: str = Field(
+        "", description="Whom to tell of a hole, for /.well-known/security.txt: a mail address, or an https address."
     )
     outbox: Path = Field(
         Path("outbox"),
