@@ -145,8 +145,8 @@ class Settings(BaseSettings):
     )
     auto_approve: bool = Field(
         False,
-        description="Whether an issue that nobody approved is approved and sent by itself at its usual time, where every"
-        " check passes.",
+        description="Whether an issue that nobody approved is approved and sent by itself at its usual time, where"
+        " every check passes.",
     )
     letters_provider: str = Field(
         "", description="Who takes letters (to confirm, to welcome); the same as issues where it is empty."
@@ -227,7 +227,8 @@ class Settings(BaseSettings):
     )
     backup_to: Path | None = Field(
         Path("backups"),
-        description="The folder that the daily backup goes into, relative to the store; none is made where it is empty.",
+        description="The folder that the daily backup goes into, relative to the store; none is made where it is"
+        " empty.",
     )
     backup_at: str = Field("03:30", description="When the store is backed up every day, in the newsletter's zone.")
     backups_daily: int = Field(7, ge=1, le=400, description="Of so many days the newest backup is kept.")

@@ -29,8 +29,9 @@ from sendings import (
 from sqlite_utils import Database
 
 from conftest import NOW
+from digest import times
 from digest.errors import SettingsError
-from digest.issue import issues, troubles
+from digest.issue import issues
 from digest.providers.interface import AccountError, Pace, TryAgainError
 from digest.sending import ledger, running, steering
 from digest.sending.engine import Engine
@@ -111,8 +112,7 @@ def second_issue(db: Database, at: datetime) -> None:
 
 
 def trouble(db: Database, number: int = 1) -> str:
-    found = troubles.trouble_of(db, number)
-    return found.why if found else ""
+    return issues.find_issue(db, number).trouble or ""
 
 
 # What is due --------------------------------------------------------------------------------------------------------
@@ -281,9 +281,8 @@ def test_a_provider_that_cannot_be_reached_is_told_once_and_tried_again(
     with caplog.at_level(logging.WARNING, "digest"):
         serve.run(hours=2)
     assert (state(db), trouble(db)) == ("approved", "taker: no connection; it is tried again by itself")
-    found = troubles.trouble_of(db, 1)
-    assert found is not None
-    assert found.since < SOON + timedelta(seconds=5)
+    since = db.conn.execute("SELECT trouble_at FROM issues WHERE number = 1").fetchone()[0]
+    assert times.from_text(since) < SOON + timedelta(seconds=5)
     assert len(caplog.messages) == 1
     assert 8 < len(taker.opened) < 20
     taker.open_error = None

@@ -19,6 +19,7 @@ from digest.issue.checks.model import Finding, Mail
 from digest.issue.checks.zone import UnreachableError, Zone
 from digest.issue.envelope import envelope
 from digest.issue.model import Draft, Rendered
+from digest.sentences import capital
 from digest.settings import Settings
 from digest.times import LAST
 
@@ -182,9 +183,7 @@ async def _looked(zone: Zone, record: Record, findings: list[Finding]) -> Looked
 
 def _judged(record: Record, findings: list[Finding], values: list[str]) -> Looked:
     bad = [finding for finding in findings if finding.level != "pass"]
-    said = " ".join(
-        f"{one.what[:1].upper()}{one.what[1:]}{f': {one.todo}' if one.todo else ''}." for one in bad or findings
-    )
+    said = " ".join(f"{capital(one.what)}{f': {one.todo}' if one.todo else ''}." for one in bad or findings)
     if not bad and not values:
         return Looked(record, "wrong", f"{said} But it does not have what {record.value} has: add that to it.")
     state: State = "wrong" if bad and values else "missing" if bad else "found"

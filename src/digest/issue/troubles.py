@@ -6,19 +6,10 @@ provider cannot be reached, its time passed while nothing ran, only a person can
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from digest import times
 from digest.store import Database, writing
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Why an issue is not sent, or not sent on, and since when; `why` is words for a person."""
-
-    why: str
-    since: datetime
 
 
 def tell(db: Database, number: int, why: str | None, *, now: datetime) -> bool:
@@ -35,9 +26,3 @@ def tell(db: Database, number: int, why: str | None, *, now: datetime) -> bool:
             ).rowcount
             > 0
         )
-
-
-def trouble_of(db: Database, number: int) -> Trouble | None:
-    """Give what keeps an issue from being sent; None where nothing does."""
-    row = db.conn.execute("SELECT trouble, trouble_at, updated_at FROM issues WHERE number = ?", (number,)).fetchone()
-    return Trouble(row[0], times.from_text(row[1] or row[2])) if row and row[0] else None

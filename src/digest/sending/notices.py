@@ -21,6 +21,7 @@ from digest.issue.model import Issue
 from digest.numbers import counted, several
 from digest.sending import ledger, topics
 from digest.sending.topics_words import told as told_of_topics
+from digest.sentences import sentence
 from digest.settings import Settings
 from digest.store import Database, writing
 
@@ -88,7 +89,7 @@ def _is_told(db: Database, one: Happening) -> bool:
 
 
 def _trouble(db: Database, issue: Issue) -> Mapping[str, Any]:
-    why = f"{_sentence(issue.trouble or 'nobody knows why')}"
+    why = sentence(issue.trouble or "nobody knows why")
     name = f"Issue {issue.number}, “{issue.subject}”"
     tally = ledger.tally(db, issue.number)
     match issue.state:
@@ -129,7 +130,7 @@ def _sent(db: Database, issue: Issue, settings: Settings) -> Mapping[str, Any]:
             f" {several(tally['accepted'], 'copy was', 'copies were')} accepted."
         ],
         "figures": figures,
-        "after": [_sentence(line) for line in told_of_topics(topics.report_of(db, issue.number))],
+        "after": [sentence(line) for line in told_of_topics(topics.report_of(db, issue.number))],
     }
 
 
@@ -143,7 +144,3 @@ def _figures(tally: Mapping[str, int]) -> list[list[str]]:
         ("Skipped", tally["skipped"]),
     ]
     return [[label, counted(count)] for label, count in rows if count or label == "Accepted"]
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}" + ("" if words.endswith((".", "?", "!")) else ".")

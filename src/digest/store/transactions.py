@@ -35,20 +35,10 @@ def writing(db: Database) -> Iterator[sqlite3.Connection]:
         with db.atomic():
             yield db.conn
         return
-    turn = _turn(db)
-    mine = turn is not None and turn.acquire(timeout=PATIENCE_S)
-    try:
+    with _in_turn(db, PATIENCE_S):
         db.conn.execute("BEGIN IMMEDIATE")
-        try:
+        with _whole(db):
             yield db.conn
-            db.conn.execute("COMMIT")
-        except BaseException:
-            if db.conn.in_transaction:
-                db.conn.execute("ROLLBACK")
-            raise
-    finally:
-        if turn is not None and mine:
-            turn.release()
 
 
 @contextmanager
@@ -62,22 +52,36 @@ def writing_soon(db: Database) -> Iterator[sqlite3.Connection | None]:
         with writing(db):
             yield db.conn
         return
-    turn = _turn(db)
-    mine = turn is None or turn.acquire(timeout=SOON_S)
-    try:
+    with _in_turn(db, SOON_S) as mine:
         if not mine or not _begins_soon(db):
             yield None
             return
-        try:
+        with _whole(db):
             yield db.conn
-            db.conn.execute("COMMIT")
-        except BaseException:
-            if db.conn.in_transaction:
-                db.conn.execute("ROLLBACK")
-            raise
+
+
+@contextmanager
+def _in_turn(db: Database, patience_s: float) -> Iterator[bool]:
+    """Wait for our turn among the threads of this process, for so long; give whether it came."""
+    turn = _turn(db)
+    mine = turn is None or turn.acquire(timeout=patience_s)
+    try:
+        yield mine
     finally:
         if turn is not None and mine:
             turn.release()
+
+
+@contextmanager
+def _whole(db: Database) -> Iterator[None]:
+    """End a transaction that was begun: what the block wrote happens whole, or not at all."""
+    try:
+        yield
+        db.conn.execute("COMMIT")
+    except BaseException:
+        if db.conn.in_transaction:
+            db.conn.execute("ROLLBACK")
+        raise
 
 
 def _begins_soon(db: Database) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 from digest.issue.tracked import Mode
 from digest.numbers import on_scale, percent
 from digest.providers import hooks
+from digest.sentences import capital
 from digest.store import Database
 from digest.tracking.rates import Rate, Rates
 
@@ -35,7 +36,7 @@ class Trouble:
     @property
     def words(self) -> str:
         """Both in a sentence."""
-        return f"{self.what[:1].upper()}{self.what[1:]}: {self.todo}."
+        return f"{capital(self.what)}: {self.todo}."
 
 
 def troubles_of(number: int, states: Mapping[str, int], rates: Rates, paused_by: str | None) -> tuple[Trouble, ...]:

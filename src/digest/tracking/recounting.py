@@ -29,7 +29,6 @@ SHOWN = 20
 """Wrong figures of an issue that are named one by one."""
 
 _OF_DELIVERIES = frozenset({"audience", *STATES.values()})
-_OF_READINGS = ("opened", "clicked", "opens", "clicks", "hidden")
 
 
 @dataclass

@@ -7,12 +7,14 @@ the moment at which its sign-up form was shown is written into each answer, and 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
 from threading import Lock
 from types import CodeType
 from typing import Any
@@ -248,9 +250,15 @@ def static_of_desk(name: str) -> str:
 
     The version is a folder of the address, so that a script finds its neighbours of the same version beside it.
     """
-    files = sorted(resource("templates", "desk", "static").iterdir())
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
-    return f"/desk/static/{digest}/{name}"
+    with os.scandir(resource("templates", "desk", "static")) as found:
+        stand = tuple(sorted((file.path, file.stat().st_mtime_ns) for file in found))
+    return f"/desk/static/{_digest(stand)}/{name}"
+
+
+@lru_cache(maxsize=1)
+def _digest(stand: tuple[tuple[str, int], ...]) -> str:
+    """Hash files, given with the moments of their last change: they are read anew only after one."""
+    return hashlib.sha256(b"".join(Path(path).read_bytes() for path, _ in stand)).hexdigest()[:12]
 
 
 def coded(line: str) -> list[tuple[str, bool]]:

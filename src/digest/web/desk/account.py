@@ -11,6 +11,7 @@ from digest.editors import passkeys, people, sessions
 from digest.editors.passkeys import Site
 from digest.editors.sessions import Here
 from digest.errors import InputError, NotFoundError
+from digest.sentences import capital
 from digest.store import Database
 from digest.web.desk.access import AsEditor, DeskForm
 from digest.web.desk.pages import OWN, done, page
@@ -41,7 +42,7 @@ def change(request: Request, our: Our, db: Store, now: Now, here: AsEditor, form
             now=now,
         )
     except InputError as error:
-        problem = f"{error.message[:1].upper()}{error.message[1:]}"
+        problem = capital(error.message)
         context = {"name": form.get("name", "")[:200], "problem": problem}
         return _page(request, our, db, now, here, context, status=422)
     return done("/desk/account?done=changed")

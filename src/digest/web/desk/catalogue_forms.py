@@ -12,6 +12,7 @@ from fastapi import Path, Query
 
 from digest.editors import audit
 from digest.editors.cataloguing import ChangedMeanwhileError, ProblemsError, seen_of, untouched
+from digest.sentences import capital
 from digest.store import Database
 from digest.web.desk.issues import when
 from digest.web.forms import Form
@@ -59,7 +60,7 @@ def again(
     """
     seen = form.get("seen", "")
     if isinstance(error, ProblemsError):
-        said = {name: f"{words[:1].upper()}{words[1:]}" for name, words in error.problems.items()}
+        said = {name: capital(words) for name, words in error.problems.items()}
         return Filled(typed, seen, said, error.unknown, status=422)
     left = untouched(seen, typed)
     values = {name: shown.get(name, "") if name in left else value for name, value in typed.items()}
@@ -73,5 +74,5 @@ def again(
 def last_change(db: Database, what: str, *, now: datetime, zone: ZoneInfo) -> str:
     """Tell who changed a thing last in the desk, and when; nothing where nobody did."""
     for done in audit.done(db, limit=1, what=what):
-        return f"{done.who[:1].upper()}{done.who[1:]} {done.did} this {when(done.at, now=now, zone=zone, clock=True)}."
+        return f"{capital(done.who)} {done.did} this {when(done.at, now=now, zone=zone, clock=True)}."
     return ""

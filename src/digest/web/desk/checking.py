@@ -42,10 +42,6 @@ class Readiness:
     overrides: tuple[Override, ...]
     found: Grouped
 
-    def with_these(self, findings: Sequence[Finding]) -> Readiness:
-        """Give it with other findings."""
-        return Readiness(self.mail, self.content, self.overrides, grouped(findings, self.mail, self.overrides))
-
 
 def readiness(our: State, db: Database, number: int) -> Readiness:
     """Look an issue over, without the network.

@@ -11,6 +11,7 @@ from digest.editors import passkeys, people, sessions, sign_in
 from digest.editors.people import ROLES, Role
 from digest.editors.sessions import Here
 from digest.errors import InputError, StateError
+from digest.sentences import capital
 from digest.store import Database, writing
 from digest.web.desk.access import AsOwner, DeskForm
 from digest.web.desk.account import number_in
@@ -45,7 +46,7 @@ def add(request: Request, our: Our, db: Store, now: Now, here: AsOwner, form: De
             added = people.add(db, email, name=name, role=role, by=here.by, now=now)
             sign_in.invite(db, our.signers.links, added.id, by=here.by, now=now)
     except InputError as error:
-        problem = {error.field or "email": f"{error.message[:1].upper()}{error.message[1:]}"}
+        problem = {error.field or "email": capital(error.message)}
         return _all(request, our, db, now, here, {"typed": typed, "problem": problem}, status=422)
     except StateError as error:
         return _all(request, our, db, now, here, {"typed": typed, "problem": {"email": f"{error}."}}, status=409)
@@ -64,7 +65,7 @@ def change(request: Request, our: Our, db: Store, now: Now, here: AsOwner, edito
     try:
         people.change(db, editor, name=form.text("name"), role=_role(form.text("role")), by=here.by, now=now)
     except InputError as error:
-        problem = f"{error.message[:1].upper()}{error.message[1:]}"
+        problem = capital(error.message)
         context = {"name": form.get("name", "")[:200], "problem": problem}
         return _one(request, our, db, now, here, editor, context, status=422)
     # Who made somebody else the owner of it all may not see this page any more.

@@ -17,6 +17,7 @@ from digest.editors.choosing import WrongChoiceError
 from digest.editors.sessions import Here
 from digest.errors import NotFoundError
 from digest.issue.looks import approved_otherwise
+from digest.sentences import sentence
 from digest.store import Database
 from digest.web.desk.pages import OWN, done, page, wants_json
 from digest.web.desk.settings_fields import changed_in, fields, parts, told, typed_in
@@ -161,7 +162,7 @@ def _choose(asked: Asked, values: Mapping[str, object]) -> int | None:
 def _wrong(
     asked: Asked, section: Section, typed: Mapping[str, str], wrong: Mapping[str, str], beside: Beside, *, status: int
 ) -> Response:
-    problems = {name: f"{why[:1].upper()}{why[1:]}{'' if why[-1:] in '.?!' else '.'}" for name, why in wrong.items()}
+    problems = {name: sentence(why) for name, why in wrong.items()}
     if wants_json(asked.request):
         return JSONResponse({"error": next(iter(problems.values())), "problems": problems}, status, OWN)
     return show(asked, section, beside, typed=typed, problems=problems, status=status)

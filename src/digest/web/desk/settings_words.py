@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from digest.chosen import Section
 from digest.palettes import WORDS
+from digest.sentences import capital
 
 TITLES: Mapping[Section, tuple[str, str]] = {
     "newsletter": ("Newsletter", "What it is called, whose it is, and where it stands in the world."),
@@ -48,8 +49,8 @@ LABELS: Mapping[str, str] = {
     "sign_ups_per_hour": "Confirmations in an hour, all together",
     "disposable_addresses": "Throw-away addresses",
     "check_mail_host": "Ask the DNS about new addresses",
-    **{f"color_{name}": words[:1].upper() + words[1:] for name, words in WORDS.items()},
-    **{f"color_{name}_dark": words[:1].upper() + words[1:] for name, words in WORDS.items()},
+    **{f"color_{name}": capital(words) for name, words in WORDS.items()},
+    **{f"color_{name}_dark": capital(words) for name, words in WORDS.items()},
 }
 
 HINTS: Mapping[str, str] = {

@@ -16,6 +16,7 @@ from digest.editors.passkeys import Site
 from digest.editors.sessions import Here
 from digest.editors.sign_in import Entered, Link, Trouble, way_to
 from digest.errors import InputError, NotFoundError
+from digest.sentences import capital
 from digest.store import Database
 from digest.web.desk import browsers
 from digest.web.desk.access import AsEditor, who_is_here
@@ -47,7 +48,7 @@ def ask(request: Request, our: Our, db: Store, now: Now, form: Posted, browser: 
             raise InputError("please type your address", field="email")
         sign_in.ask(db, our.signers.links, email, browser=browser.secret, next_=form.text("next"), now=now)
     except InputError as error:
-        problem = f"{error.message[:1].upper()}{error.message[1:]}"
+        problem = capital(error.message)
         context = {"next": way_to(form.get("next", "")), "email": form.get("email", "")[:320], "problem": problem}
         return _form(request, our, db, now, context, status=422)
     return browser.remember(request, done("/desk/sign-in/sent"))

@@ -22,6 +22,7 @@ from digest.sending import subject_test
 from digest.sending.foresight import count_audience
 from digest.sending.subject_standing import letter_of, standing, usual_clicks
 from digest.sending.subject_words import coming, left_until, length, told
+from digest.sentences import capital
 from digest.store import Database
 from digest.web.desk.access import AsEditor, AsPublisher, DeskForm
 from digest.web.desk.pages import done, page
@@ -188,9 +189,7 @@ def _refused(
     """Show what is wrong beside what was typed, which is kept."""
     words = error.message if isinstance(error, InputError) else str(error)
     status = 409 if isinstance(error, OtherWordsError) else 400
-    return _shown(
-        request, our, db, number, here, now, refused=words[:1].upper() + words[1:], given=given, status=status
-    )
+    return _shown(request, our, db, number, here, now, refused=capital(words), given=given, status=status)
 
 
 def _shown(

@@ -14,6 +14,7 @@ from digest.audience.signing_up import Wish
 from digest.editors import looking_after
 from digest.editors.sessions import Here
 from digest.errors import InputError, StateError
+from digest.sentences import sentence
 from digest.store import Database
 from digest.web.desk.access import AsPublisher, DeskForm
 from digest.web.desk.pages import done, page
@@ -46,7 +47,7 @@ def add(request: Request, our: Our, db: Store, now: Now, here: AsPublisher, form
     except (InputError, StateError) as error:
         words = error.message if isinstance(error, InputError) else str(error)
         field = (error.field if isinstance(error, InputError) else None) or "email"
-        context = {"typed": typed, "problem": {field: f"{words[:1].upper()}{words[1:]}."}}
+        context = {"typed": typed, "problem": {field: sentence(words)}}
         status = 422 if isinstance(error, InputError) else 409
         return _shown(request, our, db, here, context, now=now, status=status)
     return done(f"/desk/subscribers/{number}?done={became}")

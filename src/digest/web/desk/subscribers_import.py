@@ -17,6 +17,7 @@ from digest.audience.suppression import ADDABLE
 from digest.editors import looking_after
 from digest.editors.sessions import Here
 from digest.errors import InputError, NotFoundError
+from digest.sentences import sentence
 from digest.web import exports
 from digest.web.desk import staging
 from digest.web.desk.access import AsPublisher, DeskForm
@@ -150,7 +151,7 @@ def _brought(request: Request, our: State, here: Here, what: What, form: DeskFor
         _choice(what, chosen)
         kept = staging.keep(our.settings.db, here.editor.id, form.files)
     except InputError as error:
-        words = f"{error.message[:1].upper()}{error.message[1:]}."
+        words = sentence(error.message)
         return _asked(request, our, here, what, now, words, status=422)
     _begin(our, here, kept, what, chosen, now, write=False)
     return done(f"/desk/subscribers/import/{kept}")

@@ -19,6 +19,7 @@ from digest.audience.preferences import WEEKS, find_preferences, kept_about
 from digest.editors import looking_after
 from digest.editors.sessions import Here
 from digest.errors import InputError, StateError
+from digest.sentences import sentence
 from digest.store import Database
 from digest.tracking.timeline import Moment, Timeline, timeline
 from digest.web import exports
@@ -116,7 +117,7 @@ def do(
 
 def _sentence(error: InputError | StateError) -> str:
     said = error.message if isinstance(error, InputError) else str(error)
-    return f"{said[:1].upper()}{said[1:]}."
+    return sentence(said)
 
 
 def _one(

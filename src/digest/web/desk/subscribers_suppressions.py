@@ -18,6 +18,7 @@ from digest.audience.suppression import ADDABLE, find_suppression
 from digest.editors import looking_after
 from digest.editors.sessions import Here
 from digest.errors import InputError
+from digest.sentences import sentence
 from digest.store import Database
 from digest.web.desk.access import AsPublisher, DeskForm
 from digest.web.desk.pages import done, page
@@ -70,7 +71,7 @@ def add(request: Request, our: Our, db: Store, now: Now, here: AsPublisher, form
             "found": found[:LINES],
             "more": len(found) > LINES,
             "typed": {"email": email, "reason": reason},
-            "problem": {error.field or "email": f"{error.message[:1].upper()}{error.message[1:]}."},
+            "problem": {error.field or "email": sentence(error.message)},
         }
         return _shown(request, our, db, here, context, now=now, status=422)
     return done(f"/desk/subscribers/suppressions?done={'added' if changed else 'same'}")
@@ -94,7 +95,7 @@ def lift(request: Request, our: Our, db: Store, now: Now, here: AsPublisher, for
             raise
         context = {
             "entry": find_suppression(db, email, now=now),
-            "problem": f"{error.message[:1].upper()}{error.message[1:]}.",
+            "problem": sentence(error.message),
         }
         return page(request, our, here, "subscriber-lift.html", context, now=now, status=422)
     return done("/desk/subscribers/suppressions?done=lifted")

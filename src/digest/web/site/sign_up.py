@@ -22,6 +22,7 @@ from digest.audience.addresses import read_address, read_name, read_timezone
 from digest.audience.consents import Witness
 from digest.audience.topics import read_topics, topics_of
 from digest.errors import InputError
+from digest.sentences import capital
 from digest.store import Database
 from digest.web.abuse import origins
 from digest.web.abuse.sign_ups import TRAP, Refused
@@ -195,7 +196,7 @@ def _refused(
 
 def _wrong(asking: Asking, our: State, db: Database, now: datetime, error: InputError) -> Response:
     """Show the form once more, with what is wrong beside its field."""
-    words = f"{error.message[:1].upper()}{error.message[1:]}"
+    words = capital(error.message)
     if asking.wants_json:
         return _problem(asking.origin, 422, words, field=error.field)
     problem = {"field": error.field if error.field in ("email", "name", "topics") else None, "words": words}

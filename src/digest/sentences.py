@@ -1,0 +1,13 @@
+"""Words of an error, a finding or a setting as a sentence: they are kept without a capital, to stand in one or alone."""
+
+from __future__ import annotations
+
+
+def capital(words: str) -> str:
+    """Begin with a capital letter; the rest stays as it is."""
+    return words[:1].upper() + words[1:]
+
+
+def sentence(words: str) -> str:
+    """Begin with a capital letter, and end with a full stop where nothing ends it."""
+    return capital(words) + ("" if words.endswith((".", "?", "!")) else ".")
