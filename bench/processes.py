@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Any, Self
 import httpx
 
 from digest.resources import resource
+from digest.sources import holds_secret
 
 COMMAND = (sys.executable, "-m", "digest")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
@@ -23,8 +25,16 @@ IN_PART = 3
 
 
 def options(values: Mapping[str, object]) -> list[str]:
-    """Give settings as options of `digest`."""
-    return [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+    """Give settings as options of `digest`; secrets as files of their own, for it takes none from a command line."""
+    given = []
+    for name, value in values.items():
+        if holds_secret(name):
+            file = Path(tempfile.mkdtemp(prefix="digest-bench-")) / name
+            file.write_text(str(value))
+            given += ["--set", f"{name}_file={file}"]
+        else:
+            given += ["--set", f"{name}={value}"]
+    return given
 
 
 def digest(folder: Path, *arguments: str, codes: tuple[int, ...] = (0,)) -> tuple[int, Any]:

@@ -26,6 +26,9 @@ CREATE INDEX runs_open ON runs (job) WHERE state = 'running';
 -- 1: only a person approves this issue, whatever `auto_approve` says.
 ALTER TABLE issues ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0 CHECK (by_hand IN (0, 1));
 
+-- A letter when the next issue is drafted by itself, before one is to go, and where there is nothing to make one of.
+ALTER TABLE editors ADD COLUMN told_week INTEGER NOT NULL DEFAULT 1 CHECK (told_week IN (0, 1));
+
 -- When this store was brought back from a backup: what happened between the backup and that moment it does not know.
 CREATE TABLE restores (
   id INTEGER PRIMARY KEY,

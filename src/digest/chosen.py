@@ -22,7 +22,7 @@ from digest.palettes import pairs
 from digest.provider_options import reason_of
 from digest.settings import COLORS, SETTINGS, Settings
 
-Section = Literal["newsletter", "theme", "sender", "issue", "readers"]
+Section = Literal["newsletter", "theme", "sender", "issue", "week", "readers"]
 
 COLOR_SETTINGS = tuple(f"color_{name}{dark}" for dark in ("", "_dark") for name in COLORS)
 
@@ -56,6 +56,7 @@ _SECTIONS: Mapping[Section, tuple[str, ...]] = {
         "uncertain",
         "four_eyes",
     ),
+    "week": ("draft_at", "send_at", "remind_hours", "auto_approve"),
     "readers": (
         "welcome_letter",
         "goodbye_letter",
@@ -74,6 +75,9 @@ SECTIONS: Mapping[Section, tuple[str, ...]] = {
 
 SECTION_OF: Mapping[str, Section] = {name: section for section, names in SECTIONS.items() for name in names}
 SECTION_NAMES: tuple[Section, ...] = get_args(Section)
+
+GOES_NOT_WITH: Mapping[str, str] = {"auto_approve": "four_eyes"}
+"""Of two that do not go together, the first is passed over, and named; the second only where it alone was chosen."""
 
 _QUICK_S = 2.0
 """So long a command waits for the store to be read before it goes on without what was chosen."""
@@ -177,7 +181,8 @@ def problems(error: ValidationError, own: Settings, chosen: Mapping[str, Any]) -
     for wrong in error.errors():
         if wrong["loc"]:
             name = str(wrong["loc"][0])
-            found.setdefault(name, _plain(wrong, name))
+            other = GOES_NOT_WITH.get(name, name)
+            found.setdefault(other if name not in chosen and other in chosen else name, _plain(wrong, name))
     if found:
         return found
     colors = {name: str(chosen.get(name, getattr(own, name))) for name in COLOR_SETTINGS}

@@ -21,6 +21,7 @@ from digest.contrast import AA, contrast, is_color, readable_on
 from digest.errors import nearest
 from digest.provider_options import checked, complete, provider_named
 from digest.providers.options import Options
+from digest.recurring import read_daily, read_weekly
 
 COLORS = ("page", "card", "ink", "muted", "accent", "ship", "skip", "line")
 READ_ON = tuple((text, ground) for text in ("ink", "muted", "accent", "ship", "skip") for ground in ("card", "page"))
@@ -437,6 +438,33 @@ class Settings(BaseSettings):
             raise ValueError("that is the whole day, in which nothing would ever be sent")
         return f"{begin}-{end}"
 
+    @field_validator("draft_at", "send_at")
+    @classmethod
+    def _weekly(cls, value: str, info: ValidationInfo) -> str:
+        if not value.strip() and info.field_name == "draft_at":
+            return ""
+        return str(read_weekly(value))
+
+    @field_validator("backup_at")
+    @classmethod
+    def _daily(cls, value: str) -> str:
+        return f"{read_daily(value).at:%H:%M}"
+
+    @field_validator("auto_approve")
+    @classmethod
+    def _auto_approve(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("four_eyes"):
+            raise ValueError(
+                "an issue that two people must agree on is not approved by itself; either four_eyes or auto_approve"
+            )
+        return value
+
+    @field_validator("backup_to", mode="before")
+    @classmethod
+    def _backup_to(cls, value: object) -> object:
+        """Take an empty text as none: as a path it would be the store's own folder."""
+        return None if isinstance(value, str) and not value.strip() else value
+
     @field_validator("logo_url")
     @classmethod
     def _logo(cls, value: str) -> str:
@@ -503,6 +531,11 @@ class Settings(BaseSettings):
     def own_templates(self) -> Path | None:
         """The folder of the operator's own mail templates."""
         return None if self.templates is None else self.db.parent / self.templates
+
+    @property
+    def backup_folder(self) -> Path | None:
+        """The folder that backups go into; None where none are made."""
+        return None if self.backup_to is None else self.db.parent / self.backup_to
 
     @property
     def mails_people(self) -> bool:

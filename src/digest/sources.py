@@ -3,8 +3,9 @@
 What was chosen in the desk lies in the store that the others name, and only what `digest.chosen` lists may be chosen.
 
 A provider's options are a table of its name in the file (``[resend]``), ``DIGEST_RESEND_KEY`` in the environment and
-``resend.key`` on the command line. A secret may also be given as the path of a file that holds it, under its name with
-``_file`` after it, as containers are given theirs (https://docs.docker.com/compose/how-tos/use-secrets/).
+``resend.calls_a_second`` on the command line. A secret may also be given as the path of a file that holds it, under its
+name with ``_file`` after it, as containers are given theirs (https://docs.docker.com/compose/how-tos/use-secrets/); on
+the command line it may be given in no other way, for other users of the machine see that.
 """
 
 from __future__ import annotations
@@ -236,6 +237,17 @@ class _Found:
             self.warnings.append(f"{given.spelling} is ignored: {problem.partition(';')[0]}")
             return
         raise SettingsError(f"{given.spelling}: {problem}")
+
+
+def holds_secret(name: str) -> bool:
+    """Tell whether a setting, or a provider's option such as ``resend.key``, is a secret."""
+    of = _field(name)
+    return of is not None and is_secret(of)
+
+
+def variable_of(name: str) -> str:
+    """Give the environment variable that sets a setting, or a provider's option such as ``resend.key``."""
+    return ENV_PREFIX + name.replace(".", "_").upper()
 
 
 def _from_variable(name: str) -> str:

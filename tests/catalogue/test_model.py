@@ -116,6 +116,13 @@ def test_other_words_are_no_news() -> None:
     assert comparison(left, old.right).substance == old.substance
 
 
+def test_another_order_of_the_panel_is_no_news() -> None:
+    old = comparison(tool("a", "ship", "skip"), tool("b", "skip", "ship"))
+    left, right = (replace(one, reviews=one.reviews[::-1]) for one in (old.left, old.right))
+    assert comparison(left, right).substance == old.substance
+    assert comparison(left, right).has_substance(old.substance)
+
+
 @pytest.mark.parametrize(
     "left",
     [

@@ -212,9 +212,20 @@ def test_settings_are_shown_with_their_sources_and_without_secrets(
     assert ran.err == "digest: DIGEST_QUUX is ignored: no setting is called 'quux'\n"
 
 
-def test_a_wrong_secret_is_not_printed(digest: Run) -> None:
-    ran = digest("--set", "secret_key=hunter2", "settings", code=1)
+def test_a_wrong_secret_is_not_printed(digest: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGEST_SECRET_KEY", "hunter2")
+    ran = digest("settings", code=1)
     assert "hunter2" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("name", ["secret_key", "resend.key", "Resend.Key"])
+def test_a_secret_is_taken_from_the_command_line_only_as_a_file(digest: Run, name: str) -> None:
+    ran = digest("--set", f"{name}={SECRET}", "settings", code=1)
+    variable = f"DIGEST_{name.replace('.', '_').upper()}"
+    assert f"set {variable}, or give a file that holds the secret: --set {name.lower()}_file=PATH" in ran.err
+    assert SECRET not in ran.out + ran.err
+    Path("key").write_text(SECRET)
+    assert SECRET not in digest("--set", f"{name}_file=key", "settings").out
 
 
 # When it goes wrong --------------------------------------------------------------------------------------------------
@@ -545,7 +556,8 @@ def test_a_sending_says_who_was_skipped(drafted: Run, monkeypatch: pytest.Monkey
 
     drafted("approve", "1")
     monkeypatch.setattr(Outbox, "hand_over", hand_over_and_leave)
-    assert drafted("send", "1", "--set", "batch_size=1", "--set", f"secret_key={SECRET}").out.splitlines() == [
+    monkeypatch.setenv("DIGEST_SECRET_KEY", SECRET)
+    assert drafted("send", "1", "--set", "batch_size=1").out.splitlines() == [
         "Issue 1 is sent: 2 of 3 copies accepted.",
         "  1 skipped: they left, paused or were suppressed, had nothing on their topics, or it was cancelled",
     ]

@@ -65,9 +65,10 @@ def test_mails_of_leavers_are_read(posted: Run) -> None:
     box = Mailbox()
     box.deliver(f"From: ada@example.com\nSubject: unsubscribe {token}\n\n".encode())
     box.deliver(b"From: Eve <eve@example.com>\nSubject: take me off\n\n")
+    Path("password").write_text("secret\n")
     with serving(box) as port:
         address = f"unsubscribe_imap=imap://leave@127.0.0.1:{port}"
-        asked = ("subscribers", "read-mail", "--set", address, "--set", "unsubscribe_imap_password=secret")
+        asked = ("subscribers", "read-mail", "--set", address, "--set", "unsubscribe_imap_password_file=password")
         assert posted(*asked, "--json").data == {
             "left": 1, "again": 0, "machine": 0, "person": 1, "strangers": ["Eve <eve@example.com>"],
         }  # fmt: skip

@@ -146,5 +146,6 @@ def test_settings_say_what_the_providers_in_use_are_missing(digest: Run) -> None
 def test_a_wrong_option_is_told_by_every_command_and_no_secret_is_printed(digest: Run) -> None:
     ran = digest("--set", f"resend.kye={KEY}", "settings", code=1)
     assert ran.err == "digest: --set resend.kye: resend has no option 'kye'; did you mean 'key'?\n"
-    ran = digest("--set", f"resend.key={KEY}", "--set", "resend.url=x", "status", code=1)
+    Path("key").write_text(KEY)
+    ran = digest("--set", "resend.key_file=key", "--set", "resend.url=x", "status", code=1)
     assert ran.err == "digest: --set resend.url: write it like https://api.example.com\n"

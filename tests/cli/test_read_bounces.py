@@ -44,9 +44,10 @@ def test_bounces_are_read(digest: Run) -> None:
     box = Mailbox()
     box.deliver(bounce(name, "a@example.com"))
     box.deliver(bounce("x", "eve@example.com"))
+    Path("password").write_text("secret\n")
     with serving(box) as port:
         address = f"bounce_imap=imap://leave@127.0.0.1:{port}"
-        asked = ("subscribers", "read-bounces", "--set", address, "--set", "bounce_imap_password=secret")
+        asked = ("subscribers", "read-bounces", "--set", address, "--set", "bounce_imap_password_file=password")
         assert digest(*asked, "--json").data == {
             "told": 1, "nothing": 0, "machine": 0, "person": 1,
             "words": {"bounced hard": 1}, "strangers": ["MAILER-DAEMON <eve@example.com>"],

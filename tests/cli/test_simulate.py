@@ -122,7 +122,7 @@ def test_what_it_prints_leads_to_it(name: str, tmp_path: Path, monkeypatch: pyte
 def test_it_says_in_words_how_to_use_it_and_what_it_took(tmp_path: Path) -> None:
     with simulated(tmp_path, "resend") as running:
         begin = "".join(running.line() for _ in range(5))
-        command = re.search(r"^  (digest send 1 .*)$", begin, re.MULTILINE)
+        command = re.search(r"^  DIGEST_RESEND_KEY=re_simulated (digest send 1 .*)$", begin, re.MULTILINE)
         assert command is not None
         given = dict(value.split("=", 1) for value in shlex.split(command[1])[4::2])
         assert given["provider"] == "resend"
@@ -198,9 +198,9 @@ def test_it_tells_a_site_what_becomes_of_copies(tmp_path: Path) -> None:
 def test_it_says_in_words_what_the_site_must_know_and_what_it_told(tmp_path: Path) -> None:
     with simulated(tmp_path, "resend", "--hooks", "http://127.0.0.1:9") as process:
         begin = "".join(process.line() for _ in range(6))
-        lines = [line for line in begin.splitlines() if line.startswith("  digest ")]
-        assert [line.split()[1] for line in lines] == ["send", "serve"]
-        assert all("--set resend.webhook_secret=whsec_" in line for line in lines)
+        lines = [line for line in begin.splitlines() if " digest " in line]
+        assert [re.findall(r"digest (\w+)", line) for line in lines] == [["send"], ["serve"]]
+        assert all("DIGEST_RESEND_WEBHOOK_SECRET=whsec_" in line for line in lines)
         out, err = process.end()
     assert out.splitlines()[-2:] == [
         "Told: nothing; given up: 0; not told yet: 0",

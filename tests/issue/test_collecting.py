@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from digest.issue import issues
 from digest.issue.model import Issue
 from digest.sending import ledger
 from digest.settings import Settings
+from digest.store import writing
 
 SETTINGS = Settings()
 
@@ -162,6 +164,25 @@ def test_a_mended_sentence_is_no_news(db: Database) -> None:
     put(db, {"reviews": [{"tool": "one left", "reviewer": "Builder", "quote": "Yes."}]}, later)
     pair(db, "two", later)
     assert slugs(db, issues.draft(db, SETTINGS, now=later).issue) == ["two"]
+
+
+def test_another_order_of_the_panel_brings_nothing_back(db: Database) -> None:
+    pair(db, "one", NOW)
+    said = [{"tool": "one left", "reviewer": name, "verdict": "ship", "quote": "Yes."} for name in ("Zoe", "Abe")]
+    put(db, {"reviewers": [{"name": "Zoe", "position": 1}, {"name": "Abe", "position": 2}], "reviews": said}, NOW)
+    issues.draft(db, SETTINGS, now=NOW)
+    send(db, 1, NOW)
+    # As an older digest kept it: by the panel's order.
+    facts = [["one-left", None, 100, [["zoe", "ship"], ["abe", "ship"]]], ["one-right", None, None, []]]
+    kept = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    with writing(db) as connection:
+        connection.execute("UPDATE issue_comparisons SET substance = ?", (kept,))
+    for week, name in enumerate(("two", "three"), start=1):
+        later = NOW + timedelta(days=week)
+        pair(db, name, later)
+        assert slugs(db, issues.draft(db, SETTINGS, now=later).issue) == [name]
+        send(db, week + 1, later)
+        put(db, {"reviewers": [{"name": "Zoe", "position": 3}]}, later)
 
 
 def test_the_sample_makes_the_same_issue_of_the_same_catalogue() -> None:

@@ -661,13 +661,14 @@ def test_killed_in_the_middle_of_a_hand_over_each_has_one_letter(name: str, tmp_
     with running(simulator, Faults(latency_s=0.05)) as (url, _):
         command = [
             sys.executable, "-m", "digest", "letters", "send", "--json", "--set", f"provider={name}",
-            "--set", f"resend.url={url}", "--set", "resend.key=re_simulated", "--set", "resend.calls_a_second=0",
+            "--set", f"resend.url={url}", "--set", "resend.calls_a_second=0",
         ]  # fmt: skip
+        environment = os.environ | {"DIGEST_RESEND_KEY": "re_simulated"}
         kills = left_open = 0
         with closing(sqlite3.connect(path)) as look:
             while kills < 3 or (not left_open and kills < 10):
                 before = sent(look)
-                with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+                with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
                     while process.poll() is None and not (sent(look) >= before + 3 and in_hand(look)):
                         time.sleep(0.002)
                     os.kill(process.pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -48,9 +48,9 @@ def drafted(sample: Database, settings: Settings) -> Iterator[Callable[[str], An
         yield lambda sql: db.execute(sql).fetchone()[0]
 
 
-def comes(look: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
+def comes(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 15) -> Any:
     """Wait until the store has what is wanted."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + seconds
     while not wanted(found := look()):
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
@@ -120,14 +120,19 @@ def test_two_make_an_issue_by_mouse_and_keyboard(
 
             # By pointer: the first is dragged below the second.
             expect(page.locator(".placing").first).to_have_attribute("data-form", "full")
-            grip = page.locator(".placing .grip").first.bounding_box()
-            assert grip
-            page.mouse.move(grip["x"] + 8, grip["y"] + 20)
-            page.mouse.down()
-            page.mouse.move(grip["x"] + 8, grip["y"] + 40, steps=3)
-            page.mouse.move(grip["x"] + 8, grip["y"] + 85, steps=5)
-            page.mouse.up()
-            comes(order, lambda found: found.startswith(f"{slugs[0]} full, {slugs[2]} "))
+            expect(page.locator("#saved")).to_have_text("Saved")
+            for again in (True, True, False):
+                grip = page.locator(".placing .grip").first.bounding_box()
+                assert grip
+                page.mouse.move(grip["x"] + 8, grip["y"] + 20)
+                page.mouse.down()
+                page.mouse.move(grip["x"] + 8, grip["y"] + 40, steps=3)
+                page.mouse.move(grip["x"] + 8, grip["y"] + 85, steps=5)
+                page.mouse.up()
+                # On a machine with much else to do, the page may hear of the key before only now, and begin anew.
+                with suppress(AssertionError) if again else nullcontext():
+                    comes(order, lambda found: found.startswith(f"{slugs[0]} full, {slugs[2]} "), 5 if again else 15)
+                    break
 
             # Somebody else: seen, heard, merged, and asked where both wrote the same.
             another = page.context.browser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -132,12 +133,29 @@ class Comparison:
 
     @property
     def substance(self) -> str:
-        """A hash of what would make this comparison news again: verdicts, panel ship and entry, not wording."""
+        """A hash of what would make this comparison news again: verdicts, panel ship and entry, not wording.
+
+        Nor the panel's order, which an import may change of reviewers that said nothing else.
+        """
+        return self._hashed(sorted(self.left.reviews, key=_slug), sorted(self.right.reviews, key=_slug))
+
+    def has_substance(self, known: str) -> bool:
+        """Tell whether it is in substance what it was when `known` was kept of it.
+
+        Older digests made the hash of the reviews in the panel's order; it holds where that is as it was.
+        """
+        return known in (self.substance, self._hashed(self.left.reviews, self.right.reviews))
+
+    def _hashed(self, left: Sequence[Review], right: Sequence[Review]) -> str:
         facts = [
-            [tool.slug, tool.entry, tool.panel_ship, [[r.reviewer.slug, r.verdict] for r in tool.reviews]]
-            for tool in (self.left, self.right)
+            [tool.slug, tool.entry, tool.panel_ship, [[r.reviewer.slug, r.verdict] for r in reviews]]
+            for tool, reviews in ((self.left, left), (self.right, right))
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _slug(review: Review) -> str:
+    return review.reviewer.slug
 
 
 def percent(part: int, whole: int, *, otherwise: int | None = None) -> int | None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from digest import sources
+from digest.errors import SettingsError
 from digest.settings import Settings
 from digest.sources import Loaded
 from digest.store import Database, explain, open_store
@@ -139,7 +140,13 @@ def _assignments(context: click.Context, parameter: click.Parameter, values: tup
         name, equals, right = value.partition("=")
         if not equals:
             raise click.BadParameter(f"{value!r} is not NAME=VALUE, such as base_url=https://example.com")
-        given[name.strip().lower()] = right
+        name = name.strip().lower()
+        if sources.holds_secret(name):
+            raise SettingsError(
+                f"--set {name}: everybody on this machine can read a command line, and it stays in the shell's history;"
+                f" set {sources.variable_of(name)}, or give a file that holds the secret: --set {name}_file=PATH"
+            )
+        given[name] = right
     _keep("set")(context, parameter, given)
 
 

@@ -28,6 +28,7 @@ from digest.simulators.fates import Fates
 from digest.simulators.faults import Faults
 from digest.simulators.record import Record
 from digest.simulators.server import Server
+from digest.sources import holds_secret, variable_of
 
 if TYPE_CHECKING:
     from digest.simulators.telling import Teller
@@ -222,10 +223,12 @@ def _begin(app: App, simulator: Any, teller: Teller | None, at: str | tuple[str,
         return url
     app.say(f"{name}, simulated at {url}; nobody is mailed. In another shell:")
     app.say()
-    given = " ".join(f"--set {shlex.quote(f'{option}={value}')}" for option, value in usage.items())
-    app.say(f"  digest send 1 {given}")
+    secrets = {name: value for name, value in usage.items() if holds_secret(name)}
+    told = "".join(f"{variable_of(name)}={shlex.quote(value)} " for name, value in secrets.items())
+    given = " ".join(f"--set {shlex.quote(f'{name}={usage[name]}')}" for name in usage if name not in secrets)
+    app.say(f"  {told}digest send 1 {given}")
     if teller:
-        app.say(f"  digest serve {given}")
+        app.say(f"  {told}digest serve {given}")
     app.say()
     app.say("Ctrl-C ends it.")
     return url

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from digest import times
-from digest.chosen import SECTION_NAMES, SECTION_OF, Section, overlay, problems, read, together
+from digest.chosen import GOES_NOT_WITH, SECTION_NAMES, SECTION_OF, Section, overlay, problems, read, together
 from digest.editors import audit
 from digest.editors.audit import By, Done
 from digest.errors import InputError, NotFoundError, StateError
@@ -56,7 +56,7 @@ def choose(
         laid = overlay(own, before)
         standing = {name: json.loads(before[name]) for name in laid.applied if name not in values}
         wanted = standing | {name: value for name, value in values.items() if value is not DEFAULT}
-        settings = _made(own, wanted)
+        settings = _made(own, wanted, values)
         after = {name: _kept(settings, name) for name in values}
         changed = {name: text for name, text in after.items() if text != before.get(name)}
         if not changed:
@@ -135,11 +135,14 @@ def _section_of(own: Settings, values: Mapping[str, object]) -> Section:
     return sections.pop()
 
 
-def _made(own: Settings, wanted: Mapping[str, Any]) -> Settings:
+def _made(own: Settings, wanted: Mapping[str, Any], values: Mapping[str, object]) -> Settings:
     try:
         return together(own, wanted)
     except ValidationError as error:
-        raise WrongChoiceError(problems(error, own, wanted)) from None
+        wrong = problems(error, own, wanted)
+        # Said at the field that somebody is looking at.
+        beside = {name: GOES_NOT_WITH[name] for name in wrong if name not in values and name in GOES_NOT_WITH}
+        raise WrongChoiceError({beside.get(name, name): why for name, why in wrong.items()}) from None
 
 
 def _kept(settings: Settings, name: str) -> str | None:

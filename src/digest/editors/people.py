@@ -22,7 +22,7 @@ Role = Literal["editor", "publisher", "owner"]
 ROLES: tuple[Role, ...] = get_args(Role)
 NAME_LENGTH = 80
 
-_COLUMNS = "id, email, name, role, told_trouble, told_sent, created_at, seen_at, removed_at"
+_COLUMNS = "id, email, name, role, told_trouble, told_sent, told_week, created_at, seen_at, removed_at"
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Editor:
     role: Role
     told_trouble: bool
     told_sent: bool
+    told_week: bool
     created_at: str
     seen_at: str | None
     removed_at: str | None
@@ -128,6 +129,7 @@ def change(
     role: Role | None = None,
     told_trouble: bool | None = None,
     told_sent: bool | None = None,
+    told_week: bool | None = None,
     by: By,
     now: datetime,
 ) -> Editor:
@@ -137,7 +139,8 @@ def change(
         InputError: the name is empty or too long.
         StateError: the last owner would be none any more, or it is one who was removed.
     """
-    given = {"name": name, "role": role, "told_trouble": told_trouble, "told_sent": told_sent}
+    told = {"told_trouble": told_trouble, "told_sent": told_sent, "told_week": told_week}
+    given = {"name": name, "role": role, **told}
     with writing(db) as connection:
         before = _in_force(db, id_)
         if name is not None and not (name := _name(name)):
@@ -146,8 +149,9 @@ def change(
             _expect_another_owner(connection, id_)
         connection.execute(
             "UPDATE editors SET name = coalesce(?, name), role = coalesce(?, role),"
-            " told_trouble = coalesce(?, told_trouble), told_sent = coalesce(?, told_sent) WHERE id = ?",
-            (name, role, told_trouble, told_sent, id_),
+            " told_trouble = coalesce(?, told_trouble), told_sent = coalesce(?, told_sent),"
+            " told_week = coalesce(?, told_week) WHERE id = ?",
+            (name, role, *told.values(), id_),
         )
         after = find(db, id_)
         changed = {field: getattr(after, field) for field in given if getattr(after, field) != getattr(before, field)}
@@ -201,5 +205,5 @@ def _name(text: str) -> str:
 
 
 def _editor(row: tuple[object, ...]) -> Editor:
-    id_, email, name, role, trouble, sent, *moments = row
-    return Editor(id_, email, name, role, bool(trouble), bool(sent), *moments)  # type: ignore[arg-type]
+    id_, email, name, role, trouble, sent, week, *moments = row
+    return Editor(id_, email, name, role, bool(trouble), bool(sent), bool(week), *moments)  # type: ignore[arg-type]

@@ -163,4 +163,4 @@ def _has_changed(db: Database, comparison: int) -> bool:
         f" AND ic.form <> 'out' AND i.sending_at IS NOT NULL AND {STANDS} ORDER BY i.number DESC LIMIT 1",
         (comparison,),
     ).fetchone()
-    return row is not None and row[0] != load_comparisons(db, [comparison])[0].substance
+    return row is not None and not load_comparisons(db, [comparison])[0].has_substance(row[0])

@@ -25,6 +25,7 @@ from digest.issue.render import render
 from digest.issue.snapshot import Snapshot
 from digest.issue.snapshot import read as read_snapshot
 from digest.issue.snapshot import write as write_snapshot
+from digest.issue.standing import renew
 from digest.issue.subject_records import expect_to_try, subject_test_of
 from digest.issue.tracked import Tracking
 from digest.mail import personalise
@@ -83,6 +84,7 @@ def draft(
         before = as_edited(connection, number) if number is not None else {}
         if number is not None:
             connection.execute("DELETE FROM issue_comparisons WHERE issue = ?", (number,))
+        renew(db)
         collected = collect(db, now=now, since=since)
         if not collected.new:
             if number is not None:

@@ -37,20 +37,26 @@ def issues_of(db: Database, comparisons: Sequence[int]) -> dict[int, list[Standi
 
 @contextmanager
 def no_news(db: Database) -> Iterator[None]:
-    """Let a block change the panel's order, and no comparison come back for it as updated.
+    """Let a block change the panel's order, and no comparison come back for it as updated."""
+    with writing(db):
+        renew(db)
+        yield
 
-    The substance of a comparison is a hash of its reviews in the panel's order, and what was mailed is known by it:
-    what was unchanged before the block is so after it.
+
+def renew(db: Database) -> int:
+    """Put today's hashes of substance in the place of those an older digest kept, which go by the panel's order.
+
+    Only of what is in substance what it was; give how many. After it, the panel may have any order.
     """
     with writing(db) as connection:
-        ids = [id_ for (id_,) in connection.execute("SELECT DISTINCT comparison FROM issue_comparisons").fetchall()]
-        before = {comparison.id: comparison.substance for comparison in load_comparisons(db, ids)}
-        yield
+        kept = connection.execute("SELECT DISTINCT comparison, substance FROM issue_comparisons").fetchall()
+        found = {one.id: one for one in load_comparisons(db, {comparison for comparison, _ in kept})}
+        older = [
+            (found[comparison].substance, comparison, known)
+            for comparison, known in kept
+            if known != found[comparison].substance and found[comparison].has_substance(known)
+        ]
         connection.executemany(
-            "UPDATE issue_comparisons SET substance = ? WHERE comparison = ? AND substance = ?",
-            [
-                (comparison.substance, comparison.id, before[comparison.id])
-                for comparison in load_comparisons(db, ids)
-                if comparison.substance != before[comparison.id]
-            ],
+            "UPDATE issue_comparisons SET substance = ? WHERE comparison = ? AND substance = ?", older
         )
+        return len(older)

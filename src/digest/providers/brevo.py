@@ -38,6 +38,7 @@ from digest.providers.interface import (
     ProviderError,
     QuotaError,
     Recipient,
+    Said,
     Segments,
     TryAgainError,
     UncertainError,
@@ -144,6 +145,17 @@ class Brevo(HttpProvider):
         if await self._shown(batch):
             return dict.fromkeys(recipient.subscriber for recipient in batch.recipients)
         raise UncertainError("Brevo's log does not show it, which alone does not prove that it was lost")
+
+    async def probe(self) -> Said:
+        """Ask for the account and its plan (https://developers.brevo.com/reference/get-account)."""
+        account = await self.says("/v3/account")
+        plans = [plan for plan in account.get("plan") or [] if isinstance(plan, dict)]
+        limits = [plan for plan in plans if plan.get("creditsType") == "sendLimit"]
+        doubts = tuple(
+            f"the plan {plan.get('type')} has no credits left" for plan in limits if plan.get("credits") in (0, 0.0)
+        )
+        left = ", ".join(f"{plan.get('type')}: {plan.get('credits')} credits left" for plan in limits)
+        return Said(f"the key is right{f' ({left})' if left else ''}", doubts)
 
     async def _shown_in_time(self, batch: Batch) -> None:
         """Wait until the log shows a copy of a batch whose key is known: a call that failed may have used it up.

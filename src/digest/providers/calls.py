@@ -72,6 +72,15 @@ class HttpProvider:
         """Not to be asked, unless a provider says otherwise."""
         raise NotImplementedError(f"{self.name} cannot be asked")
 
+    async def says(self, path: str) -> dict[str, Any]:
+        """GET what it says of itself, an object in JSON: see `Probed`.
+
+        Raises:
+            AccountError: it refuses our key, or has no such address.
+            ProviderError: it cannot say now.
+        """
+        return said_in(await self.call("GET", path), self.name)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -158,6 +167,23 @@ def error_body(response: httpx.Response) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def said_in(response: httpx.Response, name: str) -> dict[str, Any]:
+    """Read what a provider says of itself; raises as `HttpProvider.says` does."""
+    found = error_body(response)
+    reason = told(response, found.get("name"), found.get("message") or found.get("Message"))
+    match response.status_code:
+        case 200 if found:
+            return found
+        case 401 | 403:
+            raise AccountError(reason)
+        case 404 | 405:
+            raise AccountError(f"{reason}; is {name}.url right?")
+        case 429:
+            raise TryAgainError(reason, after_s=retry_after(response))
+        case _:
+            raise UncertainError(reason)
 
 
 def excerpt(response: httpx.Response) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,27 @@ class Pace:
     connections: int = 4
     a_day: int = 0
     first_day: int = 0
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a provider says of itself when it is asked, for a person; `doubts` are what a person should mind of it."""
+
+    words: str
+    doubts: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A provider that can be asked whether our key is right, by a call that mails nobody and changes nothing."""
+
+    async def probe(self) -> Said:
+        """Ask it.
+
+        Raises:
+            AccountError: it does not know us, or would take no mail of ours.
+            ProviderError: it cannot say now.
+        """
 
 
 class Provider(Protocol):

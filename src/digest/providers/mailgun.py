@@ -37,6 +37,7 @@ from digest.providers.interface import (
     ProviderError,
     QuotaError,
     Recipient,
+    Said,
     Segments,
     TryAgainError,
     UncertainError,
@@ -156,6 +157,25 @@ class Mailgun(HttpProvider):
         if strangers:
             raise UncertainError("events without a message-id: they may be the batch's own")
         return {}
+
+    async def probe(self) -> Said:
+        """Ask for the domain's state: `GET /v4/domains/{name}`. A key for sending alone may not read it.
+
+        https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/domains
+        """
+        response = await self.call("GET", f"/v4/domains/{self._domain}")
+        if response.status_code in (401, 403) and not self.proof.ask_s:
+            raise UncertainError("a domain sending key (mailgun.events is off) may not be asked about")
+        if response.status_code == 404:
+            raise AccountError(f"the account has no domain {self._domain}; are mailgun.domain and mailgun.url right?")
+        domain = calls.said_in(response, self.name).get("domain")
+        state = domain.get("state") if isinstance(domain, dict) else None
+        if state == "disabled" or (isinstance(domain, dict) and domain.get("is_disabled")):
+            raise AccountError(f"the domain {self._domain} is disabled")
+        doubts = (
+            () if state == "active" else (f"the domain {self._domain} is {state}: its DNS records are not verified",)
+        )
+        return Said(f"the domain {self._domain} is {state}", doubts)
 
     async def _events(self, path: str, params: Mapping[str, str | int]) -> tuple[list[Any], str]:
         """Give a page of events, and the way to the next."""

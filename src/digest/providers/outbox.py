@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from digest.providers.interface import AccountError, Answer, Batch, Message, Proof, Recipient
+from digest.providers.interface import AccountError, Answer, Batch, Message, Proof, Recipient, Said
 from digest.providers.mime import MimeMessage
 from digest.providers.options import Options as BaseOptions
 
@@ -68,6 +68,13 @@ class Outbox:
                 (self._folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AccountError(f"{self._folder} cannot be made: {error.strerror}") from error
+
+    async def probe(self) -> Said:
+        """Look whether the folder, or the one it would be made in, can be written to."""
+        place = next(one for one in (self._folder / "new", self._folder, *self._folder.parents) if one.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            raise AccountError(f"{place} cannot be written to")
+        return Said(f"the folder {self._folder}; it mails nobody")
 
     async def close(self) -> None:
         """Nothing is open."""

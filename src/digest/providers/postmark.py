@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -34,6 +35,7 @@ from digest.providers.interface import (
     ProviderError,
     QuotaError,
     Recipient,
+    Said,
     Segments,
     TryAgainError,
     UncertainError,
@@ -141,6 +143,25 @@ class Postmark(HttpProvider):
         if self._bulk and not found:
             await self._rule_out_waiting(batch)
         return found
+
+    async def probe(self) -> Said:
+        """Ask for the server behind the token, and for the stream that mail goes by.
+
+        https://postmarkapp.com/developer/api/server-api and …/message-streams-api.
+        """
+        server = await self.says("/server")
+        stream = await self.call("GET", f"/message-streams/{quote(self._stream, safe='')}")
+        if stream.status_code in (404, 422):
+            raise AccountError(f"the server {server.get('Name')} has no stream {self._stream}: see postmark.stream")
+        kind = calls.said_in(stream, self.name)
+        doubts = []
+        if server.get("DeliveryType") == "Sandbox":
+            doubts.append("the server is a sandbox: it takes mail and delivers none")
+        if kind.get("ArchivedAt"):
+            doubts.append(f"the stream {self._stream} is archived")
+        return Said(
+            f"server {server.get('Name')}, stream {self._stream} ({kind.get('MessageStreamType')})", tuple(doubts)
+        )
 
     async def _search(self, batch: Batch) -> dict[int, str | None]:
         wanted = {recipient.values["message"]: recipient.subscriber for recipient in batch.recipients}

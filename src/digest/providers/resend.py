@@ -24,6 +24,7 @@ from digest.providers.interface import (
     Proof,
     ProviderError,
     QuotaError,
+    Said,
     TryAgainError,
     UncertainError,
 )
@@ -92,6 +93,20 @@ class Resend(HttpProvider):
         if len(ids) != len(batch.recipients):
             raise UncertainError(f"{len(ids)} ids for {len(batch.recipients)} messages")
         return Answer(message_ids=ids)
+
+    async def probe(self) -> Said:
+        """Ask for the domains. A key for sending alone may not, and the refusal proves that it is a key.
+
+        https://resend.com/docs/api-reference/domains/list-domains and …/errors (`restricted_api_key`).
+        """
+        response = await self.call("GET", "/domains")
+        if calls.error_body(response).get("name") == "restricted_api_key":
+            return Said("the key is right, and for sending alone")
+        domains = calls.said_in(response, self.name).get("data") or []
+        named = [f"{one.get('name')} ({one.get('status')})" for one in domains if isinstance(one, dict)]
+        verified = any(isinstance(one, dict) and one.get("status") == "verified" for one in domains)
+        doubts = () if verified else ("no domain of the account is verified, so that it takes no mail of yours",)
+        return Said(f"the key is right; domains: {', '.join(named) or 'none'}", doubts)
 
     def _body(self, batch: Batch) -> bytes:
         if self._encoded is None or self._encoded[0] is not batch.message:

@@ -36,6 +36,7 @@ from digest.providers.interface import (
     Proof,
     ProviderError,
     QuotaError,
+    Said,
     Segments,
     TryAgainError,
     UncertainError,
@@ -160,6 +161,21 @@ class SendGrid(HttpProvider):
         if detail.status_code != 200 or batch.idempotency_key not in detail.text:
             raise UncertainError(calls.told(detail, "the email activity answered with another batch's message"))
         return {recipient.subscriber: ids.get(recipient.address.lower()) for recipient in batch.recipients}
+
+    async def probe(self) -> Said:
+        """Ask what the key may do.
+
+        https://www.twilio.com/docs/sendgrid/api-reference/api-key-permissions/retrieve-a-list-of-scopes-for-which-this-user-has-access
+        """
+        response = await self.call("GET", "/v3/scopes")
+        if response.status_code in (401, 403):
+            raise AccountError(calls.told(response, "; ".join(words for _, words in _errors(response))))
+        scopes = calls.said_in(response, self.name).get("scopes") or []
+        if "mail.send" not in scopes:
+            raise AccountError("the key may not send mail: give it “Mail Send”")
+        reads = any(str(scope).startswith("messages.read") for scope in scopes)
+        doubts = ("sendgrid.activity is on, and the key may not read the email activity",)
+        return Said("the key may send mail", doubts if self.proof.ask_s and not reads else ())
 
     async def _search(self, query: str, limit: int) -> list[Any]:
         response = await self.call("GET", "/v3/messages", params={"query": query, "limit": limit})

@@ -29,6 +29,7 @@ from digest.providers.interface import (
     Message,
     Proof,
     Recipient,
+    Said,
     TryAgainError,
     UncertainError,
 )
@@ -105,6 +106,23 @@ class Ses(HttpProvider):
         except UncertainError as error:
             raise TryAgainError(str(error)) from error
         self.pace = replace(self.pace, copies_a_second=rate)
+
+    async def probe(self) -> Said:
+        """Ask for the account: whether it may send, how much, and whether it is out of the sandbox."""
+        response = await self._call("GET", "/v2/email/account")
+        if not response.is_success:
+            failed = ses_answers.failure(response, (), self._secrets)
+            raise AccountError(str(failed)) if isinstance(failed, BadCallError) else failed
+        account = calls.json_of(response)
+        rate = ses_answers.rate(account)
+        quota = account.get("SendQuota") or {}
+        day, gone = float(quota.get("Max24HourSend", -1)), float(quota.get("SentLast24Hours", 0))
+        of = "any number" if day < 0 else f"{gone:,.0f} of {day:,.0f}"
+        sandbox = "the account is in the sandbox: it mails only addresses that are verified with Amazon"
+        doubts = [sandbox] if account.get("ProductionAccessEnabled") is False else []
+        if (standing := account.get("EnforcementStatus", "HEALTHY")) != "HEALTHY":
+            doubts.append(f"Amazon has the account under review (its standing is {standing})")
+        return Said(f"{rate:,.0f} copies a second, {of} sent in 24 hours", tuple(doubts))
 
     async def hand_over(self, batch: Batch) -> Answer:
         """Hand over; handed over again, everybody would be mailed again."""

@@ -31,6 +31,7 @@ from digest.providers.interface import (
     NotAcceptedError,
     Proof,
     Recipient,
+    Said,
     TryAgainError,
 )
 from digest.providers.mime import MimeMessage
@@ -131,6 +132,14 @@ class Smtp:
         """Connect and log in, so that a wrong password is found before anything is claimed."""
         async with self._seats:
             self._put_back(await self._take())
+
+    async def probe(self) -> Said:
+        """Connect, secure the line, log in and say good-bye: no mail is begun."""
+        line = await Line.open(self._server)
+        await line.quit()
+        login = "logged in" if self._options.username else "without a login"
+        secured = "in the open" if self._options.security == "none" else f"under TLS ({self._options.security})"
+        return Said(f"{self._options.host}:{self._options.port} answers, {secured}, {login}")
 
     async def ask(self, batch: Batch) -> Mapping[int, str | None]:
         """Nobody can be asked."""

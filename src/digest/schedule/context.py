@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from digest import times
+from digest.sending.copies import Signers
 from digest.sending.workers import Worker
 from digest.settings import Settings
 from digest.store import Database
-from digest.tokens import Signers
 
 
 @dataclass(frozen=True)
 class Context:
-    """A connection that is the job's own, the settings as they are now, and the moment it runs at.
+    """A connection that is the job's own, the settings as they are now, and the moment it began.
 
-    `worker` is the lock by which others see that it lives; `stopping` is set when the server stops.
+    `worker` is the lock by which others see that it lives; `stopping` tells whether all is to stop; `clock` is for what
+    needs to know the moment after some time.
     """
 
     db: Database
@@ -24,4 +26,5 @@ class Context:
     signers: Signers
     now: datetime
     worker: Worker
-    stopping: threading.Event
+    stopping: Callable[[], bool] = lambda: False
+    clock: Callable[[], datetime] = times.now

@@ -10,13 +10,23 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from digest.errors import StateError
+
 _NUMBERS = 2**31 - 1
 _ISSUES = 2**32
 """Behind the bytes of the workers are those of issues: whoever sends one holds its byte."""
+
+_TRIES = 50
+"""So many numbers in a row are somebody's only where one holds all of them: see `alone`."""
+
+LOOK_S = 0.1
 
 
 class Worker:
@@ -30,18 +40,17 @@ class Worker:
         self.number = 0
 
     def __enter__(self) -> Self:
-        # Whoever may write to the store may lock here; the umask has no say in it.
-        mode = self._store.stat().st_mode & 0o666 if self._store.exists() else 0o644
-        try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-            os.fchmod(self._file, mode)
-        except FileExistsError:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-        while not self.number:
+        self._file = _open(self._store, self._path)
+        for _ in range(_TRIES):
             number = 1 + secrets.randbelow(_NUMBERS)
             if self._lock(number):
                 self.number = number
-        return self
+                return self
+        os.close(self._file)
+        raise StateError(
+            f"{self._store} is being migrated or brought back from a backup by another process; start this again"
+            " when that is done"
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -80,3 +89,40 @@ class Worker:
         except (BlockingIOError, PermissionError):
             return False
         return True
+
+
+@contextmanager
+def alone(store: Path, *, patience_s: float = 0.0) -> Iterator[bool]:
+    """Keep all workers of a store out for a block, those that come meanwhile too; tell whether that was had.
+
+    It waits so long for those that are there. It must not be asked in a process that is a worker itself: its own locks
+    would be gone.
+    """
+    store = store.resolve()
+    file = _open(store, store.with_name(store.name + "-workers"))
+    until = time.monotonic() + patience_s
+    try:
+        while not (is_had := _lock_all(file)) and time.monotonic() < until:
+            time.sleep(LOOK_S)
+        yield is_had
+    finally:
+        os.close(file)
+
+
+def _lock_all(file: int) -> bool:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _open(store: Path, path: Path) -> int:
+    # Whoever may write to the store may lock here; the umask has no say in it.
+    mode = store.stat().st_mode & 0o666 if store.exists() else 0o644
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        os.fchmod(file, mode)
+    except FileExistsError:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    return file

@@ -85,6 +85,9 @@ class Brevo(Simulator):
         match request.method, request.path:
             case "POST", "/v3/smtp/email":
                 return self._keyed(request, number)
+            case "GET", "/v3/account":
+                left = 10_000 if self.left is None else self.left
+                return Reply.json(200, {"plan": [{"type": "free", "creditsType": "sendLimit", "credits": left}]})
             case "GET", "/v3/smtp/emails":
                 return self._log(request)
             case _, "/v3/smtp/email" | "/v3/smtp/emails":

@@ -64,6 +64,7 @@ class Mailgun(Simulator):
     """One account with one domain."""
 
     name = "mailgun"
+    state = "active"
     most_bytes = MOST_BYTES
 
     def __init__(
@@ -95,6 +96,8 @@ class Mailgun(Simulator):
         expected = "Basic " + base64.b64encode(f"api:{self._key}".encode()).decode()
         if not hmac.compare_digest(request.headers.get("authorization", "").encode(), expected.encode()):
             return Reply(401, b"Forbidden", {"Content-Type": "text/plain"})
+        if request.method == "GET" and request.path.startswith("/v4/domains/"):
+            return self._about(request.path.removeprefix("/v4/domains/"))
         way = re.fullmatch(r"/v3/([^/]+)/(messages|events)(?:/([A-Za-z0-9_=-]+))?", request.path)
         if way is None:
             return Reply(404, b"404 page not found", {"Content-Type": "text/plain"})
@@ -106,6 +109,15 @@ class Mailgun(Simulator):
         if what == "messages" and request.method == "POST" and page is None:
             return self._send(request, number)
         return _refuse(405, "Method not allowed")
+
+    def _about(self, domain: str) -> Reply:
+        if self._sending_only:
+            return Reply(401, b"Forbidden", {"Content-Type": "text/plain"})
+        if domain != self._domain:
+            return _refuse(404, "Domain not found")
+        return Reply.json(
+            200, {"domain": {"name": domain, "state": self.state, "is_disabled": self.state == "disabled"}}
+        )
 
     # Messages --------------------------------------------------------------------------------------------------
 

@@ -89,6 +89,7 @@ class Postmark(Simulator):
     inactive: frozenset[str] = frozenset()
     lag_s = bulk_s = 0.0
     bulk = True
+    delivery = "Live"
 
     def __init__(self, token: str, record: Record | None, stream: str) -> None:
         super().__init__(record)
@@ -128,6 +129,10 @@ class Postmark(Simulator):
         match request.method, path:
             case "GET", "/messages/outbound":
                 return self._search({name.lower(): value for name, value in request.query.items()})
+            case "GET", "/server":
+                return Reply.json(200, {"ID": 1, "Name": "Simulated", "DeliveryType": self.delivery})
+            case "GET", stream if stream.startswith("/message-streams/"):
+                return self._stream_of(stream.removeprefix("/message-streams/"))
             case "GET", "/email/bulk":
                 return self._status(bulk_id) if bulk_id else self._list(request.query)
             case "POST", "/email/batch" | "/email/bulk":
@@ -138,6 +143,11 @@ class Postmark(Simulator):
                 return self._take_bulk(content, number) if path == "/email/bulk" else self._take(content, number)
             case _:
                 return _refuse(404, 12, "The resource was not found.")
+
+    def _stream_of(self, name: str) -> Reply:
+        if name != self._stream:
+            return _refuse(422, 1226, f"The message stream for the provided 'ID' was not found: '{name}'.")
+        return Reply.json(200, {"ID": name, "MessageStreamType": "Broadcasts", "ArchivedAt": None})
 
     # Whole messages ----------------------------------------------------------------------------------------------
 

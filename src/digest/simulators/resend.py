@@ -23,15 +23,27 @@ _ADDRESS = re.compile(
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
-def simulator(key: str = "re_simulated", record: Record | None = None, domain: str = "", quota: int = 0) -> Resend:
-    """Make it; with a `domain`, mail from another is refused as not verified. `quota` is its copies a day, if any."""
-    return Resend(key, record, domain, quota)
+def simulator(
+    key: str = "re_simulated",
+    record: Record | None = None,
+    domain: str = "",
+    quota: int = 0,
+    sending_only: bool = False,
+) -> Resend:
+    """Make it; with a `domain`, mail from another is refused as not verified. `quota` is its copies a day, if any.
+
+    A key that is `sending_only` may do nothing else.
+    """
+    made = Resend(key, record, domain, quota)
+    made.sending_only = sending_only
+    return made
 
 
 class Resend(Simulator):
     """The batch endpoint."""
 
     name = "resend"
+    sending_only = False
 
     def __init__(self, key: str, record: Record | None = None, domain: str = "", quota: int = 0) -> None:
         super().__init__(record)
@@ -56,6 +68,8 @@ class Resend(Simulator):
             return _refuse(401, "missing_api_key", "Missing API Key")
         if not hmac.compare_digest(given.removeprefix("Bearer ").encode(), self._key.encode()):
             return _refuse(403, "invalid_api_key", "API key is invalid")
+        if request.path == "/domains" and request.method == "GET":
+            return self._domains()
         if request.path != "/emails/batch":
             return _refuse(404, "not_found", "The requested endpoint does not exist")
         if request.method != "POST":
@@ -75,6 +89,12 @@ class Resend(Simulator):
         if reply.status == 200:
             self._calls[key] = (digest, time.monotonic(), reply)
         return reply
+
+    def _domains(self) -> Reply:
+        if self.sending_only:
+            return _refuse(401, "restricted_api_key", "This API key is restricted to only send emails")
+        domains = [{"id": "1", "name": self._domain, "status": "verified"}] if self._domain else []
+        return Reply.json(200, {"object": "list", "data": domains})
 
     def _send(self, request: Request, number: int) -> Reply:
         try:

@@ -46,6 +46,7 @@ class SendGrid(Simulator):
     """Mail send and email activity."""
 
     name = "sendgrid"
+    scopes: tuple[str, ...] = ("mail.send", "messages.read")
     most_bytes = 30 * 1024 * 1024
 
     def __init__(
@@ -86,6 +87,8 @@ class SendGrid(Simulator):
         match request.method, request.path:
             case "POST", "/v3/mail/send":
                 return self._send(request, number)
+            case "GET", "/v3/scopes":
+                return Reply.json(200, {"scopes": list(self.scopes)})
             case "GET", "/v3/messages":
                 return self._search(request)
             case "GET", path if path.startswith("/v3/messages/"):

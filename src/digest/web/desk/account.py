@@ -38,6 +38,7 @@ def change(request: Request, our: Our, db: Store, now: Now, here: AsEditor, form
             name=form.text("name"),
             told_trouble="told_trouble" in form,
             told_sent="told_sent" in form,
+            told_week="told_week" in form,
             by=here.by,
             now=now,
         )

@@ -50,6 +50,18 @@ def save_issue(request: Request, our: Our, db: Store, now: Now, here: AsOwner, f
     return save(Asked(request, our, here, db, now), form, "issue")
 
 
+@router.api_route("/week", methods=SEEN)
+def week(request: Request, our: Our, db: Store, now: Now, here: AsOwner) -> Response:
+    """What happens by itself, and when."""
+    return show(Asked(request, our, here, db, now), "week")
+
+
+@router.post("/week")
+def save_week(request: Request, our: Our, db: Store, now: Now, here: AsOwner, form: DeskForm) -> Response:
+    """Save it."""
+    return save(Asked(request, our, here, db, now), form, "week")
+
+
 @router.api_route("/readers", methods=SEEN)
 def readers(request: Request, our: Our, db: Store, now: Now, here: AsOwner) -> Response:
     """Letters to readers, and signing up."""

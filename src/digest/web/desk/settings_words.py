@@ -13,6 +13,11 @@ TITLES: Mapping[Section, tuple[str, str]] = {
     "theme": ("Theme", "The colours of the mail and of the site, for light and for dark, and the logo."),
     "sender": ("Sender", "Who the mail is from, and what the DNS must say so that receivers believe it."),
     "issue": ("Issue", "What an issue shows, to whom, and how it goes out."),
+    "week": (
+        "Week",
+        "What happens by itself, and when: the next issue is drafted, publishers are reminded of it, and where you say"
+        " so it is approved and goes out.",
+    ),
     "readers": ("Readers", "The letters readers get beside the issue, and who may sign up how often."),
 }
 
@@ -41,6 +46,10 @@ LABELS: Mapping[str, str] = {
     "quiet_hours": "Quiet hours",
     "uncertain": "Copies that may have been accepted",
     "four_eyes": "Two people approve",
+    "draft_at": "The next issue is drafted",
+    "send_at": "An issue usually goes out",
+    "remind_hours": "Hours before it, a reminder",
+    "auto_approve": "Approved by itself",
     "welcome_letter": "Letter of welcome",
     "goodbye_letter": "Letter of goodbye",
     "confirm_days": "Days a confirmation works",
@@ -70,6 +79,14 @@ HINTS: Mapping[str, str] = {
     "topic_variants": "For the sets of topics most readers chose; the others get the whole issue.",
     "logo_url": "A picture at an https address; the name stands for it where pictures are off.",
     "brief_comparisons": "After those in full; what comes after these are links.",
+    "draft_at": "A day and a time in the newsletter’s time zone, such as thursday 09:00. Empty: never by itself; you press"
+    " Draft the issue now.",
+    "send_at": "A day and a time, such as friday 09:00. It is offered where an issue is approved; nothing is sent by it"
+    " alone.",
+    "remind_hours": "Publishers get a letter where the issue is still a draft then, with what keeps it from going out. 0 is"
+    " never.",
+    "auto_approve": "At its usual time, where nobody has approved it. A warning of a check keeps it too, and so does an"
+    " issue of which you say that only a person approves it. Then publishers get a letter with why.",
     "sign_ups_per_hour": "What comes beyond waits; this keeps an attack from costing you your good name.",
 }
 """Where the setting's own description is not what somebody at the desk needs."""
@@ -91,6 +108,7 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
 YES: Mapping[str, str] = {
     "hidden_link": "Put one into each mail",
     "four_eyes": "An issue is approved by somebody who has not edited it, nor asked for it",
+    "auto_approve": "Approve and send it where every check passes",
     "welcome_letter": "A new subscriber gets one",
     "goodbye_letter": "One who leaves gets one, with the way back",
     "check_mail_host": "Refuse a sign-up whose domain takes no mail",
