@@ -1,8 +1,8 @@
 """The log of a process: for people or as JSON, on standard error, without readers' addresses and without tokens.
 
-Everything that is logged goes through one formatter, also what uvicorn, APScheduler and others say. It blanks what looks
-like an address, a token or the query of an address, wherever it stands: in our words, in another's, in a trace. Whoever
-writes a line need not think of it, and must not rely on it either.
+Everything that is logged goes through one formatter, also what uvicorn, APScheduler and others say. It blanks what
+looks like an address, a token or the query of an address, wherever it stands: in our words, in another's, in a trace.
+Whoever writes a line need not think of it, and must not rely on it either.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import threading
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from itertools import pairwise
 from types import TracebackType
 from typing import Any, Literal, TextIO
 
@@ -39,9 +38,11 @@ _USER_OF = re.compile(r"://[^/\s@\"'<>]{1,300}@")
 _QUERY = re.compile(r"(?<=[\w/=.-])\?[\w%.~\[\]-]{1,100}=[^\s\"'<>]*")
 _NAMED = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}|\bdgt_[A-Za-z0-9_-]+")
 _LONG = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{20,}(?![A-Za-z0-9_-])")
+_INPUT = re.compile(r"input_value=.{0,500}?, input_type=", re.DOTALL)
+"""How pydantic shows what it was given."""
 _HEX = re.compile(r"[0-9a-fA-F]{32,}")
 
-TOKEN, ADDRESS = "(token)", "(address)"  # noqa: S105 (what stands in its place)
+TOKEN, ADDRESS = "(token)", "(address)"
 
 
 def clean(text: str) -> str:
@@ -54,6 +55,8 @@ def clean(text: str) -> str:
         text = _ADDRESS.sub(ADDRESS, _USER_OF.sub("://…/", text))
     if "?" in text:
         text = _QUERY.sub("?…", text)
+    if "input_value=" in text:
+        text = _INPUT.sub("input_value=…, input_type=", text)
     text = _NAMED.sub(TOKEN, text)
     return _LONG.sub(_unless_name, text)
 
@@ -64,9 +67,9 @@ def _unless_name(found: re.Match[str]) -> str:
         return TOKEN
     if text in (text.lower(), text.upper()):
         return text
-    # From small to capital and back CamelCase goes twice a word, chance at every other letter.
-    switches = sum(one.isupper() != other.isupper() for one, other in pairwise(text))
-    return TOKEN if any(character.isdigit() for character in text) or switches * 4 >= len(text) else text
+    # A word in CamelCase has a capital for five letters or more, chance has one for two.
+    capitals = sum(character.isupper() for character in text)
+    return TOKEN if any(character.isdigit() for character in text) or capitals * 7 >= len(text) * 2 else text
 
 
 def is_sane(given: str) -> bool:

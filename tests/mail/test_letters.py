@@ -16,11 +16,12 @@ from digest.issue.model import Draft, Envelope, Rendered
 from digest.mail import letters
 from digest.mail.letters import Letter, RenderedLetter
 from digest.mail.plain import WIDTH
+from digest.mail.specimens import specimens
 from digest.settings import Settings
 
 NAMES = (
-    "confirm", "welcome", "goodbye", "address", "notice", "sign-in", "invitation", "approval", "trouble", "sent",
-    "summary",
+    "confirm", "welcome", "goodbye", "address", "notice", "sign-in", "invitation", "approval", "drafted",
+    "reminder", "nothing-new", "missed", "trouble", "sent", "summary",
 )  # fmt: skip
 TOKEN = "PreviewPreviewPreviewPre"
 
@@ -36,7 +37,7 @@ CHECKS: list[Callable[[Mail], list[Finding]]] = [
 
 
 def rendered(name: str, settings: Settings) -> RenderedLetter:
-    return letters.render_letter(letters.specimens(settings)[name], settings)
+    return letters.render_letter(specimens(settings)[name], settings)
 
 
 def changed(settings: Settings, **changes: object) -> Settings:
@@ -55,12 +56,12 @@ def shown(html: str) -> str:
 
 
 def test_there_is_a_specimen_of_every_letter(settings: Settings) -> None:
-    assert tuple(letters.specimens(settings)) == NAMES
+    assert tuple(specimens(settings)) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_letter_has_all_its_parts_in_html_and_in_text(settings: Settings, name: str) -> None:
-    letter, mail = letters.specimens(settings)[name], rendered(name, settings)
+    letter, mail = specimens(settings)[name], rendered(name, settings)
     assert mail.subject == letter.subject
     assert settings.newsletter_name in mail.subject
     page = Document(mail.html)
@@ -78,7 +79,7 @@ def test_a_letter_has_all_its_parts_in_html_and_in_text(settings: Settings, name
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_letter_has_one_button_and_its_address_to_copy(settings: Settings, name: str) -> None:
-    letter, mail = letters.specimens(settings)[name], rendered(name, settings)
+    letter, mail = specimens(settings)[name], rendered(name, settings)
     page = Document(mail.html)
     buttons = [cell for cell in page.elements("td") if "button" in cell.attributes.get("class", "").split()]
     assert [button.words.strip() for button in buttons] == [letter.button]

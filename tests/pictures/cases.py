@@ -1,7 +1,7 @@
 """The mails that are looked at: in pictures, by axe, and through the reference compiler.
 
 Another issue is another function with `@case`, whose name is that of its pictures. The letters are all those of
-`digest.mail.letters.specimens`, by their names there.
+`digest.mail.specimens`, by their names there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from digest.issue import issues
 from digest.issue.fit import fit
 from digest.issue.preview import preview
 from digest.issue.render import render
-from digest.mail.letters import render_letter, specimens
+from digest.mail.letters import render_letter
+from digest.mail.specimens import specimens
 from digest.resources import resource
 from digest.settings import Settings
 from digest.store import Database

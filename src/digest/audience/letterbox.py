@@ -32,6 +32,10 @@ Kind = Literal[
     "test",
     "probe",
     "approval",
+    "drafted",
+    "reminder",
+    "nothing-new",
+    "missed",
     "trouble",
     "sent",
 ]
@@ -39,12 +43,16 @@ Kind = Literal[
 `notice` tells the old one of it. The others are for editors, no subscribers: `summary` is the week, its words being its
 detail; `sign-in` lets one into the desk, its detail being what its link is made of; `test` is an issue to look at, as
 `detail["test"]` of the table `trials` has it; `probe` shows that mail goes out; `approval` asks publishers to approve
-an issue; `trouble` and `sent` say what became of sending one."""
+an issue; `drafted`, `reminder` and `nothing-new` are of the week by itself, `missed` is of what was not done by itself;
+`trouble` and `sent` say what became of sending one."""
 
 Sort = Literal["any", "letters", "tests"]
 """Which letters a provider takes: tests of issues may go another way than the others."""
 
-TO_EDITORS = ("summary", "sign-in", "test", "approval", "trouble", "sent", "probe")
+TO_EDITORS = (
+    *("summary", "sign-in", "test", "probe", "approval", "drafted", "reminder", "nothing-new", "missed", "trouble"),
+    "sent",
+)
 """Letters that answer no subscriber: only a suppression of their address stops them."""
 
 KEPT = timedelta(days=30)

@@ -14,7 +14,8 @@ from digest.audience import letterbox
 from digest.audience.letterbox import Waiting
 from digest.cli.app import IN_PART, App, Group, with_app
 from digest.cli.stopping import Stopping
-from digest.mail.letters import render_letter, specimens
+from digest.mail.letters import render_letter
+from digest.mail.specimens import specimens
 from digest.sending.copies import Signers
 from digest.sending.postman import Postman
 from digest.sending.workers import Worker

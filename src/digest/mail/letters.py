@@ -1,4 +1,6 @@
-"""The letters beside the issue: to confirm, to welcome, to say goodbye, to move to a new address, to let an editor in.
+"""The letters beside the issue: what one is, and those to readers; those to editors are in `editor_letters`.
+
+To confirm, to welcome, to say goodbye, to move to a new address.
 
 Nothing a stranger typed stands in a letter to an unconfirmed address: sign-up forms are used to mail other
 people's words to other people.
@@ -6,7 +8,6 @@ people's words to other people.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,6 @@ from jinja2 import Environment
 
 from digest.mail import plain, templates
 from digest.settings import Settings
-from digest.tokens import TOKEN_LENGTH
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ def confirmation(settings: Settings, *, token: str, days: int) -> Letter:
         before=(f"Somebody, we hope you, asked for {name} to be sent here. Press the button and it will be.",),
         button="Confirm my subscription",
         address=f"{settings.base_url}/confirm/{token}",
-        after=(f"The button works for {_days(days)}. If it was not you, do nothing: you will hear no more from us.",),
+        after=(
+            f"The button works for {days_long(days)}. If it was not you, do nothing: you will hear no more from us.",
+        ),
         why=f"You get this one letter because this address was typed into the sign-up form of {name}.",
     )
 
@@ -123,7 +125,7 @@ def new_address(settings: Settings, *, token: str, days: int) -> Letter:
         ),
         button="Yes, send it here",
         address=f"{settings.base_url}/address/{token}",
-        after=(f"The button works for {_days(days)}. If it was not you, do nothing: nothing changes.",),
+        after=(f"The button works for {days_long(days)}. If it was not you, do nothing: nothing changes.",),
         why=f"You get this one letter because this address was given to us as that of a reader of {name}.",
     )
 
@@ -146,209 +148,8 @@ def address_notice(settings: Settings, *, token: str) -> Letter:
     )
 
 
-def sign_in(settings: Settings, *, token: str, minutes: int) -> Letter:
-    """Let an editor into the desk; the link works once, in the browser that asked."""
-    return Letter(
-        subject=f"Sign in to the desk of {settings.newsletter_name}",
-        preheader=f"The link works once, for {minutes} minutes.",
-        heading="Your way in",
-        before=("Press the button in the browser in which you asked for this.",),
-        button="Sign in to the desk",
-        address=f"{settings.base_url}/desk/sign-in/{token}",
-        after=(
-            f"It works once, for {minutes} minutes. If you did not ask for it, do nothing and tell your colleagues.",
-        ),
-        why=f"You get this because your address is that of an editor of {settings.newsletter_name}.",
-    )
-
-
-def invitation(settings: Settings, *, token: str, days: int, by: str) -> Letter:
-    """Tell somebody that they are an editor, and let them into the desk; the link works once, in any browser."""
-    name = settings.newsletter_name
-    return Letter(
-        subject=f"You are an editor of {name}",
-        preheader=f"Your way into its desk works for {_days(days)}.",
-        heading="Welcome to the desk",
-        before=(
-            f"{by} has made you an editor of {name}. The desk is where its issues are made; press the button to come"
-            " in. There is no password.",
-        ),
-        button="Come in",
-        address=f"{settings.base_url}/desk/sign-in/{token}",
-        after=(
-            f"The button works once, for {_days(days)}. After that, ask for a new one at {settings.base_url}/desk/ with"
-            " this address.",
-        ),
-        why=f"You get this because {by} gave your address as that of an editor of {name}.",
-    )
-
-
-def approval_asked(settings: Settings, *, issue: int, who: str, subject: str) -> Letter:
-    """Ask a publisher to look at an issue, and approve it."""
-    return Letter(
-        subject=f"{who} asks you to approve issue {issue} of {settings.newsletter_name}",
-        preheader=f"“{subject}” is ready to be looked at.",
-        heading=f"Issue {issue} waits for you",
-        before=(f"{who} has made issue {issue} ready, “{subject}”, and asks for somebody to approve it.",),
-        button="Look at it",
-        address=f"{settings.base_url}/desk/issues/{issue}",
-        after=("It goes out only once a publisher has approved it.",),
-        why=f"You get this because you approve issues of {settings.newsletter_name}.",
-    )
-
-
-def sending_trouble(
-    settings: Settings,
-    *,
-    issue: int,
-    subject: str,
-    heading: str,
-    before: Sequence[str],
-    figures: Sequence[Sequence[str]],
-) -> Letter:
-    """Tell a publisher that an issue is not sent, or not sent on, and why."""
-    return Letter(
-        subject=f"{subject}: {settings.newsletter_name}",
-        preheader=before[0],
-        heading=heading,
-        before=tuple(before),
-        figures=tuple((label, value) for label, value in figures),
-        button="See to it",
-        address=f"{settings.base_url}/desk/issues/{issue}/sending",
-        why=f"You get this because you publish {settings.newsletter_name}. What you get is chosen in your account.",
-        ways=_account(settings),
-    )
-
-
-def sending_done(
-    settings: Settings,
-    *,
-    issue: int,
-    accepted: int,
-    audience: int,
-    before: Sequence[str],
-    figures: Sequence[Sequence[str]],
-    after: Sequence[str],
-) -> Letter:
-    """Tell an editor that an issue is sent."""
-    of = f"{accepted:,} of {audience:,}"
-    return Letter(
-        subject=f"Issue {issue} of {settings.newsletter_name} is sent: {of} accepted",
-        preheader="What readers make of it is in its report.",
-        heading=f"Issue {issue} is sent",
-        before=tuple(before),
-        figures=tuple((label, value) for label, value in figures),
-        button="Open the report",
-        address=f"{settings.base_url}/desk/reports/issues/{issue}",
-        after=tuple(after),
-        why=f"You get this because you edit {settings.newsletter_name}. What you get is chosen in your account.",
-        ways=_account(settings),
-    )
-
-
-def probe(settings: Settings, *, provider: str, who: str) -> Letter:
-    """Show an owner that mail goes out by a provider."""
-    return Letter(
-        subject=f"A test from {settings.newsletter_name}",
-        preheader=f"It went by {provider}, and it has arrived.",
-        heading="It works",
-        before=(
-            f"{who} pressed “Send me a test” in the desk. This letter went by {provider}, the way issues go.",
-            "Look where it landed, in the inbox or in the junk; whom it says it is from; and whether SPF, DKIM and"
-            " DMARC passed, which its headers say.",
-        ),
-        button="Back to the settings",
-        address=f"{settings.base_url}/desk/settings/provider",
-        why=f"You get this because you are an owner of {settings.newsletter_name}.",
-    )
-
-
-def summary(
-    settings: Settings,
-    *,
-    token: str,
-    days: int,
-    subject: str,
-    preheader: str,
-    heading: str,
-    before: Sequence[str],
-    figures: Sequence[Sequence[str]],
-    after: Sequence[str],
-) -> Letter:
-    """Tell an editor what became of the week; the link to the reports ends after some days."""
-    return Letter(
-        subject=subject,
-        preheader=preheader,
-        heading=heading,
-        before=tuple(before),
-        figures=tuple((label, value) for label, value in figures),
-        button="Open the reports",
-        address=f"{settings.base_url}/reports/{token}/",
-        after=(*after, f"The link works for {_days(days)}, for whoever has it: keep this letter to yourself."),
-        why=f"You get this every Monday because the setting summary_to of {settings.newsletter_name} names you.",
-    )
-
-
-def specimens(settings: Settings) -> Mapping[str, Letter]:
-    """Give every letter with made-up values, by name, to look at."""
-    token = ("Preview" * 4)[:TOKEN_LENGTH]
-    return {
-        "confirm": confirmation(settings, token=token, days=7),
-        "welcome": welcome(settings, token=token, name="Ada"),
-        "goodbye": goodbye(settings, token=token),
-        "address": new_address(settings, token=token, days=7),
-        "notice": address_notice(settings, token=token),
-        "sign-in": sign_in(settings, token=token, minutes=15),
-        "invitation": invitation(settings, token=token, days=3, by="Ann Example"),
-        "approval": approval_asked(settings, issue=12, who="Ann Example", subject="Two editors, one winner"),
-        "trouble": sending_trouble(
-            settings,
-            issue=12,
-            subject="Sending issue 12 has stopped",
-            heading="Sending has stopped",
-            before=(
-                "Issue 12, “Two editors, one winner”, is paused. Resend takes nothing: the domain example.com is not"
-                " verified.",
-                "Put that right, then press Resume on its page. It goes on where it stopped: nobody gets two copies,"
-                " and nobody is left out.",
-            ),
-            figures=(("Accepted", "4,200"), ("To go", "5,800")),
-        ),
-        "sent": sending_done(
-            settings,
-            issue=12,
-            accepted=9812,
-            audience=10000,
-            before=(
-                "Issue 12, “Two editors, one winner”, went out to 10,000 readers until Thu 26 Nov 2026, 09:21 UTC;"
-                " 9,812 copies were accepted.",
-            ),
-            figures=(("Accepted", "9,812"), ("Rejected", "14"), ("Skipped", "174"), ("Took", "21 min")),
-            after=("4 variants for readers' topics; 1,204 readers got the issue composed for theirs.",),
-        ),
-        "summary": summary(
-            settings,
-            token=token,
-            days=14,
-            subject=f"{settings.newsletter_name}: 212 joined, 35 left; issue 12 reached 9,812",
-            preheader="9,812 of 10,000 copies accepted, 1,090 people clicked.",
-            heading=f"The week of {settings.newsletter_name}",
-            before=(
-                "Issue 12, “Two editors, one winner”: 9,812 of 10,000 copies accepted, 9,790 delivered, 1,090 people"
-                " clicked (11%; 9.8% on average before).",
-            ),
-            figures=(("Joined", "212"), ("Left", "35"), ("Bounced for good", "4"), ("Subscribed now", "10,177")),
-            after=("2 copies of which nobody knows whether they were accepted: digest uncertain.",),
-        ),
-    }
-
-
 def _signed_up(settings: Settings) -> str:
     return f"You get this because you signed up for {settings.newsletter_name}."
-
-
-def _account(settings: Settings) -> tuple[tuple[str, str], ...]:
-    return (("Your account", f"{settings.base_url}/desk/account"),)
 
 
 def _ways_out(settings: Settings, token: str) -> tuple[tuple[str, str], ...]:
@@ -356,5 +157,6 @@ def _ways_out(settings: Settings, token: str) -> tuple[tuple[str, str], ...]:
     return (("Your preferences", f"{site}/p/{token}"), ("Unsubscribe", f"{site}/u/{token}"))
 
 
-def _days(count: int) -> str:
+def days_long(count: int) -> str:
+    """Write for how many days something works."""
     return "a day" if count == 1 else f"{count} days"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from digest.audience.addresses import sending_address
 from digest.audience.letterbox import Posted
 from digest.issue.envelope import envelope
-from digest.mail import letters, personalise
+from digest.mail import editor_letters, letters, personalise
 from digest.mail.letters import Letter, render_letter
 from digest.providers.interface import Batch, Message, Recipient
 from digest.sending.copies import Signers
@@ -27,10 +27,14 @@ REPORTS_SHOWN = timedelta(days=14)
 """So long the link of a summary shows the reports."""
 
 
-_ABOUT_ISSUES: dict[str, Callable[..., Letter]] = {
-    "approval": letters.approval_asked,
-    "trouble": letters.sending_trouble,
-    "sent": letters.sending_done,
+_OF_ITS_DETAIL: dict[str, Callable[..., Letter]] = {
+    "approval": editor_letters.approval_asked,
+    "drafted": editor_letters.drafted,
+    "reminder": editor_letters.reminder,
+    "nothing-new": editor_letters.nothing_new,
+    "missed": editor_letters.missed,
+    "trouble": editor_letters.sending_trouble,
+    "sent": editor_letters.sending_done,
 }
 """Letters to editors whose words are their detail."""
 
@@ -95,19 +99,19 @@ def _words(letter: Posted, settings: Settings, signers: Signers) -> Letter:
         case "summary":
             shown_until = letter.created_at + REPORTS_SHOWN
             token = signers.links.sign("report", int(shown_until.timestamp()), 0)
-            return letters.summary(settings, token=token, days=REPORTS_SHOWN.days, **letter.detail)
-        case "approval" | "trouble" | "sent":
-            return _ABOUT_ISSUES[letter.kind](settings, **letter.detail)
+            return editor_letters.summary(settings, token=token, days=REPORTS_SHOWN.days, **letter.detail)
+        case "approval" | "drafted" | "reminder" | "nothing-new" | "missed" | "trouble" | "sent":
+            return _OF_ITS_DETAIL[letter.kind](settings, **letter.detail)
         case "probe":
-            return letters.probe(settings, provider=letter.provider, who=letter.detail["who"])
+            return editor_letters.probe(settings, provider=letter.provider, who=letter.detail["who"])
         case "test":
             raise AssertionError("a test is no letter: see trials.batch_of")
         case "sign-in":
             token = signers.links.salted(letter.detail["salt"]).sign("desk", letter.detail["link"], until)
             works = datetime.fromtimestamp(until, UTC) - letter.created_at
             if by := letter.detail.get("by"):
-                return letters.invitation(settings, token=token, days=round(works / timedelta(days=1)), by=by)
-            return letters.sign_in(settings, token=token, minutes=round(works / timedelta(minutes=1)))
+                return editor_letters.invitation(settings, token=token, days=round(works / timedelta(days=1)), by=by)
+            return editor_letters.sign_in(settings, token=token, minutes=round(works / timedelta(minutes=1)))
 
 
 def _reader_token(letter: Posted, signers: Signers) -> str:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from digest.errors import StateError
+from digest.store.backup import belong_with
 
 _NUMBERS = 2**31 - 1
 _ISSUES = 2**32
@@ -118,11 +119,10 @@ def _lock_all(file: int) -> bool:
 
 
 def _open(store: Path, path: Path) -> int:
-    # Whoever may write to the store may lock here; the umask has no say in it.
-    mode = store.stat().st_mode & 0o666 if store.exists() else 0o644
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        os.fchmod(file, mode)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        # Whoever may write to the store may lock here; the umask has no say in it.
+        belong_with(path, store)
     except FileExistsError:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     return file
