@@ -14,7 +14,7 @@ from dataclasses import dataclass
 class Gauge:
     """A measure: what it is called after `digest_`, what it means, the names of its labels, and its figures.
 
-    A figure is by the values of the labels, in their order. `counts_up` says that it only grows while the process lives.
+    A figure is by the values of the labels, in their order. `counts_up` says that it only grows while a process lives.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """When something is due again and again: every week, every day, every so often; by the clocks of a time zone.
 
 A rule is due exactly once in each local week, or on each local day, however the clocks are changed: a time that they
-leave out is due at the first moment after the gap, and of one that comes twice the first counts. (RFC 5545, 3.3.5, has a
-time in a gap an hour late instead; nobody expects 02:30 to be 03:30 where the gap ends at 03:00.)
+leave out is due at the first moment after the gap, and of one that comes twice the first counts. (RFC 5545, 3.3.5, has
+a time in a gap an hour late instead; nobody expects 02:30 to be 03:30 where the gap ends at 03:00.)
 """
 
 from __future__ import annotations

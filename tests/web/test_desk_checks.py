@@ -11,10 +11,11 @@ from conftest import NOW
 from desk import Desk, at_the_desk
 from digest.issue import approval, editing, issues
 from digest.issue.checks.model import Finding, Mail
+from digest.issue.checks.names import NAMES
 from digest.issue.checks.run import IDS
 from digest.settings import Settings
 from digest.store import Database
-from digest.web.desk.findings import NAMES, grouped, way_to
+from digest.web.desk.findings import grouped, way_to
 from serving import Reader, dump
 
 CHECKS = "/desk/issues/1/checks"

@@ -121,7 +121,8 @@ def test_two_make_an_issue_by_mouse_and_keyboard(
             # By pointer: the first is dragged below the second.
             expect(page.locator(".placing").first).to_have_attribute("data-form", "full")
             expect(page.locator("#saved")).to_have_text("Saved")
-            page.locator(".placing").nth(2).scroll_into_view_if_needed()
+            page.mouse.wheel(0, 300)
+            page.wait_for_timeout(300)
             grip = page.locator(".placing .grip").first.bounding_box()
             below = page.locator(".placing").nth(1).bounding_box()
             assert grip
@@ -129,7 +130,7 @@ def test_two_make_an_issue_by_mouse_and_keyboard(
             page.mouse.move(grip["x"] + 8, grip["y"] + 20)
             page.mouse.down()
             page.mouse.move(grip["x"] + 8, grip["y"] + 40, steps=3)
-            page.mouse.move(grip["x"] + 8, below["y"] + 0.9 * below["height"], steps=5)
+            page.mouse.move(grip["x"] + 8, grip["y"] + 20 + 0.75 * below["height"], steps=5)
             page.mouse.up()
             comes(order, lambda found: found.startswith(f"{slugs[0]} full, {slugs[2]} "))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from digest import times
-from digest.audience import growth
+from digest.audience import dummy, growth
 from digest.audience.subscribers import REASONS
 from digest.store import Database
 
@@ -41,11 +41,11 @@ WITH barred (readers, pausing) AS (
 SELECT
   readers,
   (SELECT count(*) FROM subscribers WHERE paused_until > :now AND state = 'active') - pausing,
-  (SELECT count(*) FROM subscribers WHERE state = 'pending'),
-  (SELECT count(*) FROM subscribers WHERE state = 'unsubscribed'),
+  (SELECT count(*) FROM subscribers WHERE state = 'pending' AND id <> {dummy.NUMBER}),
+  (SELECT count(*) FROM subscribers WHERE state = 'unsubscribed' AND id <> {dummy.NUMBER}),
   ({growth.SUBSCRIBED}),
   {", ".join(f"count(*) FILTER (WHERE x.reason = '{reason}')" for reason in REASONS)}
-FROM barred LEFT JOIN suppressions x
+FROM barred LEFT JOIN suppressions x ON x.email_key <> '{dummy.KEY}'
 """  # noqa: S608 (our own words)
 
 

@@ -424,6 +424,24 @@ def delete_old(db: Database, *, now: datetime) -> int:
     return len(found)
 
 
+def drop_queued(db: Database, why: str, *, but: Collection[str] = (), now: datetime) -> int:
+    """Drop the letters that wait, but those of some idempotency keys; give how many.
+
+    It is for a store that was brought back from a backup: what was queued there was mailed some seconds later.
+    """
+    with writing(db) as connection:
+        return connection.execute(
+            f"UPDATE letters SET state = 'dropped', trouble = ?, settled_at = ? WHERE {_OPEN} AND state = 'queued'"  # noqa: S608
+            " AND idempotency_key NOT IN (SELECT value FROM json_each(?))",
+            (why, times.to_text(now), json.dumps(sorted(but))),
+        ).rowcount
+
+
+def still_queued(old: sqlite3.Connection) -> set[str]:
+    """Give the idempotency keys of the letters that still wait in a store that is replaced by a backup of it."""
+    return {key for (key,) in old.execute("SELECT idempotency_key FROM letters WHERE state = 'queued'")}
+
+
 # For people --------------------------------------------------------------------------------------------------------
 
 

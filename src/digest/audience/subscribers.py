@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from digest import times
-from digest.audience import growth
+from digest.audience import dummy, growth
 from digest.audience.addresses import Address, read_address, read_name, read_timezone
 from digest.audience.forgetting import is_forgotten
 from digest.errors import InputError, NotFoundError, StateError
@@ -130,10 +130,16 @@ def find_subscribers(
     """Give subscribers in the order they came, by state and by a part of the address or name."""
     pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     cursor = db.conn.execute(
-        f"{_SELECT} WHERE (:state IS NULL OR s.state = :state)"
+        f"{_SELECT} WHERE (:state IS NULL OR s.state = :state) AND s.id <> :nobody"
         " AND (:search = '' OR s.email LIKE :pattern ESCAPE '\\' OR s.name LIKE :pattern ESCAPE '\\')"
         " ORDER BY s.id LIMIT :limit",
-        {"state": state, "search": search, "pattern": pattern, "limit": -1 if limit is None else limit},
+        {
+            "state": state,
+            "nobody": dummy.NUMBER,
+            "search": search,
+            "pattern": pattern,
+            "limit": -1 if limit is None else limit,
+        },
     )
     return (Subscriber(*row) for row in cursor)
 
@@ -162,8 +168,9 @@ def count_audience(db: Database) -> dict[str, int]:
         " count(*) FILTER (WHERE s.state = 'active' AND x.reason IS NULL),"
         " count(*) FILTER (WHERE s.state = 'pending' AND x.reason IS NULL),"
         " count(*) FILTER (WHERE s.state = 'unsubscribed'),"
-        " (SELECT count(*) FROM suppressions) - count(*) FILTER (WHERE s.state = 'unsubscribed' AND x.reason NOTNULL)"
-        " FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key"
+        " (SELECT count(*) FROM suppressions WHERE email_key <> ?) - count(*) FILTER (WHERE s.state = 'unsubscribed' AND x.reason NOTNULL)"
+        " FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key WHERE s.id <> ?",
+        (dummy.KEY, dummy.NUMBER),
     ).fetchone()
     return dict(zip(("active", "pending", "unsubscribed", "suppressed"), row, strict=True))
 

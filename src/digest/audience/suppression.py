@@ -15,6 +15,7 @@ from itertools import islice
 from typing import IO, Literal
 
 from digest import times
+from digest.audience import dummy
 from digest.audience.addresses import read_address
 from digest.audience.forgetting import PREFIX, forgotten_among, is_forgotten, mark_of
 from digest.audience.leaving import leave
@@ -104,8 +105,15 @@ def find_suppressions(
     pattern = "%" + search.casefold().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     cursor = db.conn.execute(
         "SELECT email_key, reason, source, created_at FROM suppressions WHERE (:reason IS NULL OR reason = :reason)"
-        " AND (:search = '' OR email_key LIKE :pattern ESCAPE '\\') ORDER BY email_key LIMIT :limit",
-        {"reason": reason, "search": search, "pattern": pattern, "limit": -1 if limit is None else limit},
+        " AND (:search = '' OR email_key LIKE :pattern ESCAPE '\\') AND email_key <> :nobody"
+        " ORDER BY email_key LIMIT :limit",
+        {
+            "nobody": dummy.KEY,
+            "reason": reason,
+            "search": search,
+            "pattern": pattern,
+            "limit": -1 if limit is None else limit,
+        },
     )
     return (Suppression(*row) for row in cursor)
 

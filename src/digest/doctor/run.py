@@ -91,7 +91,11 @@ class _Look:
         found = list(self.findings)
         if self.thread.is_alive():
             words = f"it did not end within {limit:.0f} seconds; what it had found by then is told"
-            found.append(Finding(self.name, "itself", "not looked at", words, todo="try it again alone", command=_alone(self.name)))
+            found.append(
+                Finding(
+                    self.name, "itself", "not looked at", words, todo="try it again alone", command=_alone(self.name)
+                )
+            )
         return found
 
 

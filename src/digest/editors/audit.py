@@ -55,6 +55,12 @@ def note(connection: sqlite3.Connection, by: By, did: str, what: str, *, now: da
     )
 
 
+def newest(db: Database) -> datetime | None:
+    """Give when the last thing was done."""
+    row = db.conn.execute("SELECT at FROM audit ORDER BY id DESC LIMIT 1").fetchone()
+    return times.from_text(row[0]) if row else None
+
+
 def done(
     db: Database, *, limit: int, before: int | None = None, what: str | None = None, editor: int | None = None
 ) -> list[Done]:

@@ -16,6 +16,7 @@ from digest.editors.people import Editor
 from digest.errors import InputError, StateError, nearest
 from digest.issue import four_eyes, issues
 from digest.issue.checks.model import Finding, Mail
+from digest.issue.checks.names import name_of
 from digest.issue.checks.run import IDS, run
 from digest.issue.issues import Override
 from digest.issue.model import Issue
@@ -39,6 +40,16 @@ class BlockedError(StateError):
             f"issue {number} is not approved; these checks block it: {names}. {first.check}: {first.what}."
             f' `digest check {number}` says what to do; `--override {first.check}="why"` approves it all the same'
         )
+
+
+class NotWellError(StateError):
+    """Not every check passes, and nobody is there to say that it goes out all the same; `findings` are what stands."""
+
+    def __init__(self, number: int, findings: Sequence[Finding]) -> None:
+        self.number, self.findings = number, tuple(findings)
+        said = "; ".join(f"{name_of(finding.check)}: {finding.what}" for finding in findings[:3])
+        more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
+        super().__init__(f"issue {number} is not approved by itself, since not every check passes. {said}{more}")
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ async def approve(
     network: bool,
     by: By = COMMAND_LINE,
     another_time: bool = True,
+    all_well: bool = False,
 ) -> Approved:
     """Check a draft and freeze it. What was checked is what is frozen, or nothing is.
 
@@ -92,8 +104,10 @@ async def approve(
         network: whether the checks may ask the DNS and a spam filter.
         by: who approves it.
         another_time: whether an approved one may be given another time.
+        all_well: whether a warning keeps it too, and a check that could have been run and was not.
 
     Raises:
+        NotWellError: it was to be `all_well`, and is not.
         BlockedError: a check blocks, and no reason was given to pass it over.
         InputError: an override names no check, or gives no reason.
         StateError: it is not a draft, `at` has passed, its content is not the expected, or somebody else must approve.
@@ -115,6 +129,8 @@ async def approve(
     checked = issues.content_hash(mail.content)
     _whole(expected, checked, number)
     findings = await run(mail, network=network)
+    if all_well and (wrong := [finding for finding in findings if not finding.is_well]):
+        raise NotWellError(number, wrong)
     blocking = [finding for finding in findings if finding.level == "block"]
     if standing := [finding for finding in blocking if finding.check not in reasons]:
         raise BlockedError(number, standing)
@@ -124,6 +140,24 @@ async def approve(
     kept = tuple(Override(check, "; ".join(said), reasons[check].strip()) for check, said in found.items())
     frozen = issues.freeze(db, settings, number, now=now, at=at, local=local, expected=checked, overrides=kept, by=by)
     return Approved(frozen, tuple(findings), kept, tuple(name for name in reasons if name not in found))
+
+
+def leave_to_people(db: Database, number: int, is_so: bool, *, by: By, now: datetime) -> bool:
+    """Say that only a person approves a draft, whatever `auto_approve` says, or take that back; tell if it changed.
+
+    Raises:
+        StateError: it is no draft.
+    """
+    with writing(db) as connection:
+        issues.expect(issues.find_issue(db, number), "kept for a person to approve", "draft")
+        if issues.is_by_hand(db, number) == is_so:
+            return False
+        connection.execute(
+            "UPDATE issues SET by_hand = ?, updated_at = ? WHERE number = ?", (is_so, times.to_text(now), number)
+        )
+        did = "kept for a person to approve" if is_so else "let digest approve"
+        audit.note(connection, by, did, f"issue {number}", now=now)
+        return True
 
 
 def take_back(db: Database, number: int, *, by: By, now: datetime) -> Issue:

@@ -13,7 +13,7 @@ from typing import Any
 from digest import times
 from digest.catalogue.queries import load_comparisons
 from digest.editors import audit
-from digest.editors.audit import COMMAND_LINE, By
+from digest.editors.audit import COMMAND_LINE, ITSELF, By
 from digest.errors import NotFoundError, StateError
 from digest.issue import four_eyes, tracked
 from digest.issue.collect import came_in_since, collect
@@ -498,7 +498,7 @@ def approved_by(db: Database, number: int) -> str:
 
 
 def expect_approvable(db: Database, settings: Settings, issue: Issue, by: By) -> None:
-    """Refuse to approve what is no draft, and what somebody else must approve.
+    """Refuse to approve what is no draft, what somebody else must approve, and by itself what only a person may.
 
     Raises:
         StateError: saying who approved it already, or who may.
@@ -507,10 +507,18 @@ def expect_approvable(db: Database, settings: Settings, issue: Issue, by: By) ->
         at = times.for_people(issue.approved_at, settings.zone)
         raise StateError(f"issue {issue.number} is approved already, by {approved_by(db, issue.number)} at {at}")
     expect(issue, "approved", "draft")
+    if by == ITSELF and (settings.four_eyes or is_by_hand(db, issue.number)):
+        raise StateError(f"only a person approves issue {issue.number}")
     if settings.four_eyes and by.editor is not None:
         why = four_eyes.barred(db, issue.number, by.editor)
         if why is not None:
             raise StateError(why)
+
+
+def is_by_hand(db: Database, number: int) -> bool:
+    """Tell whether somebody said that only a person approves an issue."""
+    row = db.conn.execute("SELECT by_hand FROM issues WHERE number = ?", (number,)).fetchone()
+    return bool(row and row[0])
 
 
 def expect(issue: Issue, wanted: str, *states: State) -> None:

@@ -163,6 +163,11 @@ async def look(settings: Settings, *, resolver: dns.asyncresolver.Resolver | Non
     return [await _looked(zone, record, [one for one in findings if one.check == record.check]) for record in wanted]
 
 
+async def judge(settings: Settings, *, resolver: dns.asyncresolver.Resolver | None = None) -> list[Finding]:
+    """Look at the sender's domain as the checks of an issue do: MX, SPF, DKIM and DMARC."""
+    return await dns_checks.look(_mail(settings), resolver=resolver)
+
+
 async def _looked(zone: Zone, record: Record, findings: list[Finding]) -> Looked:
     if "…" in record.name:
         return Looked(record, "unknown", "Only your provider knows the whole name: it tells whether it is there.")

@@ -6,6 +6,7 @@ provider cannot be reached, its time passed while nothing ran, only a person can
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from digest import times
@@ -26,3 +27,27 @@ def tell(db: Database, number: int, why: str | None, *, now: datetime) -> bool:
             ).rowcount
             > 0
         )
+
+
+@dataclass(frozen=True)
+class Troubled:
+    """An issue that something keeps from being sent: why, and since when, as UTC text."""
+
+    number: int
+    state: str
+    why: str
+    since: str
+
+
+def troubled(db: Database) -> list[Troubled]:
+    """Give the issues that something keeps from being sent, or that wait for a person to begin them again."""
+    rows = db.conn.execute(
+        "SELECT number, state, coalesce(trouble, 'a person stopped it'), coalesce(trouble_at, updated_at) FROM issues"
+        " WHERE state = 'paused' OR (trouble IS NOT NULL AND state IN ('approved', 'sending')) ORDER BY number"
+    )
+    return [Troubled(*row) for row in rows]
+
+
+def doubted(db: Database) -> list[int]:
+    """Give the issues of whose open copies nobody knows whether they went out, after the store was restored."""
+    return [row[0] for row in db.conn.execute("SELECT number FROM issues WHERE doubted_at IS NOT NULL ORDER BY number")]

@@ -78,6 +78,16 @@ def take_in(place: Place, take: Take, *, what: str = HEADERS) -> None:
                 mailbox.move(uid, folder)
 
 
+def waiting(place: Place) -> int:
+    """Log in to a mailbox and look into its folder; give how many mails wait there. It changes nothing.
+
+    Raises:
+        MailboxError: it cannot be reached, or refuses us.
+    """
+    with _open(place) as mailbox:
+        return len(mailbox.uids("UNSEEN UNFLAGGED", charset=None))
+
+
 def header(message: Message, name: str) -> str:
     """Give a header as one line of text, however broken it is."""
     raw = str(message.get(name, ""))

@@ -15,5 +15,5 @@ def back_up_now(context: Context) -> str:
     """
     if context.settings.backup_folder is None:
         return "no folder is set for backups (backup_to)"
-    taken = backups.take(context.db, context.settings, now=context.now, stopping=context.stopping.is_set)
+    taken = backups.take(context.db, context.settings, now=context.now, stopping=context.stopping)
     return str(taken)

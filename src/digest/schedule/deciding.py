@@ -1,4 +1,4 @@
-"""What is to be done about a job now: run it, run it again, or say that it was missed. From what is known, without I/O."""
+"""What is to be done about a job now: run it, run it again, or say that it was missed; from what is known of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from digest.recurring import Rule, latest
 from digest.schedule.runs import Run
 
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
-"""What failed is tried again after these: most of what fails (a network, a full disk) is mended by then, or by nobody."""
+"""What failed is tried again after these: most of what fails (a network, a lock) is mended by then, or by nobody."""
 TRIES = len(PAUSES) + 1
 DEATHS = 3
 """So often a job may be begun whose process dies over it: it may be the job that kills it."""

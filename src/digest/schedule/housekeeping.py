@@ -1,4 +1,4 @@
-"""What keeps the house in order: what is over is ended, mailboxes are read, figures are counted, the week is summed up."""
+"""What keeps the house in order: what is over is ended, mailboxes are read, figures counted, the week summed up."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ WEEK = timedelta(weeks=1)
 SUMMARY = Weekly(0, time(9))
 """When the week's summary is mailed, with `digest.tracking.summary`, which has the same hour."""
 CARE = Daily(time(4, 20))
-"""In the night of the newsletter, an hour after the backup as it is set at first; and not in an hour that clocks skip."""
+"""In the night of the newsletter, an hour after the backup as it is set at first."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Job:
     """Something the schedule does.
 
     `words` say what, as in "to …"; `times` are None where the settings switch it off; so long after its time (`grace`)
-    it is still done. Of a job that is `frequent` only the newest time counts: it is caught up however late it is, never
-    missed, and its failures are nothing to be mailed about.
+    it is still done. Of some `only_newest` counts: they are caught up however late it is, are never
+    missed, and that they failed is nothing to be mailed about.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Job:
     times: Rule | None
     grace: timedelta
     work: Callable[[Context], str]
-    frequent: bool = False
+    only_newest: bool = False
 
 
 def jobs(settings: Settings) -> list[Job]:

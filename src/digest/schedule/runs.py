@@ -66,10 +66,11 @@ def all_known(db: Database) -> dict[str, tuple[str, datetime]]:
     return {name: (rule, times.from_text(since)) for name, rule, since in rows}
 
 
-def forget(db: Database, names: Collection[str]) -> None:
-    """Forget jobs that have no times any more: with times again, they begin anew."""
-    with writing(db) as connection:
-        connection.executemany("DELETE FROM jobs WHERE name = ?", [(name,) for name in names])
+def forget(db: Database, job: str) -> None:
+    """Forget a job that has no times any more: with times again, it begins anew."""
+    if db.conn.execute("SELECT 1 FROM jobs WHERE name = ?", (job,)).fetchone() is not None:
+        with writing(db) as connection:
+            connection.execute("DELETE FROM jobs WHERE name = ?", (job,))
 
 
 def last_due(db: Database, job: str, *, now: datetime) -> Run | None:
@@ -125,7 +126,8 @@ def claim(
         if is_running(connection, job, lives):
             return None
         row = connection.execute(
-            "INSERT INTO runs (job, due_at, state, by, worker, began_at) VALUES (?1, ?2, 'running', ?3, ?4, ?5)"
+            "INSERT INTO runs (job, due_at, state, by, worker, began_at)"  # noqa: S608 (our own columns)
+            " VALUES (?1, ?2, 'running', ?3, ?4, ?5)"
             " ON CONFLICT (job, due_at) DO UPDATE SET state = 'running', by = ?3, worker = ?4, tries = 1,"
             f" began_at = ?5, ended_at = NULL, words = '' WHERE began_at > ?6 RETURNING {_COLUMNS}",
             (job, times.to_text(due_at), by, worker, times.to_text(now), times.to_text(now + WRONG)),
@@ -137,8 +139,9 @@ def claim_again(db: Database, run: Run, *, worker: int, now: datetime) -> Run | 
     """Take up a run that failed, or whose process died, once more; None where another process did, or ended it."""
     with writing(db) as connection:
         row = connection.execute(
-            "UPDATE runs SET state = 'running', worker = ?, tries = tries + 1, began_at = ?, ended_at = NULL"
-            f" WHERE job = ? AND due_at = ? AND state = ? AND worker = ? AND tries = ? RETURNING {_COLUMNS}",  # noqa: S608
+            "UPDATE runs SET state = 'running', worker = ?, tries = tries + 1,"  # noqa: S608 (our own columns)
+            " began_at = ?, ended_at = NULL"
+            f" WHERE job = ? AND due_at = ? AND state = ? AND worker = ? AND tries = ? RETURNING {_COLUMNS}",
             (worker, times.to_text(now), run.job, times.to_text(run.due_at), run.state, run.worker, run.tries),
         ).fetchone()
         return _run(row) if row else None

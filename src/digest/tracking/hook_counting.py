@@ -15,6 +15,10 @@ from digest import times
 from digest.store import Database, writing
 
 
+UNCOUNTED = "X-Digest-Doctor"
+"""The header with which `digest doctor` shows that a call is its own, by a token that only this store can make."""
+
+
 class HookCounts:
     """What this process counted and did not write down yet; for any thread."""
 

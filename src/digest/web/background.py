@@ -1,8 +1,9 @@
-"""What `digest serve` does beside answering: mail letters, work events, end sign-ups nobody confirmed, read mailboxes.
+"""What `digest serve` does beside answering: send what is due, mail letters, work events, and what is on the schedule.
 
 Each is done over and over in a thread of its own, with a connection of its own: a wait for the store's write lock, for
 a provider or for a mail server holds up neither the readers nor the others. The store is asked for due letters every
-second, which is a look at an index, and needs no word from whoever puts one in; another process may have.
+second, which is a look at an index, and needs no word from whoever puts one in; another process may have. What has its
+times is woken by `scheduling.py`.
 
 Several `digest serve` on one store do no harm: a letter is claimed by one of them, and the rest comes to the same
 however often it is done.
@@ -17,17 +18,16 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
-from digest.audience import letterbox, signing_up
-from digest.editors import tidying
 from digest.programs import telling
 from digest.sending import notices, subject_test
 from digest.sending.apart import Sender
 from digest.sending.postman import Postman
 from digest.sending.workers import Worker
-from digest.store import Database, empty_log, writing
-from digest.tracking import hook_keys, retention
+from digest.store import Database
 from digest.tracking.rounds import Rounds
+from digest.web.scheduling import Scheduling
 from digest.web.state import State
 
 SENDING_EVERY_S = 1.0
@@ -35,11 +35,9 @@ NOTICES_EVERY_S = 2.0
 SUBJECTS_EVERY_S = 5.0
 LETTERS_EVERY_S = 1.0
 EVENTS_EVERY_S = 1.0
-MAILBOX_EVERY_S = 180.0
 TELL_EVERY_S = 2.0
-SUMMARY_EVERY_S = 600.0
-TIDY_EVERY_S = 3600.0
 COUNTS_EVERY_S = 60.0
+SIGN_UPS_EVERY = timedelta(hours=1)
 AFTER_ERROR_S = 10.0
 """So long something that failed rests at least."""
 FINISH_S, LEAVE_S = 6.0, 8.5
@@ -70,10 +68,13 @@ async def background(state: State) -> AsyncIterator[None]:
     ]
     for thread in threads:
         thread.start()
+    schedule = Scheduling(state, worker, stopping.is_set)
+    schedule.start()
     try:
         yield
     finally:
         stopping.set()
+        threads += schedule.stop()
         await asyncio.to_thread(_join, threads)
         # While a letter is in hand, others must see that its worker lives. The kernel lets go when the process ends.
         if not any(thread.is_alive() for thread in threads):
@@ -81,69 +82,27 @@ async def background(state: State) -> AsyncIterator[None]:
 
 
 def _tasks(state: State, worker: Worker, stopping: threading.Event) -> list[Task]:
-    tasks = [
+    return [
         Task("sending", SENDING_EVERY_S, _sending(state, worker, stopping)),
         Task("notices", NOTICES_EVERY_S, lambda db: _notify(db, state)),
         Task("subjects", SUBJECTS_EVERY_S, lambda db: subject_test.decide_all_due(db, now=state.clock())),
         Task("letters", LETTERS_EVERY_S, _letters(state, worker, stopping)),
         Task("events", EVENTS_EVERY_S, _events(state, worker, stopping)),
         Task("webhooks", TELL_EVERY_S, lambda db: _tell(db, state, stopping)),
-        Task("the week's summary", SUMMARY_EVERY_S, lambda db: _sum_up(db, state)),
-        Task("tidying", TIDY_EVERY_S, lambda db: tidy(db, state, stopping.is_set)),
-        Task("counts of webhooks", COUNTS_EVERY_S, state.hook_counts.write_down),
+        Task("counts", COUNTS_EVERY_S, lambda db: _write_counts(db, state)),
     ]
-    if state.settings.unsubscribe_imap:
-        tasks.append(Task("unsubscriptions by mail", MAILBOX_EVERY_S, lambda db: _read_mailbox(db, state)))
-    if state.settings.bounce_imap:
-        tasks.append(Task("bounces by mail", MAILBOX_EVERY_S, lambda db: _read_bounces(db, state)))
-    return tasks
 
 
-def tidy(db: Database, state: State, stopping: Callable[[], bool] = lambda: False) -> None:
-    """End what is over: sign-ups nobody confirmed, letters and events of long ago, links and sessions of editors, what
-    the store's log has of those erased.
-    """
-    now = state.clock()
-    signing_up.expire(db, state.settings, now=now)
-    letterbox.delete_old(db, now=now)
-    telling.delete_old(db, now=now)
-    tidying.delete_old(db, now=now)
-    state.sign_ups.write_down(db, now)
-    with writing(db) as connection:
-        hook_keys.forget(connection, now=now)
-    retention.delete_old(db, days=state.settings.events_days, now=now, stopping=stopping)
-    empty_log(db)
-
-
-def _sum_up(db: Database, state: State) -> None:
-    # Here, because most of the time it is not due.
-    from digest.tracking import summary
-
-    summary.post_due(db, state.settings, now=state.clock())
+def _write_counts(db: Database, state: State) -> None:
+    """Write down what was counted in this process."""
+    state.hook_counts.write_down(db)
+    state.sign_ups.write_down(db, state.clock(), every=SIGN_UPS_EVERY)
 
 
 def _tell(db: Database, state: State, stopping: threading.Event) -> None:
     done = telling.tell(db, clock=state.clock, stopping=stopping.is_set)
     if done["dead"]:
         log.warning("webhooks: %d messages were given up; `digest webhooks list` says why", done["dead"])
-
-
-def _read_mailbox(db: Database, state: State) -> None:
-    # Here, because most have no such mailbox.
-    from digest.audience.leaving_by_mail import read_mailbox
-
-    found = read_mailbox(db, state.settings, state.signers.links, now=state.clock())
-    if found.strangers:
-        log.warning("unsubscriptions by mail: %d mails are for a person to read", len(found.strangers))
-
-
-def _read_bounces(db: Database, state: State) -> None:
-    # Here, for the same reason.
-    from digest.tracking.bounce_mails import read_bounces
-
-    found = read_bounces(db, state.settings, state.signers, now=state.clock())
-    if found.strangers:
-        log.warning("bounces by mail: %d mails are for a person to read", len(found.strangers))
 
 
 def _events(state: State, worker: Worker, stopping: threading.Event) -> Callable[[Database], None]:

@@ -39,7 +39,9 @@ def look(case: Case) -> Iterator[Finding]:
     elif kept:
         yield _say("kept", "pass", "the kernel says that a time server keeps the clock")
     else:
-        yield _say("kept", "warn", "the kernel says that no time server keeps the clock", todo=_TODO, command="timedatectl")
+        yield _say(
+            "kept", "warn", "the kernel says that no time server keeps the clock", todo=_TODO, command="timedatectl"
+        )
     yield from _store(case)
     if case.network:
         yield _provider(case)
@@ -62,11 +64,15 @@ def kernel_keeps_it() -> bool | None:
 def _store(case: Case) -> Iterator[Finding]:
     now = case.clock()
     with case.store() as db:
-        newest = max(filter(None, (ledger.newest_claim(db), letterbox.newest_claim(db), audit.newest(db))), default=None)
+        newest = max(
+            filter(None, (ledger.newest_claim(db), letterbox.newest_claim(db), audit.newest(db))), default=None
+        )
     if newest is None:
         return
     if newest > now + FAR:
-        words = f"the store has a moment to come, {times.for_people(newest, case.settings.zone)}: a clock is, or was, wrong"
+        words = (
+            f"the store has a moment to come, {times.for_people(newest, case.settings.zone)}: a clock is, or was, wrong"
+        )
         yield _say("store", "warn", words, todo=_TODO)
     else:
         yield _say("store", "pass", "the store knows of no moment that is still to come")

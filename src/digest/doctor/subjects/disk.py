@@ -23,7 +23,9 @@ OF_THE_STORE = 2
 """A backup and the log of a large transaction are each as large as the store."""
 LEAST_INODES = 0.02
 
-OVER_A_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone"})
+OVER_A_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone"}
+)
 """Neither SQLite's locks nor those of our workers hold there (https://sqlite.org/faq.html#q5)."""
 
 

@@ -118,7 +118,9 @@ def _secret_files(case: Case) -> Iterator[tuple[Path, str]]:
     files = {Path(source) for name, source in sources.items() if holds_secret(name)}
     written = [file for file in files if file.suffix and file.is_file()]
     for file in sorted(written):
-        if any(not _is_named(file, name) for name, source in sources.items() if holds_secret(name) and source == str(file)):
+        if any(
+            not _is_named(file, name) for name, source in sources.items() if holds_secret(name) and source == str(file)
+        ):
             yield file, "which has secrets in it"
     for file in sorted({*_named_by_environment(), *(one for file in written for one in _named_in(file).values())}):
         if file.is_file():

@@ -18,14 +18,23 @@ SECONDS: float | None = 10
 
 _say = partial(Finding, "versions")
 
-ENDS = {(3, 11): date(2027, 10, 31), (3, 12): date(2028, 10, 31), (3, 13): date(2029, 10, 31), (3, 14): date(2030, 10, 31)}
+ENDS = {
+    (3, 11): date(2027, 10, 31),
+    (3, 12): date(2028, 10, 31),
+    (3, 13): date(2029, 10, 31),
+    (3, 14): date(2030, 10, 31),
+}
 """Until when Python's security fixes are made (https://devguide.python.org/versions/)."""
 
 
 def look(case: Case) -> Iterator[Finding]:
     """Look at versions; that the store is not of a newer digest, the subject `store` says."""
     yield _say("digest", "pass", f"digest {__version__}")
-    yield _python(sys.version_info[:2], f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}", case.clock().date())
+    yield _python(
+        sys.version_info[:2],
+        f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}",
+        case.clock().date(),
+    )
     yield _sqlite(sqlite3.sqlite_version_info)
 
 

@@ -87,7 +87,7 @@ async def _dkim(mail: Mail, zone: Zone, domain: str) -> list[Finding]:
     selector = mail.settings.dkim_selector
     if not selector:
         todo = "set dkim_selector to the selector your provider signs with"
-        return [Finding("dns-dkim", "not run", "no DKIM selector is set", "dkim_selector", todo)]
+        return [Finding("dns-dkim", "not run", "no DKIM selector is set", "dkim_selector", todo, moot=True)]
     place, keys = await _key(zone, selector, domain)
     publish = f'publish the key your provider shows you: {place}. TXT "v=DKIM1; k=rsa; p=…" (or its CNAME)'
     if not keys:

@@ -188,5 +188,10 @@ def _domain(address: str) -> str:
     return address.rpartition("@")[2].lower()
 
 
+def is_nobodys(host: str) -> bool:
+    """Tell whether nobody can own a domain or a host: what RFC 2606, 6761 and 6762 keep for examples and for here."""
+    return _is_within(host.lower(), _NEVER_REAL)
+
+
 def _is_within(host: str, domains: tuple[str, ...]) -> bool:
     return any(host == domain or host.endswith(f".{domain}") for domain in domains)

@@ -19,7 +19,8 @@ class Finding:
     `check` is its id, such as ``links``. `what` is one sentence: what is wrong, or what is well. `where` is the
     place, such as ``templates/email/head.mjml:12``, ``subject`` or ``link 4 (https://…)``; `todo` what to do
     about it, and `command` how on the command line, where that has one for it. All three are empty where it passes. A
-    check gives one finding a trouble, or a single one that passes.
+    check gives one finding a trouble, or a single one that passes. `moot` is what was not run since there is nobody to
+    ask, or nothing to ask for.
     """
 
     check: str
@@ -28,6 +29,12 @@ class Finding:
     where: str = ""
     todo: str = ""
     command: str = ""
+    moot: bool = False
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it passes, or there is nothing that could."""
+        return self.level == "pass" or (self.level == "not run" and self.moot)
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,12 @@ async def look(
     """
     address = mail.settings.spam_filter
     if address == "off":
-        return [Finding("spam", "not run", "no spam filter is asked: spam_filter is off")]
+        return [Finding("spam", "not run", "no spam filter is asked: spam_filter is off", moot=True)]
     if address == "auto":
         address = spamd if await _listens(spamd) else rspamd
         if address == rspamd and not await _listens(rspamd):
-            return [_not_run("no spam filter listens on this machine (spamd at port 783, rspamd at 11333)")]
+            nobody = "no spam filter listens on this machine (spamd at port 783, rspamd at 11333)"
+            return [_not_run(nobody, moot=True)]
     try:
         async with asyncio.timeout(seconds):
             score = await (_ask_spamd if address.startswith("spamd:") else _ask_rspamd)(address, message)
@@ -77,9 +78,9 @@ async def look(
     return [_finding(mail, score)]
 
 
-def _not_run(what: str) -> Finding:
+def _not_run(what: str, *, moot: bool = False) -> Finding:
     todo = "start SpamAssassin's spamd or rspamd and set spam_filter to its address, or set it to off"
-    return Finding("spam", "not run", what, "spam_filter", todo)
+    return Finding("spam", "not run", what, "spam_filter", todo, moot=moot)
 
 
 def _finding(mail: Mail, score: Score) -> Finding:

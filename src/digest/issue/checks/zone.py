@@ -11,6 +11,7 @@ import dns.rdtypes.ANY.CNAME
 import dns.rdtypes.ANY.MX
 import dns.rdtypes.txtbase
 import dns.resolver
+import dns.reversename
 
 SECONDS = 3.0
 """For one question, however many servers are asked."""
@@ -57,6 +58,15 @@ class Zone:
     async def has_address(self, name: str) -> bool:
         """Tell whether a host has an IP address."""
         return bool(await self._records(name, "A") or await self._records(name, "AAAA"))
+
+    async def addresses(self, name: str) -> list[str]:
+        """Give the IP addresses of a host, of both kinds."""
+        return [str(record) for kind in ("A", "AAAA") for record in await self._records(name, kind)]
+
+    async def pointers(self, address: str) -> list[str]:
+        """Give the names of an IP address (PTR)."""
+        name = dns.reversename.from_address(address).to_text(omit_final_dot=True)
+        return [str(record).rstrip(".").lower() for record in await self._records(name, "PTR")]
 
     async def _records(self, name: str, kind: str) -> list[object]:
         answer = await self._ask(name, kind)

@@ -16,6 +16,7 @@ from digest.editors.sessions import Here
 from digest.errors import DigestError, InputError, StateError
 from digest.issue import approval, four_eyes, issues
 from digest.issue.approval import BlockedError
+from digest.issue.checks.names import name_of
 from digest.issue.checks.run import IDS
 from digest.issue.contents import issue_before
 from digest.issue.model import Issue
@@ -26,7 +27,7 @@ from digest.store import Database
 from digest.web.desk import moments
 from digest.web.desk.access import AsEditor, AsPublisher, DeskForm
 from digest.web.desk.checking import readiness
-from digest.web.desk.findings import NAMES, grouped
+from digest.web.desk.findings import grouped
 from digest.web.desk.moments import When, read_when, told
 from digest.web.desk.pages import OWN, done, page, wants_json
 from digest.web.forms import Form
@@ -180,7 +181,7 @@ def _context(
         "barred": four_eyes.barred(db, number, here.editor.id) if bars else None,
         "asked_for": approval.asked_for(db, number),
         "approved_by": issues.approved_by(db, number),
-        "overrides": [(NAMES.get(over.check, over.check), over.reason) for over in issues.overrides_of(db, number)],
+        "overrides": [(name_of(over.check), over.reason) for over in issues.overrides_of(db, number)],
         "told": told(when, zone, now=now) if when else [],
         "zones": moments.zones(),
         "zone": zone.key,
@@ -251,7 +252,7 @@ def _refused(
     words = error.message if isinstance(error, InputError) else str(error)
     blocks = list(error.findings) if isinstance(error, BlockedError) else []
     if blocks:
-        names = ", ".join(dict.fromkeys(NAMES.get(finding.check, finding.check) for finding in blocks))
+        names = ", ".join(dict.fromkeys(name_of(finding.check) for finding in blocks))
         words = f"issue {number} is not approved; what keeps it: {names}. Mend it, or give a reason beside it"
     if wants_json(request):
         checks = list(dict.fromkeys(finding.check for finding in blocks))

@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from digest.chosen import SECTION_OF
 from digest.issue.checks.model import Finding, Mail
+from digest.issue.checks.names import name_of
 from digest.issue.issues import Override
 from digest.web.desk.settings_words import LABELS
-
-NAMES: Mapping[str, str] = {
-    "mjml": "Templates",
-    "places": "Places to fill",
-    "size": "Weight",
-    "plain-text": "Plain text",
-    "links": "Links",
-    "tracking": "Counting",
-    "unsubscribe": "Ways out",
-    "postal-address": "Postal address",
-    "sender": "Sender",
-    "subject": "Subject",
-    "preheader": "Preheader",
-    "alternatives": "Subjects to try",
-    "language": "Language",
-    "headings": "Headings",
-    "alt-text": "Pictures in words",
-    "contrast": "Contrast",
-    "text-size": "Size of text",
-    "touch": "Buttons",
-    "support": "Mail programs",
-    "links-answer": "Pages behind links",
-    "spam": "Spam filter",
-    "dns-mx": "DNS: mail servers",
-    "dns-spf": "DNS: SPF",
-    "dns-dkim": "DNS: DKIM",
-    "dns-dmarc": "DNS: DMARC",
-}
-"""What people call the checks."""
 
 _SETTINGS = re.compile(
     rf"\b({'|'.join(sorted((name for name in SECTION_OF if '_' in name), key=len, reverse=True))})\b"
@@ -108,7 +80,7 @@ def grouped(findings: Sequence[Finding], mail: Mail, overrides: Iterable[Overrid
         return tuple(
             Group(
                 check,
-                NAMES.get(check, check),
+                name_of(check),
                 tuple(_shown(finding, mail) for finding in found if finding.check == check),
                 reasons.get(check, "") if level == "block" else "",
             )

@@ -16,6 +16,8 @@ from fastapi.responses import PlainTextResponse, Response
 from digest.providers import hooks
 from digest.providers.hooks.interface import Call, RefusedError
 from digest.settings import Settings
+from digest.tokens import TokenError
+from digest.tracking.hook_counting import UNCOUNTED
 from digest.tracking.hook_keys import Seen, digest_of, look
 from digest.tracking.records import HookCall, encode
 from digest.tracking.spool import SpoolError
@@ -38,7 +40,8 @@ async def receive(provider: str, request: Request, our: Our, now: Now) -> Respon
         async with our.hook_bodies.read(request) as body:
             await _take(provider, request, body, our, now)
     except RefusedError as error:
-        our.hook_counts.note(provider, f"refused: {error}", now)
+        if not _is_doctor(request, our):
+            our.hook_counts.note(provider, f"refused: {error}", now)
         return PlainTextResponse(f"{error}\n", error.status)
     except (SpoolError, OSError, httpx.HTTPError, sqlite3.OperationalError):
         # A certificate cannot be had, or the disk is full. It comes again; what of it is in the spool counts once.
@@ -47,6 +50,14 @@ async def receive(provider: str, request: Request, our: Our, now: Now) -> Respon
         status = getattr(hooks.hooks_of(provider), "TRY_AGAIN", 429)
         return PlainTextResponse("it cannot be taken now\n", status, {"Retry-After": str(TRY_AGAIN_S)})
     return PlainTextResponse("taken\n")
+
+
+def _is_doctor(request: Request, our: State) -> bool:
+    """Tell whether it is `digest doctor` that looks whether this address can be reached; nobody is to count that."""
+    try:
+        return our.signers.links.read("copy", request.headers.get(UNCOUNTED, "")) == (0, 0)
+    except TokenError:
+        return False
 
 
 async def _take(provider: str, request: Request, body: bytes, our: State, now: datetime) -> None:
