@@ -2,6 +2,7 @@
 # make test   all tests                           make coverage   the same, counting branches: three times as long
 # make lint   style and types        make docs   check the documentation        make bench   measure
 # make golden   only the tests of how mails look        make golden-update   take their pictures anew, to look at
+# make audit    known holes of the pinned packages, where its index can be reached
 # make data     fetch anew what mail clients support
 
 # The first that runs and is new enough: a name on the PATH may be a shim of pyenv with nothing behind it.
@@ -13,7 +14,7 @@ DIGEST = $(BIN)/digest
 WORKERS ?= auto
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test coverage golden golden-update data browser lint docs bench constraints clean
+.PHONY: demo test coverage golden golden-update data browser lint audit docs bench constraints clean
 
 demo: $(VENV)/.installed
 	$(DIGEST) demo
@@ -43,6 +44,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Says so and passes where nobody can be asked.
+audit: $(VENV)/.installed-dev
+	@tests/audit.sh $(BIN)/python
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q tests/test_docs.py

@@ -317,6 +317,21 @@ class Settings(BaseSettings):
             raise ValueError("the part before the @ must be ASCII")
         return found.ascii_email
 
+    @field_validator("security_contact")
+    @classmethod
+    def _security_contact(cls, value: str) -> str:
+        """Take a web address, or a mail address with or without its scheme; give a URI, as RFC 9116 (2.5.3) wants."""
+        value = value.strip()
+        if not value or value.startswith("https://"):
+            return _web_address(value) if value else value
+        try:
+            found = validate_email(value.removeprefix("mailto:"), check_deliverability=False, test_environment=True)
+        except EmailNotValidError as error:
+            raise ValueError(f"write it like security@example.com or https://example.com/security ({error})") from None
+        if found.ascii_email is None:
+            raise ValueError("the part before the @ must be ASCII")
+        return f"mailto:{found.ascii_email}"
+
     @field_validator("newsletter_name", "newsletter_tagline", "sender_name", "postal_address")
     @classmethod
     def _one_line(cls, value: str, info: ValidationInfo) -> str:
@@ -418,6 +433,30 @@ class Settings(BaseSettings):
             raise ValueError("write it like imaps://user@mail.example.com/INBOX")
         if parts.password:
             raise ValueError(f"leave the password out of it; it has a setting of its own, {info.field_name}_password")
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _metrics_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().strip()) < 16:
+            raise ValueError("it has fewer than 16 characters; `openssl rand -hex 32` makes a good one")
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _otlp_endpoint(cls, value: str) -> str:
+        parts = urlsplit(value)
+        _ = parts.port  # refuses one that is no port
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query):
+            raise ValueError("write it like http://localhost:4318")
+        return value.removesuffix("/").removesuffix("/v1/traces")
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _sentry_dsn(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value().strip() if value is not None else "https://key@host/1")
+        if parts.scheme not in ("http", "https") or not parts.username or not parts.path.rpartition("/")[2].isdigit():
+            raise ValueError("it is no DSN; Sentry shows it as https://KEY@HOST/NUMBER")
         return value
 
     @field_validator("providers")

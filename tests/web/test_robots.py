@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -120,3 +120,32 @@ def test_a_map_that_is_known_is_not_sent_again(out: Published) -> None:
 def test_an_empty_site_has_a_map(settings: Settings, db: object, clock: Clock) -> None:
     with served(settings, clock) as reader:
         assert len(located(reader)) == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("security@example.com", "mailto:security@example.com"),
+        ("mailto:security@example.com", "mailto:security@example.com"),
+        ("https://example.com/security", "https://example.com/security"),
+    ],
+)
+def test_whoever_finds_a_hole_is_told_whom_to_tell(settings: Settings, clock: Clock, given: str, told: str) -> None:
+    settings = Settings(**settings.model_dump() | {"security_contact": given})
+    with served(settings, clock) as reader:
+        answer = reader.get("/.well-known/security.txt")
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        fields = dict(line.split(": ", 1) for line in answer.text.splitlines())
+        assert fields["Contact"] == told
+        assert clock.now < datetime.fromisoformat(fields["Expires"]) < clock.now + timedelta(days=365)
+        assert fields["Canonical"] == f"{settings.base_url}/.well-known/security.txt"
+
+
+def test_where_nobody_is_named_there_is_no_security_txt(reader: Reader) -> None:
+    assert reader.get("/.well-known/security.txt").status_code == 404
+
+
+@pytest.mark.parametrize("wrong", ["http://example.com", "nobody", "javascript:alert(1)", "https://a b", "a@b.c\nX: y"])
+def test_a_contact_that_is_no_address_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="security_contact"):
+        Settings(security_contact=wrong)

@@ -52,7 +52,12 @@ def gauges(db: Database, *, now: datetime) -> Iterator[Gauge]:
     rows = db.conn.execute(
         "SELECT state, count(*) FROM letters WHERE state IN ('queued', 'claimed', 'uncertain') GROUP BY state"
     ).fetchall()
-    yield Gauge("letters", "Letters that are open, by state.", ("state",), {(state,): dict(rows).get(state, 0) for state in LETTERS})
+    yield Gauge(
+        "letters",
+        "Letters that are open, by state.",
+        ("state",),
+        {(state,): dict(rows).get(state, 0) for state in LETTERS},
+    )
     oldest = db.conn.execute(
         "SELECT min(not_before) FROM letters WHERE state IN ('queued', 'claimed', 'uncertain') AND state = 'queued'"
     ).fetchone()[0]

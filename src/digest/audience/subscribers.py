@@ -168,7 +168,8 @@ def count_audience(db: Database) -> dict[str, int]:
         " count(*) FILTER (WHERE s.state = 'active' AND x.reason IS NULL),"
         " count(*) FILTER (WHERE s.state = 'pending' AND x.reason IS NULL),"
         " count(*) FILTER (WHERE s.state = 'unsubscribed'),"
-        " (SELECT count(*) FROM suppressions WHERE email_key <> ?) - count(*) FILTER (WHERE s.state = 'unsubscribed' AND x.reason NOTNULL)"
+        " (SELECT count(*) FROM suppressions WHERE email_key <> ?)"
+        " - count(*) FILTER (WHERE s.state = 'unsubscribed' AND x.reason NOTNULL)"
         " FROM subscribers s LEFT JOIN suppressions x ON x.email_key = s.email_key WHERE s.id <> ?",
         (dummy.KEY, dummy.NUMBER),
     ).fetchone()

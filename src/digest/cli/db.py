@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from digest import times
 from digest.cli.app import FAILED, App, Group, with_app
-from digest.issue.issues import check_issues
-from digest.issue.variant_records import check_variants
-from digest.sending.ledger_check import check_ledger
-from digest.sending.subject_test import check_subject_tests
-from digest.store import back_up, check_store, migrate, pending
+from digest.cli.stopping import Stopping
+from digest.errors import StateError
+from digest.safekeeping import backups as backing_up
+from digest.safekeeping.checking import check_backup, problems_of
+from digest.safekeeping.migrating import migrate_safely
+from digest.store import back_up
 
 
 @click.group(cls=Group)
 def db() -> None:
-    """Make, check and back up the store."""
+    """Make, check and back up the store, and bring a backup back."""
 
 
 @db.command("migrate")
 @with_app
 def migrate_(app: App) -> None:
-    """Make the store, or bring an older one up to date; a backup is kept beside it first."""
+    """Make the store, or bring an older one up to date; a backup is kept beside it first.
+
+    It is refused while a `digest serve` or `digest send` is at work.
+    """
     path = app.settings.db
     is_new = not path.exists()
     with app.store(create=True, allow_pending=True) as store:
-        waiting = pending(store)
-        backup = None
-        if waiting:
-            backup = path.with_name(f"{path.name}.{times.now():%Y%m%dT%H%M%SZ}.backup")
-            back_up(store, backup)
-        applied = migrate(store)
+        done = migrate_safely(store, path, now=times.now())
     if is_new:
         app.say(f"Made the store {path}.")
-    elif applied:
-        app.say(f"{path} is up to date now: {', '.join(applied)}. As it was before: {backup}")
+    elif done.applied:
+        app.say(f"{path} is up to date now: {', '.join(done.applied)}. As it was before: {done.backup}")
     else:
         app.say(f"{path} is up to date.")
-    app.give({"db": str(path), "made": is_new, "applied": applied, "backup": backup and str(backup)})
+    app.give(
+        {
+            "db": str(path),
+            "made": is_new,
+            "applied": [*done.applied],
+            "backup": str(done.backup) if done.backup else None,
+        }
+    )
 
 
 @db.command()
@@ -47,9 +55,7 @@ def migrate_(app: App) -> None:
 def check(app: App) -> int:
     """Read the whole store and say whether it is sound, the sending ledger included."""
     with app.store(allow_pending=True) as store:
-        problems = check_store(store)
-        if not problems and not pending(store):
-            problems += check_ledger(store) + check_issues(store) + check_variants(store) + check_subject_tests(store)
+        problems = problems_of(store)
     for problem in problems:
         app.say(f"WRONG: {problem}")
     if not problems:
@@ -59,10 +65,17 @@ def check(app: App) -> int:
 
 
 @db.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @with_app
-def backup(app: App, file: Path) -> None:
-    """Copy the store to FILE while others go on using it; the copy is opened and checked."""
+def backup(app: App, file: Path | None) -> None:
+    """Copy the store to FILE while others go on using it; the copy is opened and checked.
+
+    Without FILE it goes into the folder `backup_to`, as the daily one does, and the oldest there are let go.
+    """
+    stopping, now = Stopping(), times.now()
+    if file is None:
+        backing_up.expect_folder(app.settings)
+    removed: list[str] = []
     with app.store(allow_pending=True) as store, app.progress("Copying pages", None) as advance:
         done = 0
 
@@ -71,6 +84,65 @@ def backup(app: App, file: Path) -> None:
             advance(copied - done)
             done = copied
 
-        size = back_up(store, file, progress=progress)
+        if file is None:
+            taken = backing_up.take(store, app.settings, now=now, progress=progress, stopping=stopping)
+            file, size, removed = taken.path, taken.size, [str(path) for path in taken.removed]
+        else:
+            backing_up.work_spool(store, app.settings, now=now, stopping=stopping)
+            size = back_up(store, file, progress=progress, stopping=stopping)
     app.say(f"Backed up to {file} ({size / 1e6:.1f} MB), opened and checked.")
-    app.give({"db": str(app.settings.db), "backup": str(file), "bytes": size})
+    for path in removed:
+        app.say(f"  removed {path}, which is not kept any longer")
+    app.give({"db": str(app.settings.db), "backup": str(file), "bytes": size, "removed": removed})
+
+
+@db.command()
+@click.option("--check", "checks", is_flag=True, help="Also read each one, as bringing it back would.")
+@with_app
+def backups(app: App, checks: bool) -> int:
+    """List the backups in the folder `backup_to`, the newest first."""
+    folder, now = backing_up.expect_folder(app.settings), times.now()
+    found, is_sound = [], True
+    for one in backing_up.all_backups(app.settings):
+        problems = check_backup(one.path) if checks else None
+        said = "" if problems is None else f"  WRONG: {problems[0]}" if problems else "  sound"
+        is_sound = is_sound and not problems
+        age = times.span(max(now - one.at, times.seconds(0)))
+        app.say(f"{one.path.name}  {times.for_people(one.at, app.settings.zone)} ({age} ago)  {one.size / 1e6:.1f} MB{said}")
+        found.append(
+            {"file": str(one.path), "at": times.to_text(one.at), "bytes": one.size, "problems": problems}
+        )
+    if not found:
+        app.say(f"There are no backups in {folder}; `digest db backup` takes one.")
+    app.give({"folder": str(folder), "backups": found})
+    return 0 if is_sound else FAILED
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Find out what would happen, and change nothing.")
+@click.option("--keep-letters", is_flag=True, help="Mail the letters that waited in the backup, mailed since or not.")
+@with_app
+def restore(app: App, file: Path, yes: bool, dry_run: bool, keep_letters: bool) -> None:
+    """Put a backup in the store's place; the store that is there is kept under another name.
+
+    FILE is a backup, or what `litestream restore` made. What the present store knows and may not be lost is carried over:
+    who left or was forgotten, and which issues went out. Nothing may be at work on the store meanwhile.
+    """
+    # Here, because no other command needs it.
+    from digest.cli.restore_words import words_of
+    from digest.safekeeping.restoring import restore
+
+    store = app.settings.db
+    if not yes and not dry_run:
+        if app.json or not sys.stdin.isatty():
+            raise StateError(f"this puts {file} in the place of {store}; --yes does it, --dry-run says what would happen")
+        planned = restore(app.settings, file, now=times.now(), keep_letters=keep_letters, dry_run=True)
+        for line in words_of(planned, app.settings, is_done=False):
+            app.say(line)
+        click.confirm(f"Put {file} in the place of {store}?", abort=True, err=True)
+    done = restore(app.settings, file, now=times.now(), keep_letters=keep_letters, dry_run=dry_run)
+    for line in words_of(done, app.settings, is_done=not dry_run):
+        app.say(line)
+    app.give({"db": str(store), "dry_run": dry_run, **asdict(done), "knows_until": times.to_text(done.knows_until)})

@@ -54,8 +54,9 @@ def subject(name: str) -> Subject:
     """
     known = {module.name for module in iter_modules(subjects.__path__)}
     if (file := name.replace("-", "_")) not in known:
-        near = nearest(name, sorted(one.replace("_", "-") for one in known))
-        raise NotFoundError(f"the doctor has no subject {name!r}{near or f'; it has {", ".join(names())}'}")
+        there = sorted(one.replace("_", "-") for one in known)
+        near = nearest(name, there) or f"; it has {', '.join(there)}"
+        raise NotFoundError(f"the doctor has no subject {name!r}{near}")
     return cast("Subject", import_module(f"{subjects.__name__}.{file}"))
 
 

@@ -35,10 +35,10 @@ from digest.store import Database, writing
 
 _COLUMNS = (
     "number, state, subject, preheader, intro, cutoff, content_hash, html, text, envelope,"
-    " scheduled_at, approved_at, sending_at, sent_at, trouble, local_time, nonce"
+    " scheduled_at, approved_at, sending_at, sent_at, trouble, local_time, nonce, doubted_at"
 )
 WORDS = ("subject", "preheader", "intro")
-_MOMENTS = ("cutoff", "scheduled_at", "approved_at", "sending_at", "sent_at")
+_MOMENTS = ("cutoff", "scheduled_at", "approved_at", "sending_at", "sent_at", "doubted_at")
 
 
 @dataclass(frozen=True)

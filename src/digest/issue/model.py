@@ -108,6 +108,7 @@ class Issue:
 
     `local_time` is without a zone: the copies go when it is that time where the reader is. `trouble` is why sending
     it was paused, where no person did it. `nonce` makes the names of its copies unlike any other sending's.
+    `doubted_at` is when it was brought back from a backup, as long as nobody knows what went out of it since.
     """
 
     number: int
@@ -127,3 +128,4 @@ class Issue:
     trouble: str | None = None
     local_time: datetime | None = None
     nonce: str | None = None
+    doubted_at: datetime | None = None

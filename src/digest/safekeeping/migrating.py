@@ -58,7 +58,7 @@ def up_to_date(path: Path, *, now: datetime) -> Migrated:
     Raises:
         StateError, StoreError: as `migrate_safely`.
     """
-    if not path.exists():
+    if not path.exists() or path.stat().st_size == 0:
         return Migrated((), None)
     with closing(open_store(path, allow_pending=True)) as db:
         return migrate_safely(db, path, now=now)

@@ -14,6 +14,7 @@ from digest.store import Database
 
 THIS_WEEKS = timedelta(days=2)
 """An issue whose sending began so lately is this week's; one that takes longer is that of the week before."""
+WEEK = timedelta(weeks=1)
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,19 @@ def open_draft(db: Database, *, until: datetime | None = None) -> int | None:
 def under_way(db: Database, settings: Settings, *, now: datetime) -> str | None:
     """Say of the issue that is this week's already that it is approved, or on its way; None where there is none.
 
-    One that has been paused for days, or whose time passed without anybody having it sent, is of a week before.
+    One that has been paused for days, or whose time passed without anybody having it sent, is of a week before; one
+    that is approved for weeks ahead is beside the week's.
     """
     grace = timedelta(hours=settings.sending_grace_hours) or THIS_WEEKS
     row = db.conn.execute(
-        "SELECT number, state FROM issues WHERE (state = 'approved' AND coalesce(scheduled_at, approved_at) > :late)"
+        "SELECT number, state FROM issues"
+        " WHERE (state = 'approved' AND coalesce(scheduled_at, approved_at) BETWEEN :late AND :far)"
         " OR (state IN ('sending', 'paused') AND sending_at > :long) ORDER BY number DESC LIMIT 1",
-        {"late": times.to_text(now - max(grace, THIS_WEEKS)), "long": times.to_text(now - THIS_WEEKS)},
+        {
+            "late": times.to_text(now - max(grace, THIS_WEEKS)),
+            "far": times.to_text(now + WEEK),
+            "long": times.to_text(now - THIS_WEEKS),
+        },
     ).fetchone()
     if row is None:
         return None

@@ -13,7 +13,7 @@ from digest.store import Database
 def gauges(db: Database, *, now: datetime) -> Iterator[Gauge]:
     """Measure."""
     names = [name for (name,) in db.conn.execute("SELECT name FROM jobs ORDER BY name")]
-    found = {}
+    found: dict[tuple[str, ...], float] = {}
     for name in names:
         # Backwards on the primary key, up to the first that went well: mostly the first of all.
         row = db.conn.execute(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from digest import times
+from digest import times, tracing
 from digest.errors import DigestError, StateError
 from digest.recurring import Rule
 from digest.schedule import deciding, runs
@@ -128,21 +128,23 @@ def _claim(context: Context, job: Job, todo: Todo, last: Run | None, now: dateti
 def _do(context: Context, job: Job, run: Run) -> Did:
     """Do the work of a job that is claimed, and write down what came of it."""
     state: State
+    broke: Exception | None = None
     try:
-        words, state = _short(job.work(replace(context, now=context.clock()))), "done"
+        with tracing.span(f"job {job.name}", digest__job=job.name):
+            words, state = _short(job.work(replace(context, now=context.clock()))), "done"
     except Exception as error:  # whatever it is, the other jobs are to be done all the same
         if context.db.conn.in_transaction:
             context.db.conn.execute("ROLLBACK")
         if context.stopping():
             # It is this process's until that has ended; then another takes it up.
             return Did(job.name, run.due_at, "running", "broken off, because digest stops; it is done again")
-        words, state = _why(error, context.db), "failed"
+        words, state, broke = _why(error, context.db), "failed", error
         if not isinstance(error, DigestError | sqlite3.Error):
             log.debug("%s broke", job.name, exc_info=True)
     now = context.clock()
     if runs.end(context.db, run, state, words, now=now) and state == "failed":
         if words != run.words:
-            log.error("%s: %s", job.name, words)
+            log.error("%s: %s", job.name, words, extra={"job": job.name, "error": broke})
         if run.tries >= TRIES and run.by == runs.SCHEDULE:
             _say_failed(context, job, run.due_at, words, now)
     return Did(job.name, run.due_at, state, words)

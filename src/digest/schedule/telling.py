@@ -30,8 +30,8 @@ def tell_missed(db: Database, settings: Settings, job_words: str, due_at: dateti
     before = [
         f"digest was to {job_words} on {when}, and was not running. By now it is too late for that to happen by itself:"
         " nothing of it is caught up.",
-        "If it is still wanted, an owner can press Run now on the page of the schedule. So that it does not happen again,"
-        " see that digest serve runs, or digest run-due is called every few minutes.",
+        "If it is still wanted, an owner can press Run now on the page of the schedule. So that it does not happen"
+        " again, see that digest serve runs, or that digest run-due is called every few minutes.",
     ]
     return _post(db, f"Missed: {job_words}", "Something was not done", before, now)
 

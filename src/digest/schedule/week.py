@@ -7,38 +7,32 @@ check does not pass, the issue stays a draft, and publishers are told why.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from digest import times
 from digest.audience import letterbox
-from digest.audience.addresses import read_address
-from digest.audience.letterbox import Kind
-from digest.editors import people
 from digest.editors.audit import ITSELF
-from digest.editors.people import Editor
-from digest.errors import DigestError, StateError
+from digest.errors import StateError
 from digest.issue import approval, arranging, drafting, issues
 from digest.issue.approval import NotWellError
-from digest.issue.checks.model import Finding
-from digest.issue.checks.names import name_of
-from digest.issue.checks.run import run
 from digest.issue.contents import issue_before
 from digest.issue.model import Draft
 from digest.numbers import several
+from digest.recurring import latest, read_weekly
 from digest.schedule.coming import coming, last_usual_time, open_draft, told_of_draft, under_way, usual_time
 from digest.schedule.context import Context
+from digest.schedule.week_letters import post, publishers, said, short, stand, tell_once, wanting
 from digest.sentences import sentence
 from digest.settings import Settings
 from digest.store import Database, writing
 
 A_WEEK = timedelta(days=6)
-"""So long after a letter that there is nothing new, no second one is mailed: it is a day short of the next one's time."""
+"""So long after a letter that there is nothing new no second one is mailed: a day short of when the next is due."""
+A_FEW_DAYS = timedelta(days=3)
+"""Where nothing is drafted by itself, an issue that went out so lately is this week's."""
 TYPING = timedelta(minutes=2)
 """While somebody typed so lately, an issue is not approved by itself: the words may be half a sentence."""
-TOLD = 5
-"""So many findings stand in a letter; the page has the rest."""
 
 
 # Drafting --------------------------------------------------------------------------------------------------------
@@ -60,11 +54,11 @@ def draft_due(context: Context) -> str:
     source = issues.load_draft(db, number)
     shown = [placed for placed in source.placed if placed.form != "out"]
     if drafted.made:
-        said = f"drafted issue {number}: {several(len(shown), 'comparison')}"
+        words = f"drafted issue {number}: {several(len(shown), 'comparison')}"
         opening = f"“{source.subject}” is made of what is new."
     else:
         came = f"{several(len(taken), 'comparison')} that came in since" if taken else "nothing that came in since"
-        said = f"issue {number} was a draft already, and took in {came}"
+        words = f"issue {number} was a draft already, and took in {came}"
         opening = f"“{source.subject}” was a draft already. It took in {came}; nobody’s words were changed."
     lead = f" The lead is {shown[0].comparison.title}." if shown else ""
     updated = sum(placed.updated for placed in shown)
@@ -77,12 +71,12 @@ def draft_due(context: Context) -> str:
             ["New", f"{len(shown) - updated}"],
             *([["Updated", f"{updated}"]] if updated else []),
         ],
-        "after": _stand(db, settings, number),
+        "after": stand(db, settings, number),
     }
     # Once for a draft, and once for each week it stays one.
     about = f"drafted: {times.to_text(usual_time(settings, now=now))}"
-    _tell_once(db, number, about, "drafted", _wanting(people.everyone(db)), detail, now)
-    return said
+    tell_once(db, number, about, "drafted", wanting(db), detail, now)
+    return words
 
 
 def _nothing_new(db: Database, now: datetime) -> str:
@@ -91,7 +85,7 @@ def _nothing_new(db: Database, now: datetime) -> str:
     words = f"It was time to draft the next issue, and no comparison is new{since}."
     with writing(db):
         if not letterbox.count_since(db, "nothing-new", since=times.to_text(now - A_WEEK)):
-            _post(db, "nothing-new", _wanting(people.everyone(db)), {"before": [words]}, now)
+            post(db, "nothing-new", wanting(db), {"before": [words]}, now)
     return f"no comparison is new{f' since issue {before.number}' if before else ''}; nothing was drafted"
 
 
@@ -129,10 +123,10 @@ def remind(context: Context) -> str:
         "subject": f"Issue {number} is still a draft",
         "heading": "It is still a draft",
         "before": before,
-        "after": _stand(db, settings, number),
+        "after": stand(db, settings, number),
     }
     about = f"reminder: {times.to_text(plan.goes_at)}"
-    posted = _tell_once(db, number, about, "reminder", _publishers(db, number), detail, now)
+    posted = tell_once(db, number, about, "reminder", publishers(db, number), detail, now)
     if posted is None:
         return f"publishers were reminded of issue {number} already"
     return f"reminded {several(posted, 'publisher')} of issue {number}"
@@ -145,7 +139,8 @@ def approve_by_itself(context: Context) -> str:
     """Approve the draft at its usual time, where every check passes; give what came of it, for a person.
 
     Raises:
-        StateError: it cannot be approved at the moment, and may be in some minutes.
+        StateError: it cannot be approved at the moment, such as because somebody is typing; it may be in some minutes.
+        DigestError: it cannot even be looked over.
     """
     db, settings, now = context.db, context.settings, context.now
     due = last_usual_time(settings, now=now)
@@ -159,57 +154,67 @@ def approve_by_itself(context: Context) -> str:
     if issues.is_by_hand(db, number):
         return f"issue {number} stays a draft: somebody said that only a person approves it"
     grace = timedelta(hours=settings.sending_grace_hours)
-    reasons = _reasons(db, settings, number, due, late=bool(grace) and now > due + grace)
+    if grace and now > due + grace:
+        when, hours = times.for_people(due, settings.zone), several(settings.sending_grace_hours, "hour")
+        return f"the usual time of issue {number}, {when}, passed more than {hours} ago; nothing was approved"
+    went = _went_out(db, settings, due)
+    if went and went[1] < _made_at(db, number):
+        return f"issue {went[0]} went out this week already, and issue {number} is the next week’s"
+    reasons = _reasons(db, number, went[0] if went else None)
     if not reasons:
         _expect_nobody_types(db, number, now)
         try:
-            reasons = _approve(context, number)
+            _approve(context, number)
         except NotWellError as error:
             if all(finding.level == "not run" for finding in error.findings):
                 # A network that does not answer: it is tried again.
                 raise
-            reasons = [_said(finding) for finding in error.findings]
+            reasons = [said(finding) for finding in error.findings]
     if not reasons:
         return f"approved issue {number}, since every check passes; it goes out now"
     _tell_not_approved(db, settings, number, due, reasons, now)
     return f"issue {number} is not approved by itself: {'; '.join(reasons)}"
 
 
-def _reasons(db: Database, settings: Settings, number: int, due: datetime, *, late: bool) -> list[str]:
-    """Give why an issue is not even looked over; nothing where it may be."""
-    if late:
-        hours = several(settings.sending_grace_hours, "hour")
-        return [f"its time, {times.for_people(due, settings.zone)}, passed more than {hours} ago"]
+def _reasons(db: Database, number: int, went: int | None) -> list[str]:
+    """Give why an issue is not even looked over; nothing where it may be. `went` is one that went out this week."""
+    if went is not None:
+        return [f"issue {went} went out this week already"]
     if db.conn.execute("SELECT 1 FROM restores WHERE seen_at IS NULL").fetchone():
         return ["this store was brought back from a backup, and nobody has read what that means"]
-    try:
-        source = issues.load_draft(db, number)
-    except DigestError as error:
-        return [str(error)]
-    return [] if _shown(source) else ["there is no comparison in it"]
+    return [] if _shown(issues.load_draft(db, number)) else ["there is no comparison in it"]
 
 
-def _approve(context: Context, number: int) -> list[str]:
-    """Approve an issue, if every check passes; give why not where it cannot be looked over."""
-    try:
-        asyncio.run(
-            approval.approve(
-                context.db,
-                context.settings,
-                number,
-                now=context.now,
-                at=context.now,
-                network=context.settings.mails_people,
-                by=ITSELF,
-                another_time=False,
-                all_well=True,
-            )
+def _went_out(db: Database, settings: Settings, due: datetime) -> tuple[int, str] | None:
+    """Give the issue that went out since the week's was to be drafted, and when; None where none did."""
+    since = latest(read_weekly(settings.draft_at), settings.zone, due) if settings.draft_at else due - A_FEW_DAYS
+    row: tuple[int, str] | None = db.conn.execute(
+        "SELECT number, sending_at FROM issues WHERE state = 'sent' AND sending_at > ?"
+        " ORDER BY sending_at DESC LIMIT 1",
+        (times.to_text(since),),
+    ).fetchone()
+    return row
+
+
+def _made_at(db: Database, number: int) -> str:
+    row = db.conn.execute("SELECT created_at FROM issues WHERE number = ?", (number,)).fetchone()
+    return str(row[0])
+
+
+def _approve(context: Context, number: int) -> None:
+    asyncio.run(
+        approval.approve(
+            context.db,
+            context.settings,
+            number,
+            now=context.now,
+            at=context.now,
+            network=context.settings.mails_people,
+            by=ITSELF,
+            another_time=False,
+            all_well=True,
         )
-    except NotWellError:
-        raise
-    except DigestError as error:
-        return [str(error)]
-    return []
+    )
 
 
 def _expect_nobody_types(db: Database, number: int, now: datetime) -> None:
@@ -235,34 +240,10 @@ def _tell_not_approved(
             f" {times.for_people(due, settings.zone)}. It was not: it is still a draft, and nobody was mailed it.",
             "Once that is put right, a publisher approves it. digest does not try again before the next usual time.",
         ],
-        "after": _short([sentence(reason) for reason in reasons]),
+        "after": short([sentence(reason) for reason in reasons]),
     }
     about = f"not approved: {times.to_text(due)}"
-    _tell_once(db, number, about, "reminder", _publishers(db, number, trouble=True), detail, now)
-
-
-# Letters ---------------------------------------------------------------------------------------------------------
-
-
-def _stand(db: Database, settings: Settings, number: int) -> list[str]:
-    """Say how the checks of a draft stand, those that ask nobody: what keeps it from going out, and what warns."""
-    try:
-        findings = asyncio.run(run(approval.mail_of(db, settings, number), network=False))
-    except DigestError as error:
-        return [f"It cannot be looked over: {error}."]
-    blocks = [f"It cannot go out as it is. {_said(finding)}" for finding in findings if finding.level == "block"]
-    warns = dict.fromkeys(name_of(finding.check) for finding in findings if finding.level == "warn")
-    said = _short([sentence(words) for words in blocks]) or ["Nothing that was looked at keeps it from going out."]
-    return [*said, f"Could be better: {', '.join(warns)}."] if warns else said
-
-
-def _said(finding: Finding) -> str:
-    return f"{name_of(finding.check)}: {finding.what}"
-
-
-def _short(lines: Sequence[str]) -> list[str]:
-    more = len(lines) - TOLD
-    return [*lines[:TOLD], f"And {more} more."] if more > 0 else list(lines)
+    tell_once(db, number, about, "reminder", publishers(db, number, trouble=True), detail, now)
 
 
 def _shown(source: Draft) -> bool:
@@ -271,39 +252,3 @@ def _shown(source: Draft) -> bool:
 
 def _moment(stamp: str, settings: Settings) -> str:
     return times.for_people(times.from_text(stamp), settings.zone)
-
-
-def _wanting(editors: Iterable[Editor]) -> list[Editor]:
-    return [one for one in editors if one.told_week]
-
-
-def _publishers(db: Database, number: int, *, trouble: bool = False) -> list[Editor]:
-    """Give the publishers who want to know of the week, and those who were asked to approve the issue."""
-    asked = approval.asked_for(db, number)
-    fates = letterbox.fates(db, "approval", "issue", number, since=asked[1]) if asked else []
-    personally = {fate.email for fate in fates}
-    return [
-        one
-        for one in people.everyone(db)
-        if one.may("publisher")
-        and (one.told_week or (trouble and one.told_trouble) or read_address(one.email).email in personally)
-    ]
-
-
-def _tell_once(
-    db: Database, number: int, about: str, kind: Kind, to: Iterable[Editor], detail: Mapping[str, Any], now: datetime
-) -> int | None:
-    """Put a letter to these into the letterbox, once for what it is about; give how many, None where it was told."""
-    with writing(db) as connection:
-        is_new = connection.execute(
-            "INSERT INTO notices (issue, about, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1",
-            (number, about, times.to_text(now)),
-        ).fetchone()
-        return _post(db, kind, to, detail, now) if is_new else None
-
-
-def _post(db: Database, kind: Kind, to: Iterable[Editor], detail: Mapping[str, Any], now: datetime) -> int:
-    found = list(to)
-    for one in found:
-        letterbox.post(db, kind, read_address(one.email), subscriber=None, now=now, detail=detail)
-    return len(found)

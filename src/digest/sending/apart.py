@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import logging
 import pickle
 import select
 import signal
@@ -26,7 +25,7 @@ from datetime import datetime
 from types import FrameType
 from typing import Any
 
-from digest import times
+from digest import times, watching
 from digest.sending import running
 from digest.sending.copies import Signers
 from digest.sending.running import OTHERS_S, Rest, Runner, due, stand_of
@@ -135,10 +134,13 @@ class Sender:
 
 def main() -> None:
     """Send what is due, as standard input says; print what is to be left alone, as JSON."""
-    logging.basicConfig(format="digest: sending: %(message)s", level=logging.WARNING)
     told_to_stop = _listen()
     given: Given = pickle.load(sys.stdin.buffer)  # noqa: S301 (from the server that started us, by a pipe)
-    told = work(given, lambda: bool(told_to_stop) or _is_at_its_end(sys.stdin.fileno()))
+    watching.begin(given.settings, part="sending")
+    try:
+        told = work(given, lambda: bool(told_to_stop) or _is_at_its_end(sys.stdin.fileno()))
+    finally:
+        watching.end()
     sys.stdout.write(json.dumps({number: _as_json(rest) for number, rest in told.items()}))
     sys.stdout.flush()
 

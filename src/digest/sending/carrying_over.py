@@ -27,6 +27,7 @@ class Issues:
 def carry_over(old: sqlite3.Connection, db: Database) -> Issues:
     """Carry over every issue that the old store has sent, or begun to send, and this one has not, or not to the end."""
     carried, not_carried = [], []
+    same = same_readers(old, db)
     rows = old.execute(
         "SELECT number, created_at FROM issues WHERE sending_at IS NOT NULL ORDER BY number"
     ).fetchall()
@@ -37,7 +38,7 @@ def carry_over(old: sqlite3.Connection, db: Database) -> Issues:
                 continue
             is_ours = not found or found[0] == created_at
             if is_ours and not _taken_numbers(old, connection, number):
-                _carry(old, db, number)
+                _carry(old, db, number, same)
                 carried.append(number)
             else:
                 not_carried.append(number)
@@ -51,8 +52,8 @@ def _taken_numbers(old: sqlite3.Connection, connection: sqlite3.Connection, numb
     return any(connection.execute(sql, (batch, number)).fetchone() for (batch,) in needed)
 
 
-def _carry(old: sqlite3.Connection, db: Database, number: int) -> None:
-    connection, same = db.conn, same_readers(old, db)
+def _carry(old: sqlite3.Connection, db: Database, number: int, same: set[int]) -> None:
+    connection = db.conn
     # What other rows have to say of the issue stays with it: they are looked at when all of it is there again.
     connection.execute("PRAGMA defer_foreign_keys = ON")
     for table in ("deliveries", "issue_comparisons", *reversed(_TABLES)):

@@ -35,6 +35,7 @@ from digest.providers.interface import (
 from digest.sending import beginning, ledger, pace, subject_test, timing
 from digest.sending.clerk import Clerk
 from digest.sending.copies import Signers, Writer
+from digest.sending.handing_over import ask, hand_over
 from digest.sending.ledger import Claimed
 from digest.sending.pace import Health
 from digest.sending.queue import Queue
@@ -449,7 +450,7 @@ class Engine:
 
     async def _hand_over(self, lane: Lane, claimed: Claimed) -> None:
         try:
-            answer = await lane.provider.hand_over(self._batch(lane, claimed))
+            answer = await hand_over(lane.provider, self._batch(lane, claimed))
             await self._clerk.do(ledger.record, claimed, answer, now=self.clock())
         except NotAcceptedError as error:
             await self._refused(lane, claimed, error)
@@ -664,7 +665,7 @@ class Engine:
 
     async def _ask(self, lane: Lane, batch: Claimed) -> dict[int, str | None]:
         """Ask which copies of a batch were accepted."""
-        found = await lane.provider.ask(self._batch(lane, batch))
+        found = await ask(lane.provider, self._batch(lane, batch))
         whole = lane.provider.proof.whole and found
         return {id_: found.get(id_) for id_, _, _ in batch.copies if whole or id_ in found}
 
@@ -702,7 +703,7 @@ class Engine:
         batch = doubt.batch = ledger.doubt_anew(self.db, doubt.batch, now=self.clock())
         doubt.age_s, doubt.known_s, doubt.since = doubt.age_s + self._time() - doubt.since, 0.0, self._time()
         try:
-            answer = await lane.provider.hand_over(self._batch(lane, batch))
+            answer = await hand_over(lane.provider, self._batch(lane, batch))
         except BadCallError as error:
             # Had the first call been accepted, its key would have given its answer again.
             await self._refused(lane, batch, error)

@@ -148,7 +148,7 @@ class Settled:
             "batches_settled_total",
             "Batches settled since the server started, by provider and by what settled them.",
             ("provider", "by"),
-            dict(self._batches),
+            {pair: float(count) for pair, count in self._batches.items()},
             counts_up=True,
         )
         yield Gauge(

@@ -37,6 +37,7 @@ from digest.providers.interface import (
 )
 from digest.sending import ledger, pace, trials
 from digest.sending.copies import Signers
+from digest.sending.handing_over import ask, hand_over
 from digest.sending.ledger import Claimed
 from digest.sending.letter_writing import batch_of, ends_at
 from digest.sending.pace import Health
@@ -253,7 +254,7 @@ class Postman:
             self._tell(lane, f"a letter cannot be written: {_words(error)}")
             return
         try:
-            answer = await lane.taker.hand_over(batch)
+            answer = await hand_over(lane.taker, batch, what=letter.kind)
         except NotAcceptedError as error:
             self._refused(lane, letter, error)
         except BaseException as error:  # whatever it is, the letter may have been accepted
@@ -372,13 +373,13 @@ class Postman:
             if step.kind == "hold":
                 letterbox.hold(self.db, letter, step.why)
             elif step.kind == "ask":
-                found = await lane.taker.ask(self._batch(letter))
+                found = await ask(lane.taker, self._batch(letter))
                 if letter.subscriber in found:
                     self._settle(letter, "sent", message_id=found[letter.subscriber])
                 else:
                     self._again(letter, f"{lane.name} does not have it", at_once=letter.tries == 1)
             elif await self._is_ready(lane) and await self._slot(lane):
-                answer = await lane.taker.hand_over(self._batch(letter))
+                answer = await hand_over(lane.taker, self._batch(letter), what=letter.kind)
                 self._answered(lane, letter, answer)
             else:
                 self._doubt(lane, letter, ProviderError(lane.told or "the work was stopped"))

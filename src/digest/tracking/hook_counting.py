@@ -14,7 +14,6 @@ from threading import Lock
 from digest import times
 from digest.store import Database, writing
 
-
 UNCOUNTED = "X-Digest-Doctor"
 """The header with which `digest doctor` shows that a call is its own, by a token that only this store can make."""
 

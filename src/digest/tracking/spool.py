@@ -350,6 +350,17 @@ def _record(file: BinaryIO, left: int) -> bytes | None:
     return record if len(record) == length and _code(length, record) == code else None
 
 
+def first_record(path: Path, start: int) -> bytes | None:
+    """Give the record of a file that begins at a place; None where none does, or it is not whole.
+
+    Raises:
+        FileNotFoundError: another process worked all of it meanwhile.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        return _record(file, os.fstat(file.fileno()).st_size - start)
+
+
 def _next_mark(file: BinaryIO, start: int, end: int) -> int:
     file.seek(start)
     found = file.read(end - start).find(MARK)

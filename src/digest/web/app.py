@@ -32,6 +32,7 @@ from digest.web.current import Current
 from digest.web.desk.pages import desk_error
 from digest.web.guard import Guard, refuse_too_large, security_headers
 from digest.web.lost import lost_at
+from digest.web.observing import Observed, numbered
 from digest.web.pages import Pages
 from digest.web.state import State
 from digest.web.stores import Stores
@@ -92,6 +93,8 @@ def create_app(
     )
     app.state.digest = state
     app.add_middleware(Guard, settings=lambda: state.settings)
+    # The last is the outermost.
+    app.add_middleware(Observed, requests=state.metrics.requests)
     from digest.web.api.app import create_api
 
     # The routes of all applications of a process: to make them anew for each would take it a sixth of a second.
@@ -136,6 +139,8 @@ async def _error_page(request: Request, error: Exception) -> Response:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         # It is answered outside of the guard.
         headers |= security_headers(state.settings)
+        headers |= numbered(request.scope)
+        context["numbered"] = request.scope.get("digest.request", "")
     return state.pages.page(request, "error.html", context, now=state.clock(), status=status, headers=headers)
 
 

@@ -27,6 +27,7 @@ from digest.sending.postman import Postman
 from digest.sending.workers import Worker
 from digest.store import Database
 from digest.tracking.rounds import Rounds
+from digest.web.pulse import Stopping
 from digest.web.scheduling import Scheduling
 from digest.web.state import State
 
@@ -59,14 +60,16 @@ class Task:
 @asynccontextmanager
 async def background(state: State) -> AsyncIterator[None]:
     """Do what is due, over and over, while the block runs."""
-    stopping = threading.Event()
+    stopping = Stopping(state.pulse)
     worker = state.worker
     worker.__enter__()
+    tasks = _tasks(state, worker, stopping)
     threads = [
         threading.Thread(target=_over_and_over, args=(task, state, stopping), name=task.name, daemon=True)
-        for task in _tasks(state, worker, stopping)
+        for task in tasks
     ]
-    for thread in threads:
+    for task, thread in zip(tasks, threads, strict=True):
+        state.pulse.expect(task.name, task.every_s)
         thread.start()
     schedule = Scheduling(state, worker, stopping.is_set)
     schedule.start()
@@ -185,7 +188,7 @@ def _over_and_over(task: Task, state: State, stopping: threading.Event) -> None:
                     db.conn.execute("ROLLBACK")
                 words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
                 if words != said:
-                    log.error("%s: %s", task.name, words)
+                    log.error("%s: %s", task.name, words, extra={"error": error})
                 said, rest = words, max(rest, AFTER_ERROR_S)
             stopping.wait(rest)
     finally:

@@ -124,6 +124,12 @@ def _rewritten(scope: Scope, plain: frozenset[str]) -> str:
     return done + left
 
 
+def numbered(scope: Scope) -> dict[str, str]:
+    """Give the header with a request's number, for an answer that is made outside of what numbers all others."""
+    found = scope.get("digest.request", "")
+    return {"X-Request-Id": found} if found else {}
+
+
 def _number(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id":

@@ -68,6 +68,7 @@ class Scheduling:
         """Look at once, and from then on."""
         # What APScheduler has to say about its own work is nothing for the operator.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self._state.pulse.expect("schedule", LOOK_EVERY_S)
         every = IntervalTrigger(seconds=LOOK_EVERY_S, timezone=UTC)
         self._add("look", every, self._look, next_run_time=datetime.now(UTC))
         self._scheduler.start()
@@ -152,6 +153,8 @@ class Scheduling:
                     )
                 )
                 self._said = ""
+                if name == "look":
+                    state.pulse.beat("schedule")
             finally:
                 state.stores.give_back(db)
         except Exception as error:  # what a job does wrong is told by its run; this is the store

@@ -28,7 +28,9 @@ from digest.web.desk.lookers import Lookers
 from digest.web.hooks.bodies import Bodies
 from digest.web.hooks.keys import HookKeys
 from digest.web.kept import Kept
+from digest.web.metrics import Metrics
 from digest.web.pages import Pages
+from digest.web.pulse import Pulse
 from digest.web.stores import Stores
 
 
@@ -52,6 +54,8 @@ class State:
     counter: Counter = field(default_factory=Counter)
     imports: Imports = field(default_factory=Imports)
     lookers: Lookers = field(default_factory=Lookers)
+    metrics: Metrics = field(default_factory=Metrics)
+    pulse: Pulse = field(default_factory=Pulse)
     closing: Event = field(default_factory=Event)
     """Set when the server is to stop: what streams for as long as somebody looks on ends then."""
 

@@ -35,7 +35,9 @@ def look(case: Case) -> Iterator[Finding]:
     store = settings.db.resolve()
     replica = _is_replicated(store)
     if replica:
-        yield _say("replica", "pass", "Litestream replicates the store, or did: deploy/restore-drill.sh shows that it restores")
+        yield _say(
+            "replica", "pass", "Litestream replicates the store, or did: deploy/restore-drill.sh shows that it restores"
+        )
     if settings.backup_to is None:
         level = "pass" if replica else case.grave
         todo = "" if replica else "set backup_to to a folder, best on another disk"
@@ -54,7 +56,11 @@ def look(case: Case) -> Iterator[Finding]:
         words = f"the newest backup is {times.span(age)} old: {newest.path}"
         yield _say("fresh", case.grave, words, str(folder), "see why none was made since", "digest schedule")
     else:
-        yield _say("fresh", "pass", f"the newest backup is {times.span(age)} old, {newest.size / 1e6:,.1f} MB: {newest.path.name}")
+        yield _say(
+            "fresh",
+            "pass",
+            f"the newest backup is {times.span(age)} old, {newest.size / 1e6:,.1f} MB: {newest.path.name}",
+        )
     if not replica and folder.stat().st_dev == store.parent.stat().st_dev:
         words = "backups lie on the disk that the store lies on: when it breaks, both are gone"
         todo = "set backup_to to a folder of another disk, copy backups elsewhere, or replicate the store"

@@ -48,7 +48,7 @@ def look(case: Case) -> Iterator[Finding]:
 
 
 def kernel_keeps_it() -> bool | None:
-    """Tell whether the kernel believes its clock is kept, by adjtimex(2) with nothing to change; None: it does not say."""
+    """Tell whether the kernel believes its clock is kept, by adjtimex(2); None where it does not say."""
     try:
         call = ctypes.CDLL(None, use_errno=True).adjtimex
     except (OSError, AttributeError):

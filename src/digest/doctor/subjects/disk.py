@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from digest.doctor.model import Case, Finding
+from digest.doctor.model import Case, Finding, Level
 
 WORDS = "free space, and the kind of disk"
 PLACE = 30
@@ -76,8 +76,8 @@ def _room(folder: Path, what: str, size: int) -> Iterator[Finding]:
     words = f"{_bytes(free)} of {_bytes(whole)} are free for {what}"
     todo = "make room, or move to a larger disk: when it is full, sign-ups and sending stop"
     if free < wanted:
-        level, why = ("bad", "") if free < NOTHING_BYTES else ("warn", f"; {_bytes(wanted)} would be good")
-        yield _say("free-space", "bad" if level == "bad" else "warn", f"only {words}{why}", str(folder), todo)
+        level: Level = "bad" if free < NOTHING_BYTES else "warn"
+        yield _say("free-space", level, f"only {words}; {_bytes(wanted)} would be good", str(folder), todo)
     else:
         yield _say("free-space", "pass", words)
     if room.f_files and room.f_favail < room.f_files * LEAST_INODES:
@@ -104,7 +104,7 @@ def _kind(folder: Path) -> Finding:
 
 
 def kind_of(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
-    """Give the kind of file system a folder is on, as Linux names it (proc_pid_mountinfo(5)); None where nobody says."""
+    """Give the kind of file system of a folder, as Linux names it (proc_pid_mountinfo(5)); None where nobody says."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -44,7 +44,9 @@ def look(case: Case) -> Iterator[Finding]:
         if name in due and run.state == "failed":
             words = f"to {due[name].words} failed on {times.for_people(run.due_at, zone)}: {run.words}"
             yield _say("failed", "warn", words, name, "mend what it says, and run it", f"digest schedule run {name}")
-    missed = [run for run in history if run.state == "missed" and run.job in due and now - run.due_at < timedelta(weeks=1)]
+    missed = [
+        run for run in history if run.state == "missed" and run.job in due and now - run.due_at < timedelta(weeks=1)
+    ]
     for name in dict.fromkeys(run.job for run in missed):
         of_it = [run for run in missed if run.job == name]
         when = times.for_people(of_it[0].due_at, zone)
@@ -52,4 +54,6 @@ def look(case: Case) -> Iterator[Finding]:
         words = words.replace(" 1 times this week, last", "")
         # What was done since makes up for it.
         if newest[name].state == "missed" or newest[name].due_at <= of_it[0].due_at:
-            yield _say("missed", "warn", words, name, "run it by hand, where it still should be", f"digest schedule run {name}")
+            yield _say(
+                "missed", "warn", words, name, "run it by hand, where it still should be", f"digest schedule run {name}"
+            )

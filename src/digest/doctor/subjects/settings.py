@@ -122,9 +122,8 @@ def _secret_files(case: Case) -> Iterator[tuple[Path, str]]:
             not _is_named(file, name) for name, source in sources.items() if holds_secret(name) and source == str(file)
         ):
             yield file, "which has secrets in it"
-    for file in sorted({*_named_by_environment(), *(one for file in written for one in _named_in(file).values())}):
-        if file.is_file():
-            yield file, "which holds a secret"
+    named = {*_named_by_environment(), *(one for file in written for one in _named_in(file).values())}
+    yield from ((file, "which holds a secret") for file in sorted(named) if file.is_file())
 
 
 def _is_named(file: Path, name: str) -> bool:

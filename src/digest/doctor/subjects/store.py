@@ -1,4 +1,4 @@
-"""Whether the store is sound, the ledger keeps its rules and every figure is true; and what in it waits for a person."""
+"""Whether the store is sound, the ledger keeps its rules and every figure is true; and what waits for a person."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ _BRING_BACK = "keep this file, and bring back a backup; `sqlite3` and its .recov
 
 
 def _ledger(db: Database) -> Iterator[Finding]:
-    wrong = [words for check in (check_ledger, check_issues, check_variants, check_subject_tests) for words in check(db)]
+    wrong = [
+        words for check in (check_ledger, check_issues, check_variants, check_subject_tests) for words in check(db)
+    ]
     todo = "that should never be: keep a copy of the store and tell us, before anything else is sent"
     yield from (_say("ledger", "bad", words, todo=todo, command="digest db check") for words in wrong)
     if not wrong:
@@ -111,7 +113,14 @@ def _log(case: Case) -> Iterator[Finding]:
 
 
 def _waits(db: Database, case: Case) -> Iterator[Finding]:
-    found = [*_restored(db, case), *_batches(db, case), *_issues(db, case), *_letters(db), *_programs(db), *_spool(db, case)]
+    found = [
+        *_restored(db, case),
+        *_batches(db, case),
+        *_issues(db, case),
+        *_letters(db),
+        *_programs(db),
+        *_spool(db, case),
+    ]
     yield from found or [_say("waiting", "pass", "nothing waits for a person")]
 
 
@@ -147,13 +156,19 @@ def _issues(db: Database, case: Case) -> Iterator[Finding]:
 
 def _letters(db: Database) -> Iterator[Finding]:
     counts = letterbox.tally(db)
-    for state, todo in (("failed", "see why"), ("uncertain", "see them, and decide")):
+    known = (
+        ("failed", "could not be mailed", "see why"),
+        ("uncertain", "may have been mailed, or not", "see them, and decide"),
+    )
+    for state, became, todo in known:
         if counts[state]:
-            words = f"{several(counts[state], 'letter')} {'were not mailed' if state == 'failed' else 'may have been mailed'}"
+            words = f"{several(counts[state], 'letter')} {became}"
             yield _say("letters", "warn", words, todo=todo, command="digest letters")
     if counts["trouble"]:
         words = f"{several(counts['queued'], 'letter')} wait: {counts['trouble']}"
-        yield _say("letters", "warn", words, todo="mend what it says; they go by themselves then", command="digest letters")
+        yield _say(
+            "letters", "warn", words, todo="mend what it says; they go by themselves then", command="digest letters"
+        )
 
 
 def _programs(db: Database) -> Iterator[Finding]:

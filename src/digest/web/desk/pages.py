@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from digest.editors.sessions import Here
 from digest.web.desk.access import who_is_here
 from digest.web.guard import security_headers
+from digest.web.observing import numbered
 from digest.web.state import State
 
 OWN = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
@@ -57,7 +58,7 @@ def desk_error(request: Request, error: Exception, status: int, words: str) -> R
         return Response(None, status, headers)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         # It is answered outside of the guard.
-        headers |= security_headers(our.settings)
+        headers |= security_headers(our.settings) | numbered(request.scope)
     words = words or HTTPStatus(status).phrase
     if wants_json(request):
         return JSONResponse({"error": words, **getattr(error, "more_json", {})}, status, headers)
@@ -69,4 +70,6 @@ def desk_error(request: Request, error: Exception, status: int, words: str) -> R
     finally:
         our.stores.give_back(db)
     context = {"status": status, "heading": HTTPStatus(status).phrase, "words": words}
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        context["numbered"] = request.scope.get("digest.request", "")
     return page(request, our, here, "desk-error.html", context, now=our.clock(), status=status, headers=headers)
