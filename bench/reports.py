@@ -301,7 +301,7 @@ def measure(wanted: argparse.Namespace) -> dict[str, Any]:
                 found[name] = ask(port, address, wanted.requests)
         result["pages"] = found
         begun = time.perf_counter()
-        _, told = digest(folder, "doctor", codes=(0, 1))
+        _, told = digest(folder, "doctor", "store", codes=(0, 1))
         result["doctor"] = {name: told[name] for name in ("sound", "figures", "rows", "problems")}
         result["doctor"]["s"] = time.perf_counter() - begun
         if wanted.folder is None:

@@ -11,7 +11,7 @@ FLOORS = (
     {"cli"},
     {"web"},
     {"schedule", "doctor"},
-    {"demo", "status"},
+    {"demo", "status", "safekeeping"},
     {"tracking"},
     {"sending"},
     {"issue"},

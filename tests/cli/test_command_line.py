@@ -669,7 +669,7 @@ def test_the_store_in_json(digest: Run) -> None:
     }  # fmt: skip
     assert digest("db", "check", "--json").data == {"db": "digest.db", "sound": True, "problems": []}
     backup = digest("db", "backup", "copy.db", "--json").data
-    assert backup == {"db": "digest.db", "backup": "copy.db", "bytes": Path("copy.db").stat().st_size}
+    assert backup == {"db": "digest.db", "backup": "copy.db", "bytes": Path("copy.db").stat().st_size, "removed": []}
 
 
 def test_a_store_that_is_not_sound_exits_with_1(digest: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
@@ -136,8 +137,10 @@ def test_a_store_nobody_told_anything_says_so(digest: Run) -> None:
 
 def test_all_is_well(sent: Run) -> None:
     sent("events", "work")
-    assert "is sound, and its" in sent("doctor").out
-    found = sent("doctor", "--json").data
+    told = sent("doctor", "--offline").out
+    assert re.search(r"✓ all \d\d figures are true: 6 rows were counted again\n", told)
+    assert re.search(r"^Nothing is bad: \d+ well, \d+ to look at, 0 bad, \d+ not looked at\.$", told, re.MULTILINE)
+    found = sent("doctor", "--offline", "--json").data
     assert found["sound"]
     assert found["problems"] == {"store": [], "ledger": [], "figures": [], "audience": []}
     assert found["figures"] > 3
@@ -172,8 +175,8 @@ def test_all_is_well(sent: Run) -> None:
 def test_what_is_wrong_is_named(sent: Run, tampering: str, of: str, words: str) -> None:
     sent("events", "work")
     tamper(tampering)
-    assert f"WRONG: {words}\n" in sent("doctor", code=1).out
-    found = sent("doctor", "--json", code=1).data
+    assert f"✗ {words}\n" in sent("doctor", "store", code=1).out
+    found = sent("doctor", "--json", "store", code=1).data
     assert not found["sound"]
     assert words in found["problems"][of]
 
@@ -182,6 +185,6 @@ def test_what_was_deleted_is_not_looked_at_and_said_so(sent: Run) -> None:
     sent("events", "work")
     tamper("UPDATE issues SET events_deleted_at = '2027-01-01T00:00:00.000000Z'")
     tamper("DELETE FROM events")
-    found = sent("doctor").out
-    assert "not looked at: issue 1: its events were deleted on 2027-01-01, and its figures stay\n" in found
-    assert "WRONG" not in found
+    found = sent("doctor", "store").out
+    assert "– issue 1: its events were deleted on 2027-01-01, and its figures stay\n" in found
+    assert "✗" not in found

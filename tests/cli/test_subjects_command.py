@@ -61,7 +61,7 @@ def test_a_subject_is_tried_chosen_and_sent_to_the_rest(run: Run) -> None:
     assert "B won: a person chose it" in run("subjects", "show", "1")
     assert given(run, "status")["issues"][0]["subject"] == f"{B}!"
     assert "is sound" in run("db", "check")
-    assert run("doctor")
+    assert run("doctor", "store")
 
 
 def test_in_json_it_has_one_shape(run: Run) -> None:

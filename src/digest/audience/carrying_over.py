@@ -1,7 +1,7 @@
 """What readers asked for since a backup, carried over into it from the store that it replaces.
 
-Nobody who left, was forgotten or must not be mailed may be mailed again because a backup was brought back. What goes the
-other way (who signed up or came back since) is not carried over: a backup may be brought back because of it.
+Nobody who left, was forgotten or must not be mailed may be mailed again because a backup was brought back. What goes
+the other way (who signed up or came back since) is not carried over: a backup may be brought back because of it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def carry_over(old: sqlite3.Connection, db: Database, *, now: datetime) -> Reade
         moved = _moved(old, connection, same)
         paused = _paused(old, connection, same)
         came = sum(
-            connection.execute("SELECT NOT EXISTS (SELECT 1 FROM subscribers WHERE email_key = ?)", (key,)).fetchone()[0]
+            connection.execute("SELECT NOT EXISTS (SELECT 1 FROM subscribers WHERE email_key = ?)", (key,)).fetchone()[
+                0
+            ]
             for id_, key in old.execute("SELECT id, email_key FROM subscribers WHERE state = 'active'")
             if id_ not in same
         )
@@ -89,9 +91,7 @@ def _forgotten(old: sqlite3.Connection, db: Database, same: set[int], now: datet
         "SELECT email_key, reason, source, created_at FROM suppressions WHERE email_key LIKE ?", (like,)
     ).fetchall()
     new = [row for row in rows if row[0] not in known]
-    db.conn.executemany(
-        "INSERT INTO suppressions (email_key, reason, source, created_at) VALUES (?, ?, ?, ?)", new
-    )
+    db.conn.executemany("INSERT INTO suppressions (email_key, reason, source, created_at) VALUES (?, ?, ?, ?)", new)
     mark = marker(db) if new else None
     if mark is None:
         return count
@@ -99,7 +99,9 @@ def _forgotten(old: sqlite3.Connection, db: Database, same: set[int], now: datet
     readers = db.conn.execute("SELECT id, email_key FROM subscribers WHERE email_key NOT LIKE ?", (like,)).fetchall()
     count += sum(forget(db, id_, now=now) for id_, key in readers if mark(key) in marks)
     listed = db.conn.execute("SELECT email_key FROM suppressions WHERE email_key NOT LIKE ?", (like,)).fetchall()
-    db.conn.executemany("DELETE FROM suppressions WHERE email_key = ?", [row for row in listed if mark(row[0]) in marks])
+    db.conn.executemany(
+        "DELETE FROM suppressions WHERE email_key = ?", [row for row in listed if mark(row[0]) in marks]
+    )
     return count
 
 
@@ -166,5 +168,7 @@ def _paused(old: sqlite3.Connection, connection: sqlite3.Connection, same: set[i
         if id_ in same
     )
     uncounted = old.execute("SELECT id FROM subscribers WHERE uncounted = 1").fetchall()
-    connection.executemany("UPDATE subscribers SET uncounted = 1 WHERE id = ?", [row for row in uncounted if row[0] in same])
+    connection.executemany(
+        "UPDATE subscribers SET uncounted = 1 WHERE id = ?", [row for row in uncounted if row[0] in same]
+    )
     return count

@@ -470,6 +470,12 @@ def fates(db: Database, kind: Kind, name: str, value: object, *, since: str) -> 
     return [Fate(*row) for row in rows]
 
 
+def message_ids(db: Database, *, since: datetime) -> frozenset[str]:
+    """Give the provider's ids of the letters that were put in from a moment on."""
+    sql = "SELECT message_id FROM letters WHERE message_id IS NOT NULL AND created_at >= ?"
+    return frozenset(id_ for (id_,) in db.conn.execute(sql, (times.to_text(since),)))
+
+
 def count_since(db: Database, kind: Kind, *, since: str) -> int:
     """Count the letters of a kind that were posted since a moment."""
     sql = "SELECT count(*) FROM letters WHERE kind = ? AND created_at > ?"

@@ -1,4 +1,7 @@
-"""`digest db`: the SQLite file."""
+"""`digest db`: the SQLite file.
+
+What only one of them needs is loaded in it: no other command should wait for that.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,6 @@ from digest import times
 from digest.cli.app import FAILED, App, Group, with_app
 from digest.cli.stopping import Stopping
 from digest.errors import StateError
-from digest.safekeeping import backups as backing_up
-from digest.safekeeping.checking import check_backup, problems_of
-from digest.safekeeping.migrating import migrate_safely
 from digest.store import back_up
 
 
@@ -30,6 +30,8 @@ def migrate_(app: App) -> None:
 
     It is refused while a `digest serve` or `digest send` is at work.
     """
+    from digest.safekeeping.migrating import migrate_safely
+
     path = app.settings.db
     is_new = not path.exists()
     with app.store(create=True, allow_pending=True) as store:
@@ -54,6 +56,8 @@ def migrate_(app: App) -> None:
 @with_app
 def check(app: App) -> int:
     """Read the whole store and say whether it is sound, the sending ledger included."""
+    from digest.safekeeping.checking import problems_of
+
     with app.store(allow_pending=True) as store:
         problems = problems_of(store)
     for problem in problems:
@@ -72,6 +76,8 @@ def backup(app: App, file: Path | None) -> None:
 
     Without FILE it goes into the folder `backup_to`, as the daily one does, and the oldest there are let go.
     """
+    from digest.safekeeping import backups as backing_up
+
     stopping, now = Stopping(), times.now()
     if file is None:
         backing_up.expect_folder(app.settings)
@@ -101,6 +107,9 @@ def backup(app: App, file: Path | None) -> None:
 @with_app
 def backups(app: App, checks: bool) -> int:
     """List the backups in the folder `backup_to`, the newest first."""
+    from digest.safekeeping import backups as backing_up
+    from digest.safekeeping.checking import check_backup
+
     folder, now = backing_up.expect_folder(app.settings), times.now()
     found, is_sound = [], True
     for one in backing_up.all_backups(app.settings):
@@ -108,10 +117,10 @@ def backups(app: App, checks: bool) -> int:
         said = "" if problems is None else f"  WRONG: {problems[0]}" if problems else "  sound"
         is_sound = is_sound and not problems
         age = times.span(max(now - one.at, times.seconds(0)))
-        app.say(f"{one.path.name}  {times.for_people(one.at, app.settings.zone)} ({age} ago)  {one.size / 1e6:.1f} MB{said}")
-        found.append(
-            {"file": str(one.path), "at": times.to_text(one.at), "bytes": one.size, "problems": problems}
+        app.say(
+            f"{one.path.name}  {times.for_people(one.at, app.settings.zone)} ({age} ago)  {one.size / 1e6:.1f} MB{said}"
         )
+        found.append({"file": str(one.path), "at": times.to_text(one.at), "bytes": one.size, "problems": problems})
     if not found:
         app.say(f"There are no backups in {folder}; `digest db backup` takes one.")
     app.give({"folder": str(folder), "backups": found})
@@ -127,17 +136,18 @@ def backups(app: App, checks: bool) -> int:
 def restore(app: App, file: Path, yes: bool, dry_run: bool, keep_letters: bool) -> None:
     """Put a backup in the store's place; the store that is there is kept under another name.
 
-    FILE is a backup, or what `litestream restore` made. What the present store knows and may not be lost is carried over:
-    who left or was forgotten, and which issues went out. Nothing may be at work on the store meanwhile.
+    FILE is a backup, or what `litestream restore` made. What the present store knows and may not be lost is carried
+    over: who left or was forgotten, and which issues went out. Nothing may be at work on the store meanwhile.
     """
-    # Here, because no other command needs it.
     from digest.cli.restore_words import words_of
     from digest.safekeeping.restoring import restore
 
     store = app.settings.db
     if not yes and not dry_run:
         if app.json or not sys.stdin.isatty():
-            raise StateError(f"this puts {file} in the place of {store}; --yes does it, --dry-run says what would happen")
+            raise StateError(
+                f"this puts {file} in the place of {store}; --yes does it, --dry-run says what would happen"
+            )
         planned = restore(app.settings, file, now=times.now(), keep_letters=keep_letters, dry_run=True)
         for line in words_of(planned, app.settings, is_done=False):
             app.say(line)

@@ -56,7 +56,7 @@ def _present(restored: Restored) -> Iterator[str]:
     said = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nobody left since"
     yield f"  Readers, as the present store has them: {said}."
     if restored.issues.carried:
-        yield f"  {_issues(restored.issues.carried)}, begun or sent since: taken from the present store, nothing in doubt."
+        yield f"  {_issues(restored.issues.carried)}, begun or sent: as the present store has it, nothing in doubt."
     if restored.issues.not_carried:
         yield f"NOT CARRIED OVER: {_issues(restored.issues.not_carried)}: the two stores went different ways before."
     if restored.shut_out:

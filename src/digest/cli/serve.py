@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import errno
-import os
+import logging
 import socket
-from types import FrameType
 from urllib.parse import urlsplit
 
 import click
 
-from digest.cli.app import INTERRUPTED, App, Command, with_app
+from digest.cli.app import App, Command, with_app
 from digest.errors import SettingsError
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
-AT_ONCE = 500
-"""Connections at the same time; more are answered with 503. Each may need three files, and a process has some 1,000."""
+log = logging.getLogger("digest")
 
 
 @click.command(cls=Command)
@@ -25,24 +23,15 @@ AT_ONCE = 500
 @click.option(
     "--work/--no-work", default=True, help="Also mail letters and do what is due; without, another process must."
 )
+@click.option("--migrate", is_flag=True, help="First bring an older store up to date, with a backup beside it.")
 @with_app
-def serve(app: App, host: str, port: int, work: bool) -> None:
+def serve(app: App, host: str, port: int, work: bool, migrate: bool) -> None:
     """Serve the readers' site, the sign-up form and the API; mail letters as they come due."""
     # Here, because no other command should wait for half a second until they are loaded.
-    import uvicorn
-
+    from digest import watching
     from digest.editors import people
     from digest.web.app import create_app
-
-    class Server(uvicorn.Server):
-        """Stops without a word of its own; the second signal stops at once, as that of `digest send` does."""
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            if self.should_exit:
-                # Uvicorn would print two traces. What was in hand is settled as that of any process that died.
-                os._exit(INTERRUPTED)
-            made.state.digest.closing.set()
-            super().handle_exit(sig, frame)
+    from digest.web.server import server_of
 
     settings = app.settings
     if work:
@@ -51,33 +40,32 @@ def serve(app: App, host: str, port: int, work: bool) -> None:
                 # What is missing is told before anybody signs up, and not when the first letter is due.
                 settings.options_for(name)
     with _listening(host, port) as listening:
+        watching.begin(settings, verbose=app.verbose)
+        # A log that a machine reads has nothing else in it.
+        note = log.info if settings.log_format == "json" else app.note
+        if migrate:
+            from digest.safekeeping.migrating import up_to_date
+
+            done = up_to_date(settings.db)
+            if done.applied:
+                app.note(f"{settings.db} is up to date now: {', '.join(done.applied)}. Before: {done.backup}")
         is_new = not settings.db.exists()
         made = create_app(app.loaded.own, work=work, sources=app.loaded.sources)
         with app.store() as db:
             is_desk_empty = not people.has_any(db)
         if is_new:
-            app.note(f"made {settings.db}, which was not there; it is empty, `digest import` fills it")
+            note(f"made {settings.db}, which was not there; it is empty, `digest import` fills it")
         port = listening.getsockname()[1]
-        app.note(f"serving {settings.base_url} on {_address(host, port)}; Ctrl-C stops it")
+        note(f"serving {settings.base_url} on {_address(host, port)}; Ctrl-C stops it")
         if is_desk_empty:
-            app.note(f"nobody may use {settings.base_url}/desk/ yet; `digest editors add you@example.com` lets you in")
+            note(f"nobody may use {settings.base_url}/desk/ yet; `digest editors add you@example.com` lets you in")
         if settings.host in _LOCAL and (urlsplit(settings.base_url).port or 80) != port:
             here = _address(settings.host, port)
-            app.note(f"links in mails lead to {settings.base_url}; --set base_url={here} has them lead here")
-        config = uvicorn.Config(
-            made,
-            log_level="info" if app.verbose else "warning",
-            access_log=app.verbose,
-            proxy_headers=True,
-            forwarded_allow_ips=settings.trusted_proxies,
-            server_header=False,
-            limit_concurrency=AT_ONCE,
-            timeout_graceful_shutdown=10,
-        )
+            note(f"links in mails lead to {settings.base_url}; --set base_url={here} has them lead here")
         try:
-            Server(config).run(sockets=[listening])
+            server_of(made, settings).run(sockets=[listening])
         except KeyboardInterrupt:
-            app.note("stopped")
+            note("stopped")
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -84,10 +84,10 @@ class _Look:
             words = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             self.findings.append(Finding(self.name, "itself", "bad", f"it broke off: {words}", todo="tell us of it"))
 
-    def end(self, began: float) -> list[Finding]:
+    def end(self, began: float, most: float | None) -> list[Finding]:
         """Wait until it is done, or its time is over; give what it found."""
         assert self.thread is not None  # noqa: S101 (it was begun)
-        limit = self.of.SECONDS
+        limit = min(filter(None, (self.of.SECONDS, most)), default=None)
         self.thread.join(None if limit is None else max(0.0, began + limit - time.monotonic()))
         found = list(self.findings)
         if self.thread.is_alive():
@@ -104,9 +104,12 @@ def run(
     case: Case,
     only: Collection[str] = (),
     *,
+    most: float | None = None,
     tell: Callable[[str, Iterable[Finding]], Any] = lambda name, findings: None,
 ) -> Report:
     """Look at all subjects, or only at some; `tell` is told of each as soon as it and those before it are done.
+
+    None takes longer than `most` seconds, where that is given.
 
     Raises:
         NotFoundError: there is no subject of a name.
@@ -120,7 +123,7 @@ def run(
     found: list[Finding] = []
     for look in looks:
         if look in asked:
-            of_it = look.end(began)
+            of_it = look.end(began, most)
         else:
             of_it = [Finding(look.name, "network", "not looked at", "the network is left out (--offline)")]
         found += of_it

@@ -24,6 +24,8 @@ def to_a_person(db: Database, *, now: datetime) -> list[int]:
         for number in approved:
             thaw(connection, number)
             connection.execute("UPDATE issues SET updated_at = ? WHERE number = ?", (times.to_text(now), number))
-            audit.note(connection, ITSELF, "took back to draft", f"issue {number}", now=now, why="a backup was restored")
+            audit.note(
+                connection, ITSELF, "took back to draft", f"issue {number}", now=now, why="a backup was restored"
+            )
         connection.execute("UPDATE issues SET by_hand = 1 WHERE state = 'draft'")
     return approved

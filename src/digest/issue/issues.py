@@ -494,6 +494,11 @@ def approved_by(db: Database, number: int) -> str:
     row = db.conn.execute(
         "SELECT e.name FROM issues i JOIN editors e ON e.id = i.approved_by WHERE i.number = ?", (number,)
     ).fetchone()
+    if row is None:
+        # Whoever is no editor: digest itself, or the command line.
+        row = db.conn.execute(
+            "SELECT who FROM audit WHERE what = ? AND did = 'approved' ORDER BY id DESC LIMIT 1", (f"issue {number}",)
+        ).fetchone()
     return row[0] if row else COMMAND_LINE.who
 
 

@@ -28,6 +28,9 @@ CONNECT_S = 10.0
 TOTAL = 2.0
 """A whole call, with an answer that trickles in, may take this many times the time-out of one read."""
 REASON_LENGTH = 300
+LOOKS, LOOK_AGAIN_S, LOOK_MOST_S = 6, 0.25, 60.0
+"""A page of a list is asked for so often, with growing pauses: one that failed would have all begin anew."""
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 USER_AGENT = f"digest/{__version__}"
 _NO_SECRETS = frozenset({"accept", "content-type", "x-batch-validation"})
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
@@ -124,6 +127,32 @@ class HttpProvider:
         if response.is_redirect:
             raise AccountError(f"HTTP {response.status_code}: it is somewhere else now; is {self.name}.url right?")
         return self._without_secrets(response)
+
+    async def look(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
+        """Ask for something, a few times where it fails for what may pass; give the JSON of the answer.
+
+        Raises:
+            AccountError: the key may not, or the way is wrong.
+            UncertainError: it cannot be had now.
+        """
+        for tries in range(1, LOOKS + 1):
+            wait = min(LOOK_MOST_S, LOOK_AGAIN_S * 2**tries)
+            try:
+                response = await self.call("GET", path, params=params)
+                if response.is_success:
+                    return json_of(response)
+            except (TryAgainError, UncertainError) as error:
+                reason = str(error)
+            else:
+                reason = told(response, error_body(response).get("message") or error_body(response).get("Message"))
+                if response.status_code in (401, 403, 404, 405):
+                    raise AccountError(reason)
+                if response.status_code not in PASSING:
+                    break
+                wait = retry_after(response) or wait
+            if tries < LOOKS:
+                await asyncio.sleep(min(wait, LOOK_MOST_S))
+        raise UncertainError(reason)
 
 
 def _cleaner(secrets: Sequence[bytes]) -> Callable[[httpx.Response], httpx.Response]:

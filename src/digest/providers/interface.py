@@ -5,7 +5,7 @@ A provider knows nothing of ours but this: no store, no settings, no issue.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -132,12 +132,31 @@ class Proof:
     `settling_s`: what it has accepted may not show yet, when it is asked or called again, until so long after the
     hand-over.
     `whole`: a call is accepted whole or not at all, so one copy seen proves all.
+    `recall_s`: so long back it is sure to list all it accepted (`Recalled`), which is asked after a restore; 0: it cannot.
+    `lists_all`: what is not in that list it never accepted.
     """
 
     replay_s: float = 0
     ask_s: float = 0
     settling_s: float = 0
     whole: bool = False
+    recall_s: float = 0
+    lists_all: bool = True
+
+
+@dataclass(frozen=True)
+class Found:
+    """A mail that a provider accepted, as its list shows it; it may be another's than ours.
+
+    `names` are the values of the places ``message`` and ``token`` of a copy, where the list shows them; without, it can
+    be told only by its address and subject.
+    """
+
+    address: str
+    subject: str
+    at: datetime
+    names: tuple[str, ...] = ()
+    message_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +193,22 @@ class Probed(Protocol):
         Raises:
             AccountError: it does not know us, or would take no mail of ours.
             ProviderError: it cannot say now.
+        """
+
+
+@runtime_checkable
+class Recalled(Protocol):
+    """A provider that lists what it accepted, whoever handed it over and by whatever key."""
+
+    def recall(self, since: datetime) -> AsyncGenerator[Sequence[Found], None]:
+        """Give all it accepted from a moment on, or more, page by page: no more than one call for each.
+
+        A page may be empty, and the same mail be on two. Asked only where `proof.recall_s` says so, and believed where
+        it ends of itself.
+
+        Raises:
+            AccountError: the key may not read the list.
+            Exception: it cannot say now.
         """
 
 

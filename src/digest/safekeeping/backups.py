@@ -81,7 +81,9 @@ def _make(folder: Path, store: Path) -> None:
         folder.mkdir(0o700)
     except FileExistsError:
         if not folder.is_dir():
-            raise StoreError(f"{folder} is no folder, and backups cannot go into it; see the setting backup_to") from None
+            raise StoreError(
+                f"{folder} is no folder, and backups cannot go into it; see the setting backup_to"
+            ) from None
     except OSError as error:
         raise StoreError(
             f"the folder {folder} for backups cannot be made ({error.strerror}); make it, or mount its disk"
@@ -90,9 +92,7 @@ def _make(folder: Path, store: Path) -> None:
         belong_with(folder, store)
 
 
-def work_spool(
-    db: Database, settings: Settings, *, now: datetime, stopping: Callable[[], bool] = lambda: False
-) -> int:
+def work_spool(db: Database, settings: Settings, *, now: datetime, stopping: Callable[[], bool] = lambda: False) -> int:
     """Bring what came in from outside, and waits beside the store, into the store; give how many records.
 
     A backup has the store alone. So that it has what was answered before it began, too: `digest serve` does this every

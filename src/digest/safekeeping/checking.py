@@ -26,9 +26,7 @@ def problems_of(db: Database) -> list[str]:
     if pending(db):
         return []
     return [
-        problem
-        for check in (check_ledger, check_issues, check_variants, check_subject_tests)
-        for problem in check(db)
+        problem for check in (check_ledger, check_issues, check_variants, check_subject_tests) for problem in check(db)
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from digest import times
 from digest.errors import StateError
 from digest.sending.workers import alone
 from digest.store import Database, back_up, migrate, open_store, pending
@@ -52,7 +53,7 @@ def migrate_safely(db: Database, path: Path, *, now: datetime, patience_s: float
         return Migrated(tuple(migrate(db)), backup)
 
 
-def up_to_date(path: Path, *, now: datetime) -> Migrated:
+def up_to_date(path: Path) -> Migrated:
     """Bring a store up to date before it is served; one that is not there is made later, by whoever opens it.
 
     Raises:
@@ -61,4 +62,4 @@ def up_to_date(path: Path, *, now: datetime) -> Migrated:
     if not path.exists() or path.stat().st_size == 0:
         return Migrated((), None)
     with closing(open_store(path, allow_pending=True)) as db:
-        return migrate_safely(db, path, now=now)
+        return migrate_safely(db, path, now=times.now())

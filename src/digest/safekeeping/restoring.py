@@ -4,7 +4,8 @@ A backup is a store of some hours ago. What went out since it does not know, and
 must not be mailed again. So where the store that it replaces can be read, that is asked, and what may not be lost is
 carried over. For the rest it is written down what is in doubt, and a person or the provider is asked.
 
-All of it is done to a copy beside the store. The store changes in one moment at the end, and is kept under another name.
+All of it is done to a copy beside the store. The store changes in one moment at the end, and is kept under another
+name.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Restored:
     present: Present = "none"
     aside: Path | None = None  # where the replaced store is kept
     migrated: list[str] = field(default_factory=list)
-    readers: Readers = Readers()
-    issues: Issues = Issues()
+    readers: Readers = field(default_factory=Readers)
+    issues: Issues = field(default_factory=Issues)
     to_a_person: list[int] = field(default_factory=list)
     in_doubt: list[int] = field(default_factory=list)
     letters_dropped: int = 0
@@ -170,7 +171,8 @@ def _made_true(
         found.in_doubt = [
             number
             for (number,) in connection.execute(
-                "SELECT number FROM issues WHERE doubted_at IS NOT NULL AND state IN ('sending', 'paused') ORDER BY number"
+                "SELECT number FROM issues WHERE doubted_at IS NOT NULL AND state IN ('sending', 'paused')"
+                " ORDER BY number"
             )
         ]
         audit.note(

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from digest import times, tracing
+from digest.editors import audit
+from digest.editors.audit import By
 from digest.errors import DigestError, StateError
 from digest.recurring import Rule
 from digest.schedule import deciding, runs
@@ -85,7 +87,7 @@ def due(db: Database, settings: Settings, *, lives: Callable[[int], bool], now: 
     return found
 
 
-def run_now(context: Context, name: str, *, by: str) -> Did:
+def run_now(context: Context, name: str, *, by: By) -> Did:
     """Do a job now, whatever its times, because a person asked for it.
 
     Raises:
@@ -93,12 +95,12 @@ def run_now(context: Context, name: str, *, by: str) -> Did:
         StateError: a process is doing it right now.
     """
     job = job_named(name, context.settings)
-    now = context.clock()
-    run = runs.claim(
-        context.db, job.name, now, worker=context.worker.number, lives=context.worker.lives, now=now, by=by
-    )
-    if run is None:
-        raise StateError(f"{job.name} is running right now; `digest schedule` shows what comes of it")
+    now, worker = context.clock(), context.worker
+    with writing(context.db) as connection:
+        run = runs.claim(context.db, job.name, now, worker=worker.number, lives=worker.lives, now=now, by=by.who)
+        if run is None:
+            raise StateError(f"{job.name} is running right now; `digest schedule` shows what comes of it")
+        audit.note(connection, by, "ran by hand", f"job {job.name}", now=now)
     return _do(context, job, run)
 
 

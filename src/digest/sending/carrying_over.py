@@ -1,7 +1,7 @@
 """Issues that were sent, or begun, since a backup: their ledger is carried over from the store that it replaces.
 
-That store knows best who was mailed what. An issue's rows are taken as they stand there, all of them: so nothing of it is
-in doubt. What is left out are copies of readers the backup does not know.
+That store knows best who was mailed what. An issue's rows are taken as they stand there, all of them: so nothing of it
+is in doubt. What is left out are copies of readers the backup does not know.
 """
 
 from __future__ import annotations
@@ -25,12 +25,18 @@ class Issues:
 
 
 def carry_over(old: sqlite3.Connection, db: Database) -> Issues:
-    """Carry over every issue that the old store has sent, or begun to send, and this one has not, or not to the end."""
+    """Carry over every issue that the old store has sent, or begun to send, and this one has not, or not to the end.
+
+    Of one that the old store has not begun, nothing is in doubt.
+    """
     carried, not_carried = [], []
     same = same_readers(old, db)
-    rows = old.execute(
-        "SELECT number, created_at FROM issues WHERE sending_at IS NOT NULL ORDER BY number"
-    ).fetchall()
+    not_begun = old.execute("SELECT doubted_at, number, created_at FROM issues WHERE sending_at IS NULL").fetchall()
+    with writing(db) as connection:
+        connection.executemany(
+            "UPDATE issues SET doubted_at = ? WHERE number = ? AND created_at = ? AND sending_at IS NULL", not_begun
+        )
+    rows = old.execute("SELECT number, created_at FROM issues WHERE sending_at IS NOT NULL ORDER BY number").fetchall()
     for number, created_at in rows:
         with writing(db) as connection:
             found = connection.execute("SELECT created_at, state FROM issues WHERE number = ?", (number,)).fetchone()
@@ -106,11 +112,10 @@ def _copy_comparisons(old: sqlite3.Connection, connection: sqlite3.Connection, n
     theirs = dict(old.execute("SELECT id, slug FROM comparisons"))
     place = columns.index("comparison")
     rows = old.execute(
-        f"SELECT {', '.join(columns)} FROM issue_comparisons WHERE issue = ?", (number,)  # noqa: S608 (ours)
+        f"SELECT {', '.join(columns)} FROM issue_comparisons WHERE issue = ?",  # noqa: S608 (ours)
+        (number,),
     )
     for row in rows:
         comparison = ours.get(theirs.get(row[place], ""))
         if comparison is not None:
-            connection.execute(
-                _insert("issue_comparisons", columns), [*row[:place], comparison, *row[place + 1 :]]
-            )
+            connection.execute(_insert("issue_comparisons", columns), [*row[:place], comparison, *row[place + 1 :]])

@@ -32,7 +32,7 @@ from digest.providers.interface import (
     ProviderError,
     TryAgainError,
 )
-from digest.sending import beginning, ledger, pace, subject_test, timing
+from digest.sending import beginning, doubts, ledger, pace, recalling, subject_test, timing
 from digest.sending.clerk import Clerk
 from digest.sending.copies import Signers, Writer
 from digest.sending.handing_over import ask, hand_over
@@ -169,6 +169,13 @@ class Engine:
         """
         try:
             issue = await self._begin(number, early=early)
+            if issue.doubted_at is not None:
+                if not await self._recall():
+                    return ledger.tally(self.db, number)
+                issue = issues.find_issue(self.db, number)
+                if issue.state == "paused":
+                    ledger.finish(self.db, number, now=self.clock())
+                    return ledger.tally(self.db, number)
             await self._work_together()
             while await self._has_more():
                 await self._work_together()
@@ -194,6 +201,7 @@ class Engine:
             when = times.for_people(issue.scheduled_at, self.settings.zone)
             raise StateError(f"issue {number} is approved for {when}; send it then, or with --now")
         unsettled = issue.state in ("paused", "cancelled") and ledger.open_batches(self.db, number)
+        unsettled = unsettled or (issue.state == "paused" and issue.doubted_at)
         if not begin and issue.state != "sending" and not unsettled:
             before = {"draft": "approve", "paused": "resume"}.get(issue.state)
             hint = f"; `digest {before} {number}` comes first" if before else ""
@@ -227,6 +235,40 @@ class Engine:
                 return
         why = "; ".join(lane.closed or "" for lane in self.lanes)
         raise SendingError(f"{why}; issue {number} stays as it is, put that right and run it again")
+
+    async def _recall(self) -> bool:
+        """Find out who got a copy of an issue that was brought back from a backup; tell whether that is known now."""
+        issue, number = self._issue, self._issue.number
+        wait = recalling.wait_s(issue, self.providers, now=self.clock())
+        if wait > self.patience_s:
+            self.later = self.clock() + times.seconds(wait)
+            return False
+        self._waits_since = self.clock()
+        await self._rest(wait)
+        self._waits_since = None
+        if self.stopping():
+            return False
+        for lane in self.lanes:
+            await self._open(lane)
+        closed = next((lane.closed for lane in self.lanes if lane.closed), None)
+        asked = recalling.Recall(
+            self.db, self._clerk, issue, self.providers, self.signers, clock=self.clock, turn=self._turn_to_ask
+        )
+        try:
+            if closed is not None:
+                raise recalling.RecallError(f"{closed}; who got issue {number} is found out when that is put right")
+            return await asked.find_out()
+        except recalling.RecallError as error:
+            doubts.tell(self.db, number, str(error), now=self.clock())
+            raise
+        finally:
+            self.progress()
+
+    async def _turn_to_ask(self, provider: Provider) -> bool:
+        """Wait for a provider's next slot for a call that hands over nothing; tell whether to make it."""
+        wait = pace.reserve(self.db, provider.name, provider.pace, 0, now=self.clock())
+        await self._rest(max(wait, pace.wait_of(self.db, provider.name, now=self.clock())))
+        return not self.stopping()
 
     # The hands -------------------------------------------------------------------------------------------------
 
@@ -324,18 +366,21 @@ class Engine:
     async def _open_lane(self) -> Lane | None:
         """Give the first provider that still takes mail, made ready."""
         for lane in self.lanes:
-            async with lane.opening:
-                if lane.closed is None and not lane.opened:
-                    taker = lane.provider
-                    try:
-                        given = ledger.has_given(self.db, self._issue.number, taker.name, taker.account)
-                        await taker.open(begin=not given)
-                    except ProviderError as error:
-                        self._close(lane, f"{taker.name}: {_words(error)}")
-                    lane.opened = True
+            await self._open(lane)
             if lane.closed is None:
                 return lane
         return None
+
+    async def _open(self, lane: Lane) -> None:
+        async with lane.opening:
+            if lane.closed is None and not lane.opened:
+                taker = lane.provider
+                try:
+                    given = ledger.has_given(self.db, self._issue.number, taker.name, taker.account)
+                    await taker.open(begin=not given)
+                except ProviderError as error:
+                    self._close(lane, f"{taker.name}: {_words(error)}")
+                lane.opened = True
 
     def _gate(self, lane: Lane, *, counted: bool = False) -> float:
         """Give the seconds until the lane may take copies: quiet hours, a told wait, the day's cap.
@@ -718,6 +763,9 @@ class Engine:
             if batch.number in self._doubts or batch.number in self._stranded:
                 continue
             if batch.worker == self.worker.number or self.worker.lives(batch.worker):
+                continue
+            if batch.provider == doubts.UNKNOWN:
+                # After a restore: only a person can tell, or events.
                 continue
             lane = next((lane for lane in self.lanes if lane.is_of(batch.provider, batch.account)), None)
             if lane is None:

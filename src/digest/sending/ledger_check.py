@@ -20,6 +20,13 @@ def check_ledger(db: Database) -> list[str]:
             "SELECT i.number, i.state FROM issues i WHERE i.sending_at IS NULL"
             " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.issue = i.number)"
         ),
+        "issue {0} is {1}, and in doubt since a restore": (
+            "SELECT number, state FROM issues WHERE state = 'sent' AND doubted_at IS NOT NULL"
+        ),
+        "issue {0} is in doubt since a restore, but {1} of its deliveries are claimed": (
+            "SELECT d.issue, count(*) FROM deliveries d JOIN issues i ON i.number = d.issue"
+            " WHERE i.doubted_at IS NOT NULL AND d.state = 1 GROUP BY d.issue"
+        ),
         # By the batch of each delivery: between the first and the last of a variant's batch stand those of others.
         "batch {0} is {1}, but {2} of its deliveries are in a state that does not fit": (
             "SELECT b.number, b.state, count(*) FROM deliveries d JOIN batches b ON b.number = d.batch"

@@ -81,12 +81,13 @@ def stand_of(db: Database, number: int) -> str:
 def due(db: Database, rests: Mapping[int, Rest], *, now: datetime) -> list[int]:
     """Give the issues there is something to do about, those that were begun first.
 
-    Of one that is paused or cancelled, that is to find out about copies that a dead process left.
+    Of one that is paused or cancelled, that is to find out about copies that a dead process left; and of one that was
+    brought back from a backup, about all that is open.
     """
     rows = db.conn.execute(
         "SELECT number FROM issues WHERE state = 'sending' OR (state = 'approved' AND scheduled_at <= ?)"
         " OR (state IN ('paused', 'cancelled') AND EXISTS (SELECT 1 FROM batches b WHERE b.issue = issues.number"
-        " AND b.state <> 'settled' AND b.state <> 'held')) ORDER BY state = 'sending' DESC, number",
+        " AND b.state <> 'settled' AND b.state <> 'held')) OR (state = 'paused' AND doubted_at IS NOT NULL) ORDER BY state = 'sending' DESC, number",
         (times.to_text(now),),
     )
     return [

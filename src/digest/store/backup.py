@@ -134,9 +134,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _copied(
-    db: Database, part: Path, progress: Callable[[int, int], None], stopping: Callable[[], bool]
-) -> list[str]:
+def _copied(db: Database, part: Path, progress: Callable[[int, int], None], stopping: Callable[[], bool]) -> list[str]:
     """Copy page by page; give what is wrong with the store where it cannot be read."""
 
     def step(_: int, left: int, total: int) -> None:

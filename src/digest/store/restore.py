@@ -38,12 +38,16 @@ def copy_to(file: Path, to: Path) -> None:
         to.touch(0o600)
         # Without a log nobody writes it. Said so, a file can be read in a folder that cannot be written to.
         mode = "mode=ro" if logged else "mode=ro&immutable=1"
-        with closing(sqlite3.connect(f"file:{quote(str(file.resolve()))}?{mode}", uri=True)) as source:
-            with closing(sqlite3.connect(to)) as copy:
-                source.backup(copy, pages=PAGES_A_STEP)
-                copy.execute("PRAGMA journal_mode = DELETE")
+        with (
+            closing(sqlite3.connect(f"file:{quote(str(file.resolve()))}?{mode}", uri=True)) as source,
+            closing(sqlite3.connect(to)) as copy,
+        ):
+            source.backup(copy, pages=PAGES_A_STEP)
+            copy.execute("PRAGMA journal_mode = DELETE")
     except OSError as error:
-        raise StoreError(f"{file} cannot be read, or {to} not written ({error.strerror}); nothing was changed") from None
+        raise StoreError(
+            f"{file} cannot be read, or {to} not written ({error.strerror}); nothing was changed"
+        ) from None
     except sqlite3.Error as error:
         raise explain(error, file) from error
 
@@ -88,9 +92,9 @@ def to_itself(store: Path) -> Iterator[sqlite3.Connection | None]:
 
 
 def put_in_place(new: Path, store: Path, *, aside: Path) -> bool:
-    """Put a file in the store's place, and keep the store that was there under another name; tell whether there was one.
+    """Put a file in the store's place, and keep the store that was there under another name; tell whether one was.
 
-    What SQLite left beside the old one goes with it: a log that is found beside another file would be taken for its own.
+    What SQLite left beside the old one goes with it: a log found beside another file would be taken for its own.
     """
     sync(new)
     was = store.exists()

@@ -23,6 +23,7 @@ from digest.tracking.spool import Spool
 from digest.web.abuse.sign_ins import SignIns
 from digest.web.abuse.sign_ups import SignUps
 from digest.web.current import Current
+from digest.web.desk.examining import Examined
 from digest.web.desk.imports import Imports
 from digest.web.desk.lookers import Lookers
 from digest.web.hooks.bodies import Bodies
@@ -56,6 +57,7 @@ class State:
     lookers: Lookers = field(default_factory=Lookers)
     metrics: Metrics = field(default_factory=Metrics)
     pulse: Pulse = field(default_factory=Pulse)
+    examined: Examined = field(default_factory=Examined)
     closing: Event = field(default_factory=Event)
     """Set when the server is to stop: what streams for as long as somebody looks on ends then."""
 

@@ -37,8 +37,8 @@ def look(case: Case) -> Iterator[Finding]:
     size = sum(_size(store.with_name(store.name + end)) for end in ("", "-wal"))
     yield _kind(store.parent)
     folders = {"the store": store.parent, "the outbox": settings.db.parent / settings.outbox}
-    if settings.backup_to is not None:
-        folders["backups"] = settings.db.parent / settings.backup_to
+    if settings.backup_folder is not None:
+        folders["backups"] = settings.backup_folder
     by_disk: dict[int, list[str]] = {}
     place: dict[int, Path] = {}
     for what, folder in folders.items():

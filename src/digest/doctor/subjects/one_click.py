@@ -80,10 +80,10 @@ def _try(case: Case, db: Database, address: str, body: str) -> Iterator[Finding]
         yield _say("left", "pass", "one click in a mail program unsubscribes, at once and without a question")
     elif way:
         words = f"one click unsubscribes, but is answered {answer.status_code}: mail programs take that for a failure"
-        yield _say("left", "bad", words, site, todo)
+        yield _say("left", case.grave, words, site, todo)
     elif answer.status_code == 200:
         words = f"{site} answers that one left, and in this store nobody did: it is another store that answers"
-        yield _say("left", "bad", words, site, "let base_url lead to what serves this store")
+        yield _say("left", case.grave, words, site, "let base_url lead to what serves this store")
     else:
         words = f"one click does not unsubscribe: {site} answers {answer.status_code} to the POST of a mail program"
-        yield _say("left", "bad", words, site, todo)
+        yield _say("left", case.grave, words, site, todo)

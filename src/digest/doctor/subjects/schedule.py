@@ -8,8 +8,8 @@ from functools import partial
 
 from digest import times
 from digest.doctor.model import Case, Finding
-from digest.schedule import runs
-from digest.schedule.jobs import jobs
+from digest.schedule import looking, runs
+from digest.schedule.looking import Look
 
 WORDS = "whether what is due by itself is done"
 PLACE = 60
@@ -20,16 +20,14 @@ _say = partial(Finding, "schedule")
 
 QUIET = timedelta(hours=3)
 """Some jobs run every hour: nothing for so long, and nothing runs."""
-HISTORY = 200
 
 
 def look(case: Case) -> Iterator[Finding]:
-    """Look at what ran."""
+    """Look at what ran last, and at what should have."""
     now, zone = case.clock(), case.settings.zone
     with case.store() as db:
+        found = looking.look(db, case.settings, now=now)
         newest = runs.newest(db, now=now)
-        history = runs.history(db, limit=HISTORY)
-    due = {job.name: job for job in jobs(case.settings) if job.times is not None}
     todo = "start `digest serve`, or have cron call `digest run-due` every few minutes"
     last = max((run.began_at for run in newest.values() if run.state != "missed"), default=None)
     if last is None:
@@ -39,21 +37,18 @@ def look(case: Case) -> Iterator[Finding]:
         words = f"nothing ran by itself since {times.for_people(last, zone)}"
         yield _say("runs", case.grave, words, todo=todo, command="digest serve")
     else:
-        yield _say("runs", "pass", f"what is due is done; something ran {times.span(now - last)} ago")
-    for name, run in newest.items():
-        if name in due and run.state == "failed":
-            words = f"to {due[name].words} failed on {times.for_people(run.due_at, zone)}: {run.words}"
-            yield _say("failed", "warn", words, name, "mend what it says, and run it", f"digest schedule run {name}")
-    missed = [
-        run for run in history if run.state == "missed" and run.job in due and now - run.due_at < timedelta(weeks=1)
-    ]
-    for name in dict.fromkeys(run.job for run in missed):
-        of_it = [run for run in missed if run.job == name]
-        when = times.for_people(of_it[0].due_at, zone)
-        words = f"to {due[name].words} was missed {len(of_it)} times this week, last on {when}"
-        words = words.replace(" 1 times this week, last", "")
-        # What was done since makes up for it.
-        if newest[name].state == "missed" or newest[name].due_at <= of_it[0].due_at:
-            yield _say(
-                "missed", "warn", words, name, "run it by hand, where it still should be", f"digest schedule run {name}"
-            )
+        yield _say("runs", "pass", f"the schedule is kept: something ran {times.span(now - last)} ago")
+    for one in found:
+        yield from _of_job(one, case)
+
+
+def _of_job(one: Look, case: Case) -> Iterator[Finding]:
+    by_hand = f"digest schedule run {one.job}"
+    if one.state == "late":
+        yield _say("late", "warn", f"to {one.words} is due, and nobody does it", one.job, "run it by hand", by_hand)
+    elif one.state in ("failed", "missed") and one.last is not None:
+        when = times.for_people(one.last.due_at, case.settings.zone)
+        why = f": {one.last.words}" if one.last.words else ""
+        words = f"to {one.words} {'failed' if one.state == 'failed' else 'was missed'} on {when}{why}"
+        todo = "mend what it says, and run it" if one.state == "failed" else "run it by hand, where it still should be"
+        yield _say(one.state, "warn", words, one.job, todo, by_hand)

@@ -113,8 +113,8 @@ def is_open(path: Path) -> bool:
 def _secret_files(case: Case) -> Iterator[tuple[Path, str]]:
     settings, sources = case.settings, case.loaded.sources
     yield settings.db, "which has readers' addresses and the keys of their links"
-    if settings.backup_to is not None and (folder := settings.db.parent / settings.backup_to).is_dir():
-        yield folder, "which has copies of the store"
+    if settings.backup_folder is not None and settings.backup_folder.is_dir():
+        yield settings.backup_folder, "which has copies of the store"
     files = {Path(source) for name, source in sources.items() if holds_secret(name)}
     written = [file for file in files if file.suffix and file.is_file()]
     for file in sorted(written):

@@ -78,15 +78,19 @@ def _ours(case: Case, answer: httpx.Response) -> Finding:
         return _say("answers", "pass", f"{url} answers, and it is this store that does")
     if answer.is_redirect:
         words = f"{url} leads on to {answer.headers.get('location', '?')[:200]}: a POST would lose its way"
-        return _say("answers", "bad", words, "base_url", "set base_url to the address it leads to, or end the redirect")
+        return _say(
+            "answers", case.grave, words, "base_url", "set base_url to the address it leads to, or end the redirect"
+        )
     if answer.status_code == 400:
         words = (
             f"{url} is answered by another store, or with another secret_key: links in mails would not be known there"
         )
-        return _say("answers", "bad", words, "base_url", "let it serve this store, and set secret_key alike everywhere")
+        return _say(
+            "answers", case.grave, words, "base_url", "let it serve this store, and set secret_key alike everywhere"
+        )
     words = f"{url} answers {answer.status_code} where this store would answer 200"
     todo = "see what stands before `digest serve`: it must pass everything on, /u/ and /p/ too"
-    return _say("answers", "bad", words, "base_url", todo)
+    return _say("answers", case.grave, words, "base_url", todo)
 
 
 # TLS ---------------------------------------------------------------------------------------------------------------
