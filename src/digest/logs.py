@@ -32,12 +32,14 @@ _OURS = "digest"
 
 # Bounded, so that a long text without an end costs no more than its length.
 _ADDRESS = re.compile(
-    r"(?:\"[^\"\n]{1,128}\"|[^\s<>\"'`(),;:@/\\=\[\]{}|]{1,256})(?:@|%40)[^\s<>\"'`(),;:@/\\&?\[\]{}|]{1,255}"
+    r"(?:\"[^\"\n]{1,128}\"|[^\s<>\"(),;:@\\\[\]]{1,256})(?:@|%40)[^\s<>\"'`(),;:@/\\&?\[\]{}|]{1,255}"
 )
+"""With all that may stand before an @ unquoted (RFC 5322, 3.2.3), though more than the address may go with it then."""
 _USER_OF = re.compile(r"://[^/\s@\"'<>]{1,300}@")
-_QUERY = re.compile(r"(?<=[\w/=.-])\?[\w%.~\[\]-]{1,100}=[^\s\"'<>]*")
+_QUERY = re.compile(r"(?<=\S)\?[\w%.~\[\]-]{1,100}=[^\s\"'<>]*")
 _NAMED = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}|\bdgt_[A-Za-z0-9_-]+")
 _LONG = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{20,}(?![A-Za-z0-9_-])")
+_MOMENT = re.compile(r"\d{8}T\d{6}Z")
 _INPUT = re.compile(r"input_value=.{0,500}?, input_type=", re.DOTALL)
 """How pydantic shows what it was given."""
 _HEX = re.compile(r"[0-9a-fA-F]{32,}")
@@ -51,10 +53,10 @@ def clean(text: str) -> str:
     A token of ours is 24 characters of URL-safe Base64 (`digest.tokens`), secrets of sessions and keys are longer. What
     has that length, and capitals in between as no name has them or a digit too, is taken for one.
     """
-    if "@" in text or "%40" in text:
-        text = _ADDRESS.sub(ADDRESS, _USER_OF.sub("://…/", text))
     if "?" in text:
         text = _QUERY.sub("?…", text)
+    if "@" in text or "%40" in text:
+        text = _ADDRESS.sub(ADDRESS, _USER_OF.sub("://…/", text))
     if "input_value=" in text:
         text = _INPUT.sub("input_value=…, input_type=", text)
     text = _NAMED.sub(TOKEN, text)
@@ -62,14 +64,14 @@ def clean(text: str) -> str:
 
 
 def _unless_name(found: re.Match[str]) -> str:
-    text = found[0]
+    text = _MOMENT.sub("", found[0])
     if _HEX.search(text):
         return TOKEN
     if text in (text.lower(), text.upper()):
-        return text
+        return found[0]
     # A word in CamelCase has a capital for five letters or more, chance has one for two.
     capitals = sum(character.isupper() for character in text)
-    return TOKEN if any(character.isdigit() for character in text) or capitals * 7 >= len(text) * 2 else text
+    return TOKEN if any(character.isdigit() for character in text) or capitals * 7 >= len(text) * 2 else found[0]
 
 
 def is_sane(given: str) -> bool:

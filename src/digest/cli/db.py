@@ -143,7 +143,8 @@ def restore(app: App, file: Path, yes: bool, dry_run: bool, keep_letters: bool) 
     from digest.safekeeping.restoring import restore
 
     store = app.settings.db
-    if not yes and not dry_run:
+    # Where there is no store, nothing is replaced.
+    if store.exists() and not yes and not dry_run:
         if app.json or not sys.stdin.isatty():
             raise StateError(
                 f"this puts {file} in the place of {store}; --yes does it, --dry-run says what would happen"

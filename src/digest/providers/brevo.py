@@ -16,7 +16,7 @@ import asyncio
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
@@ -32,6 +32,7 @@ from digest.providers.interface import (
     Answer,
     BadCallError,
     Batch,
+    Found,
     Message,
     NotAcceptedError,
     Proof,
@@ -55,6 +56,7 @@ REPLAY_S = 25 * 60
 ASK_S = 29 * 24 * 3600
 """Its log goes back 30 days without being told more."""
 SETTLING_S = 180
+ROWS, MOST_DAYS = 2500, 90
 LOOK_EVERY_S = 5.0
 LONGEST_WAIT_S = 3600.0
 CLOCKS = timedelta(minutes=10)
@@ -120,7 +122,14 @@ class Brevo(HttpProvider):
         super().__init__(options, options.url, headers={"api-key": key, "Content-Type": "application/json"})
         self.limit = options.copies_a_call or COPIES[options.mode]
         self.account = f"{self._client.base_url.host}, key {calls.fingerprint(key)}"
-        self.proof = Proof(replay_s=REPLAY_S, ask_s=ASK_S, settling_s=options.settling_s or SETTLING_S, whole=True)
+        self.proof = Proof(
+            replay_s=REPLAY_S,
+            ask_s=ASK_S,
+            settling_s=options.settling_s or SETTLING_S,
+            whole=True,
+            recall_s=ASK_S,
+            lists_all=False,
+        )
         self._mode: Mode = options.mode
         self._confirm = options.confirm
         self._encoded: _Encoded | None = None
@@ -156,6 +165,25 @@ class Brevo(HttpProvider):
         )
         left = ", ".join(f"{plan.get('type')}: {plan.get('credits')} credits left" for plan in limits)
         return Said(f"the key is right{f' ({left})' if left else ''}", doubts)
+
+    async def recall(self, since: datetime) -> AsyncGenerator[Sequence[Found], None]:
+        """List the events of the kind ``requests``, oldest first: there is one for each mail, with its subject.
+
+        https://developers.brevo.com/reference/get-email-event-report: 2,500 a page, of whole days, of which it is not
+        said in which zone. That it shows all is nowhere promised.
+        """
+        days = min(MOST_DAYS, (datetime.now(UTC) - since).days + 3)
+        offset = 0
+        while True:
+            data = await self.look(
+                "/v3/smtp/statistics/events",
+                {"event": "requests", "days": days, "sort": "asc", "limit": ROWS, "offset": offset},
+            )
+            page = [_found(row) for row in (data.get("events") if isinstance(data, dict) else None) or []]
+            yield page
+            if not page:
+                return
+            offset += len(page)
 
     async def _shown_in_time(self, batch: Batch) -> None:
         """Wait until the log shows a copy of a batch whose key is known: a call that failed may have used it up.
@@ -210,6 +238,17 @@ class Brevo(HttpProvider):
         version, mode = self._encoded.version, self._mode
         versions = array([version.fill(_values(recipient, mode) | names) for recipient in batch.recipients])
         return [*pieces, versions, b"}"]
+
+
+def _found(row: Any) -> Found:
+    try:
+        date = datetime.fromisoformat(str(row["date"]))
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return Found(
+            str(row["email"]), str(row.get("subject") or ""), date, (), str(row.get("messageId") or "") or None
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UncertainError(f"an event that makes no sense: {type(error).__name__} {error}") from None
 
 
 def _encode(message: Message, mode: Mode) -> _Encoded:

@@ -132,7 +132,7 @@ class Proof:
     `settling_s`: what it has accepted may not show yet, when it is asked or called again, until so long after the
     hand-over.
     `whole`: a call is accepted whole or not at all, so one copy seen proves all.
-    `recall_s`: so long back it is sure to list all it accepted (`Recalled`), which is asked after a restore; 0: it cannot.
+    `recall_s`: so long back it is sure to list all it accepted (`Recalled`), as is asked after a restore; 0: it cannot.
     `lists_all`: what is not in that list it never accepted.
     """
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from math import isfinite
 from time import time
@@ -32,6 +32,7 @@ from digest.providers.interface import (
     Answer,
     BadCallError,
     Batch,
+    Found,
     Message,
     Proof,
     ProviderError,
@@ -103,7 +104,8 @@ class Mailgun(HttpProvider):
         self.account = f"{self._domain} at {self._client.base_url.host}"
         self.limit = options.copies_a_call
         settling_s = options.settling_s or SETTLING_S
-        self.proof = Proof(ask_s=ASK_S, settling_s=settling_s, whole=True) if options.events else Proof()
+        reads = Proof(ask_s=ASK_S, settling_s=settling_s, whole=True, recall_s=ASK_S)
+        self.proof = reads if options.events else Proof()
         self._encoded: tuple[Message, Form] | None = None
 
     async def open(self, *, begin: bool) -> None:
@@ -177,20 +179,29 @@ class Mailgun(HttpProvider):
         )
         return Said(f"the domain {self._domain} is {state}", doubts)
 
+    async def recall(self, since: datetime) -> AsyncGenerator[Sequence[Found], None]:
+        """List the domain's events of the kind ``accepted``, oldest first: there is one for each copy.
+
+        Each has the recipient and the variables of its copy (https://documentation.mailgun.com/docs/mailgun/user-manual/
+        events/event-structure); the pages go on until one is empty, 300 at most on each.
+        """
+        begin = int((since - timedelta(seconds=HOUR_S)).timestamp())
+        path = f"{self._path('events')}?event=accepted&begin={begin}&ascending=yes&limit={PAGE}"
+        while True:
+            items, following = _page(await self.look(path))
+            yield [_found(item) for item in items]
+            if not items:
+                return
+            if following == path:
+                raise UncertainError("a page of events that leads to itself")
+            path = following
+
     async def _events(self, path: str, params: Mapping[str, str | int]) -> tuple[list[Any], str]:
         """Give a page of events, and the way to the next."""
         response = await self.call("GET", path, params=params or None)
         if not response.is_success:
             raise _error(response, ())
-        data = calls.json_of(response)
-        try:
-            items, following = data["items"], urlsplit(data["paging"]["next"])
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise UncertainError(f"an answer without events: {calls.excerpt(response)}") from None
-        if not isinstance(items, list) or not re.match("/[^/]", str(following.path)):
-            raise UncertainError(f"an answer without events: {calls.excerpt(response)}")
-        # Only the way is taken from it, never the host: the key goes nowhere else.
-        return items, f"{following.path}?{following.query}" if following.query else str(following.path)
+        return _page(calls.json_of(response))
 
     def _path(self, leaf: str) -> str:
         return f"/v3/{self._domain}/{leaf}"
@@ -199,6 +210,33 @@ class Mailgun(HttpProvider):
 def message_id(batch: Batch, domain: str) -> str:
     """Name a call: all its copies have this Message-Id, and by it the events are found again."""
     return f"{batch.idempotency_key}.batch@{domain}"
+
+
+def _page(data: Any) -> tuple[list[Any], str]:
+    """Read a page of events, and the way to the next."""
+    try:
+        items, following = data["items"], urlsplit(data["paging"]["next"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UncertainError(f"an answer without events: {str(data)[:200]}") from None
+    if not isinstance(items, list) or not re.match("/[^/]", str(following.path)):
+        raise UncertainError(f"an answer without events: {str(data)[:200]}")
+    # Only the way is taken from it, never the host: the key goes nowhere else.
+    return items, f"{following.path}?{following.query}" if following.query else str(following.path)
+
+
+def _found(item: Any) -> Found:
+    try:
+        headers, variables = item["message"]["headers"], item.get("user-variables") or {}
+        copy = variables.get("copy") if isinstance(variables, dict) else None
+        return Found(
+            str(item["recipient"]),
+            str(headers.get("subject") or ""),
+            datetime.fromtimestamp(float(item["timestamp"]), UTC),
+            (str(copy),) if copy else (),
+            str(headers.get("message-id") or "").strip("<> ") or None,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UncertainError(f"an event that makes no sense: {str(item)[:200]}") from None
 
 
 def _message_id_of(item: Any) -> str | None:

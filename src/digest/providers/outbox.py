@@ -14,13 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.header import decode_header, make_header
+from email.parser import BytesHeaderParser
+from email.policy import compat32
+from email.utils import parseaddr
+from itertools import islice
 from pathlib import Path
 
 from pydantic import Field
 
-from digest.providers.interface import AccountError, Answer, Batch, Message, Proof, Recipient, Said
+from digest.providers.interface import AccountError, Answer, Batch, Found, Message, Proof, Recipient, Said
 from digest.providers.mime import MimeMessage
 from digest.providers.options import Options as BaseOptions
 
@@ -28,6 +34,7 @@ WRITERS = 4
 """Threads that write and sync: the disk takes several syncs as one, so four double the pace and more add nothing."""
 
 
+PAGE = 1000
 ALWAYS_S = 100 * 365 * 24 * 3600.0
 """A folder can be asked for as long as it is there."""
 
@@ -51,7 +58,7 @@ class Outbox:
     limit = 10_000
     unused: frozenset[str] = frozenset()
 
-    proof = Proof(ask_s=ALWAYS_S)
+    proof = Proof(ask_s=ALWAYS_S, recall_s=ALWAYS_S)
 
     def __init__(self, options: Options) -> None:
         self.pace = options.pace
@@ -90,6 +97,26 @@ class Outbox:
             FileNotFoundError: the folder is not there, so it proves nothing: it may be a disk that is not mounted.
         """
         return await asyncio.to_thread(self._find, batch)
+
+    async def recall(self, since: datetime) -> AsyncGenerator[Sequence[Found], None]:
+        """List the messages in the folder, by their names and their headers.
+
+        Raises:
+            FileNotFoundError: the folder is not there.
+        """
+        listed = self._listed()
+        while page := await asyncio.to_thread(lambda: list(islice(listed, PAGE))):
+            yield page
+
+    def _listed(self) -> Iterator[Found]:
+        for folder in ("new", "cur"):
+            for path in (self._folder / folder).iterdir():
+                with path.open("rb") as file:
+                    head = BytesHeaderParser(policy=compat32).parse(file)
+                at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                subject = str(make_header(decode_header(str(head["Subject"] or ""))))
+                name = path.name.partition(".digest")[0]
+                yield Found(parseaddr(str(head["To"] or ""))[1], subject, at, (name,))
 
     def _deliver(self, batch: Batch) -> Answer:
         if not all((self._folder / name).is_dir() for name in ("tmp", "new")):

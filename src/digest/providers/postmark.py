@@ -11,9 +11,9 @@ https://github.com/ActiveCampaign/mustachio (variables), https://postmarkapp.com
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
@@ -29,6 +29,7 @@ from digest.providers.interface import (
     Answer,
     BadCallError,
     Batch,
+    Found,
     Message,
     NotAcceptedError,
     Proof,
@@ -56,6 +57,8 @@ SETTLING_S = {"batch": 120, "bulk": 600}
 PAGE, SEARCHABLE = 500, 10_000
 PAGES = 500
 """Pages of 20 bulk requests, newest first, after which none can be found that is new enough."""
+ZONES = timedelta(hours=6)
+"""How far a time in the zone of its search may be from UTC: Eastern time is four or five hours behind."""
 CLOCKS = timedelta(hours=1)
 """How far their clock may be from ours."""
 
@@ -125,6 +128,7 @@ class Postmark(HttpProvider):
             ask_s=(options.kept_days - 1) * DAY_S,
             settling_s=options.settling_s or SETTLING_S[options.mode],
             whole=self._bulk,
+            recall_s=(options.kept_days - 1) * DAY_S,
         )
         self._encoded: tuple[Message, bytes, Form] | None = None
 
@@ -141,8 +145,49 @@ class Postmark(HttpProvider):
         """Search for the batch's copies. A call in bulk mode may wait at Postmark: then it cannot say yet."""
         found = await self._search(batch)
         if self._bulk and not found:
-            await self._rule_out_waiting(batch)
+            await self._rule_out_waiting(batch.date)
         return found
+
+    async def recall(self, since: datetime) -> AsyncGenerator[Sequence[Found], None]:
+        """List the mail of the stream, window by window of time: a search shows 10,000 at most.
+
+        https://postmarkapp.com/developer/api/messages-api: newest first, 500 a page; its `fromdate` and `todate` are to
+        the second and in Eastern time. Windows are given by a clock on the wall that may be of any zone, and begin and
+        end hours too early and too late.
+        """
+        if self._bulk:
+            await self._rule_out_waiting(since)
+        windows = [tuple(moment.astimezone(UTC).replace(tzinfo=None) for moment in (since - ZONES, _now() + ZONES))]
+        while windows:
+            first, last = windows.pop()
+            shown: set[str] = set()
+            total = first_total = offset = 0
+            while True:
+                data = await self.look(
+                    "/messages/outbound",
+                    {
+                        "count": min(PAGE, SEARCHABLE - offset),
+                        "offset": offset,
+                        "messagestream": self._stream,
+                        "fromdate": f"{first:%Y-%m-%dT%H:%M:%S}",
+                        "todate": f"{last:%Y-%m-%dT%H:%M:%S}",
+                    },
+                )
+                total, page = _listed(data)
+                first_total = first_total or total
+                if total > SEARCHABLE:
+                    if last - first <= timedelta(seconds=1):
+                        raise UncertainError(f"more than {SEARCHABLE} copies in a second, of which it shows no more")
+                    middle = first + (last - first) // 2
+                    windows += [(middle, last), (first, middle)]
+                    break
+                shown |= {one.message_id or "" for one in page}
+                offset += len(page)
+                yield page
+                if not page or offset >= total:
+                    if len(shown) < first_total:
+                        raise UncertainError(f"the search shows {len(shown)} of {first_total} copies")
+                    break
 
     async def probe(self) -> Said:
         """Ask for the server behind the token, and for the stream that mail goes by.
@@ -200,9 +245,9 @@ class Postmark(HttpProvider):
             raise UncertainError(f"the search shows {len(seen)} of {first_total} copies")
         return found
 
-    async def _rule_out_waiting(self, batch: Batch) -> None:
-        """Look whether one of the calls since the batch was claimed is still being worked: its copies show later."""
-        since, key = batch.date - CLOCKS, ""
+    async def _rule_out_waiting(self, moment: datetime) -> None:
+        """Look whether one of the calls since a moment is still being worked: its copies show later."""
+        since, key = moment - CLOCKS, ""
         for _ in range(PAGES):
             params: dict[str, str | int] = {"count": 20, **({"paginationKey": key} if key else {})}
             response, data = await self._get("/email/bulk", params)
@@ -241,6 +286,28 @@ class Postmark(HttpProvider):
         if size > MOST_BYTES:
             raise BadCallError(f"the call would weigh {size:,} bytes, of {MOST_BYTES:,}", shared=len(documents) == 1)
         return head + array(documents) + b"}" if self._bulk else array(documents)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _listed(data: Any) -> tuple[int, list[Found]]:
+    """Read a page of a search: how many it found in all, and those on the page."""
+    try:
+        page = [
+            Found(
+                str((message["Recipients"] or [""])[0]),
+                str(message["Subject"]),
+                datetime.fromisoformat(message["ReceivedAt"]),
+                tuple(str(name) for name in map((message.get("Metadata") or {}).get, ("message", "copy")) if name),
+                str(message["MessageID"]),
+            )
+            for message in data["Messages"]
+        ]
+        return int(data["TotalCount"]), page
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UncertainError(f"a search that makes no sense: {type(error).__name__} {error}") from None
 
 
 def _batch_form(message: Message, stream: str) -> tuple[bytes, Form]:

@@ -7,6 +7,8 @@ https://resend.com/docs/api-reference/introduction (rate limit).
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -20,6 +22,7 @@ from digest.providers.interface import (
     Answer,
     BadCallError,
     Batch,
+    Found,
     Message,
     Proof,
     ProviderError,
@@ -33,6 +36,9 @@ from digest.providers.options import HttpOptions, Url
 from digest.providers.wire import Form, array, body, hole, values_of
 
 DAY_S = 24 * 3600
+PAGE = 100
+CLOCKS = timedelta(minutes=10)
+"""How far their clock may be from ours."""
 SHARED = ("from", "subject", "html", "text", "reply_to", "headers", "tags", "attachments", "request.body")
 """What all messages of a call have alike: where an error names one, no half of the call is better."""
 
@@ -70,7 +76,7 @@ class Resend(HttpProvider):
         )
         self.account = f"{self._client.base_url.host}, key {calls.fingerprint(key)}"
         # It keeps a key for 24 hours; an hour of them is left for the clocks and for the call itself.
-        self.proof = Proof(replay_s=DAY_S - 3600, whole=True)
+        self.proof = Proof(replay_s=DAY_S - 3600, settling_s=options.settling_s, whole=True, recall_s=DAY_S - 3600)
         self._encoded: tuple[Message, Form] | None = None
 
     async def hand_over(self, batch: Batch) -> Answer:
@@ -108,11 +114,39 @@ class Resend(HttpProvider):
         doubts = () if verified else ("no domain of the account is verified, so that it takes no mail of yours",)
         return Said(f"the key is right; domains: {', '.join(named) or 'none'}", doubts)
 
+    async def recall(self, since: datetime) -> AsyncGenerator[Sequence[Found], None]:
+        """List what the team sent, newest first, a hundred a page: who to, the subject and when, and nothing of ours.
+
+        https://resend.com/docs/api-reference/emails/list-emails; a key with sending access only may not.
+        """
+        params: dict[str, str | int] = {"limit": PAGE}
+        while True:
+            data = await self.look("/emails", params)
+            try:
+                page = [
+                    Found(str(one["to"][0]), str(one["subject"]), _moment(one["created_at"]), (), str(one["id"]))
+                    for one in data["data"]
+                ]
+                more = bool(data["has_more"])
+            except (KeyError, TypeError, ValueError, IndexError) as error:
+                raise UncertainError(f"a list that makes no sense: {type(error).__name__} {error}") from None
+            yield page
+            if not more or not page or page[-1].at < since - CLOCKS:
+                return
+            if params.get("after") == page[-1].message_id:
+                raise UncertainError("a list whose pages lead nowhere")
+            params["after"] = page[-1].message_id or ""
+
     def _body(self, batch: Batch) -> bytes:
         if self._encoded is None or self._encoded[0] is not batch.message:
             self._encoded = (batch.message, _form(batch.message))
         form = self._encoded[1]
         return array([form.fill(values_of(recipient)) for recipient in batch.recipients])
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _form(message: Message) -> Form:

@@ -98,9 +98,13 @@ def restore(
             )
         stack.callback(clear, scratch)
         copy_to(file, scratch)
-        old = stack.enter_context(_looked_at(store) if dry_run else to_itself(store))
         with _opened(scratch, file) as db:
-            found = _made_true(db, old, file, is_there=store.exists(), now=now, keep_letters=keep_letters)
+            migrated = _checked(db, file)
+            old = stack.enter_context(_looked_at(store) if dry_run else to_itself(store))
+            found = Restored(
+                file, knows_until(db, now=now), _present(db, old, is_there=store.exists()), migrated=migrated
+            )
+            _make_true(db, old, found, now=now, keep_letters=keep_letters)
             db.conn.execute("PRAGMA journal_mode = DELETE")
         if not dry_run:
             belong_with(scratch, store if store.exists() else store.parent)
@@ -139,24 +143,22 @@ def _looked_at(store: Path) -> Iterator[sqlite3.Connection | None]:
         yield connection
 
 
-def _made_true(
-    db: Database,
-    old: sqlite3.Connection | None,
-    file: Path,
-    *,
-    is_there: bool,
-    now: datetime,
-    keep_letters: bool,
-) -> Restored:
-    """Check the copy, bring it up to date, and write into it, whole or not at all, what follows from its age."""
+def _checked(db: Database, file: Path) -> list[str]:
+    """Bring the copy up to date and check it; give the migrations it had."""
     migrated = migrate(db)
     if problems := problems_of(db):
         raise StoreError(f"{file} does not pass its check ({problems[0]}); nothing was changed, take another backup")
-    found = Restored(file, knows_until(db, now=now), _present(db, old, is_there=is_there), migrated=migrated)
+    return migrated
+
+
+def _make_true(
+    db: Database, old: sqlite3.Connection | None, found: Restored, *, now: datetime, keep_letters: bool
+) -> None:
+    """Write into the copy, whole or not at all, what follows from its age and what the present store knows."""
     with writing(db) as connection:
         connection.execute(
             "INSERT INTO restores (at, source, knows_until) VALUES (?, ?, ?)",
-            (times.to_text(now), file.name, times.to_text(found.knows_until)),
+            (times.to_text(now), found.source.name, times.to_text(found.knows_until)),
         )
         found.sessions = people.end_all_sessions(db, now=now)
         recalling.doubt_all(db, now)
@@ -181,10 +183,9 @@ def _made_true(
             "brought back",
             "a backup",
             now=now,
-            file=file.name,
+            file=found.source.name,
             knows_until=times.to_text(found.knows_until),
         )
-    return found
 
 
 def _present(db: Database, old: sqlite3.Connection | None, *, is_there: bool) -> Present:

@@ -74,6 +74,8 @@ def _carry(old: sqlite3.Connection, db: Database, number: int, same: set[int]) -
     place = columns.index("subscriber")
     rows = old.execute(f"SELECT {', '.join(columns)} FROM deliveries WHERE issue = ?", (number,))  # noqa: S608 (ours)
     connection.executemany(_insert("deliveries", columns), (row for row in rows if row[place] in same))
+    # Whoever worked on it is not here; and another process may get the number of one.
+    connection.execute("UPDATE batches SET worker = 0 WHERE issue = ? AND state <> 'settled'", (number,))
     # Of readings and events whose copies are not there any more, nobody could say whose they were.
     connection.execute(
         "DELETE FROM events WHERE issue = ?1"

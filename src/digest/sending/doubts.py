@@ -1,10 +1,11 @@
 """What a store that was brought back from a backup does not know: which copies went out since. Its side of it.
 
 An issue that was being sent when the backup was made is *doubted* (`issues.doubted_at`). Nothing of it is claimed and
-nothing handed over again (`ledger.claim_batch`, `ledger.doubt_anew`), until those who took its copies were asked for all
-they accepted (`recalling.py`), or a person decides.
+nothing handed over again (`ledger.claim_batch`, `ledger.doubt_anew`), until those who took its copies were asked for
+all they accepted (`recalling.py`), or a person decides.
 
-Every function is one short write transaction, and each may be done again: whatever dies on the way, the next begins anew.
+Every function is one short write transaction, and each may be done again: whatever dies on the way, the next begins
+anew.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ BACK = (
 UNKNOWN = "unknown"
 """The provider of copies of which nobody knows whether, and where, they were handed over."""
 HELD_AT_ONCE, HELD_BATCHES = 500, 20
-"""Copies that are left to a person are in batches of at least so many, and at most so many batches: they went out in the
-order of subscribers, so a person who asks some readers finds the batch where it ended."""
+"""Copies that are left to a person are in batches of at least so many, and at most so many batches of a variant: they
+went out in the order of subscribers, so a person who asks some readers finds the batch where it ended."""
 CLOCKS = timedelta(hours=1)
 
 
@@ -299,7 +300,8 @@ def give_up(db: Database, number: int, *, now: datetime, by: By = COMMAND_LINE) 
     with writing(db) as connection:
         issue = issues.find_issue(db, number)
         if issue.doubted_at is None or issue.state not in ("sending", "paused"):
-            raise StateError(f"issue {number} is not in doubt after a restore; `digest uncertain {number}` lists what is")
+            hint = f"`digest uncertain {number}` lists what nobody knows of it"
+            raise StateError(f"issue {number} is not in doubt after a restore; {hint}")
         while hold(db, number, "a person chose to decide about them", now=now):
             pass
         count = ledger.tally(db, number)["uncertain"]

@@ -200,8 +200,8 @@ class Engine:
         if begin and issue.scheduled_at and issue.scheduled_at > self.clock() and not early:
             when = times.for_people(issue.scheduled_at, self.settings.zone)
             raise StateError(f"issue {number} is approved for {when}; send it then, or with --now")
-        unsettled = issue.state in ("paused", "cancelled") and ledger.open_batches(self.db, number)
-        unsettled = unsettled or (issue.state == "paused" and issue.doubted_at)
+        unsettled = issue.state in ("paused", "cancelled") and bool(ledger.open_batches(self.db, number))
+        unsettled = unsettled or (issue.state == "paused" and issue.doubted_at is not None)
         if not begin and issue.state != "sending" and not unsettled:
             before = {"draft": "approve", "paused": "resume"}.get(issue.state)
             hint = f"; `digest {before} {number}` comes first" if before else ""
@@ -250,12 +250,13 @@ class Engine:
             return False
         for lane in self.lanes:
             await self._open(lane)
+        able = [lane.provider for lane in self.lanes if lane.closed is None]
         closed = next((lane.closed for lane in self.lanes if lane.closed), None)
         asked = recalling.Recall(
-            self.db, self._clerk, issue, self.providers, self.signers, clock=self.clock, turn=self._turn_to_ask
+            self.db, self._clerk, issue, able, self.signers, clock=self.clock, turn=self._turn_to_ask
         )
         try:
-            if closed is not None:
+            if closed is not None and asked.strict:
                 raise recalling.RecallError(f"{closed}; who got issue {number} is found out when that is put right")
             return await asked.find_out()
         except recalling.RecallError as error:

@@ -440,7 +440,8 @@ def record(db: Database, batch: Claimed, answer: Answer, *, by: Settled = "answe
     with writing(db) as connection:
         why = "; ".join(dict.fromkeys(answer.uncertain.values()))[:500]
         if answer.again:
-            count_for_day(connection, batch.provider, f"{batch.claimed_at.astimezone(UTC):%Y-%m-%d}", -len(answer.again))
+            day = f"{batch.claimed_at.astimezone(UTC):%Y-%m-%d}"
+            count_for_day(connection, batch.provider, day, -len(answer.again))
             others |= dict.fromkeys(answer.again, _never_accepted(connection, batch.issue))
         proof = None if answer.uncertain else by
         _resolve(connection, batch, Delivery.ACCEPTED, others, ids, by=proof, why=why, now=now)

@@ -1,11 +1,11 @@
 """After a restore: who got a copy since the backup is asked of those who took them, before anything is handed over.
 
 A provider that lists what it accepted is asked for all since sending began, not only since the backup: simple, and it
-shows whether its list is whole, since what the ledger knows it accepted must be in it. Which of our copies one is, is told
-by the names it carries (the places ``message`` and ``token``), or else by its address and its subject.
+shows whether its list is whole, since what the ledger knows it accepted must be in it. Which of our copies one is, is
+told by the names it carries (the places ``message`` and ``token``), or else by its address and its subject.
 
-Only when every list was read to its end is what is in none of them queued. Where one cannot be read for good, the rest is
-left to a person.
+Only when every list was read to its end is what is in none of them queued. Where one cannot be read for good, the rest
+is left to a person.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def wait_s(issue: Issue, providers: Sequence[Provider], *, now: datetime) -> flo
 class Recall:
     """Finds out about one doubted issue.
 
-    `providers` are all that are set up, made ready. `turn` waits for a provider's next slot, and tells whether to go on.
+    `providers` are those that are set up, made ready. `turn` waits for a provider's next slot, and tells whether to go
+    on.
     """
 
     db: Database
@@ -75,6 +76,11 @@ class Recall:
         # Tests of an issue have its subject.
         self._letters = letterbox.message_ids(self.db, since=self._window.since - timedelta(days=1))
 
+    @property
+    def strict(self) -> bool:
+        """Whether nothing may go out before it is found out, or a person decides: see `doubts.Window`."""
+        return self._window.strict
+
     async def find_out(self) -> bool:
         """Ask all of them and end the doubt; tell whether it is over. Where it was told to stop, it is not.
 
@@ -93,7 +99,7 @@ class Recall:
             now = self.clock()
             if not why:
                 await self.clerk.do(doubts.believe, number, now=now)
-            elif not self._window.strict:
+            elif not self.strict:
                 await self.clerk.do(doubts.forgo, number, now=now)
             else:
                 while await self.clerk.do(doubts.hold, number, "; ".join(why), now=now):
@@ -111,7 +117,7 @@ class Recall:
             if name not in names:
                 raise RecallError(
                     f"copies of issue {number} also went to {name} ({account}), which is not set up here: set it up as"
-                    f" it was, as the failover for instance, and it is asked; or decide yourself: `digest hold {number}`"
+                    f" it was, be it as the failover, and it is asked; or decide yourself: `digest hold {number}`"
                 )
 
     async def _ask(self, provider: Provider) -> list[str] | None:
@@ -139,7 +145,7 @@ class Recall:
         except (DigestError, StateError):
             raise
         except Exception as error:
-            if isinstance(error, AccountError) and not self._window.strict:
+            if isinstance(error, AccountError) and not self.strict:
                 return [str(error)]
             words = str(error) if isinstance(error, ProviderError) else f"{type(error).__name__}: {error}"
             raise RecallError(
@@ -162,14 +168,14 @@ class Recall:
         missing = len(everything - shown)
         if missing > MISSED * len(everything):
             words = f"the list of {name} lacks {missing:,} of {len(everything):,} copies that it is known to have"
-            if not reaches or not self._window.strict:
+            if not reaches or not self.strict:
                 return [f"{words}: it does not go back so far"]
             raise RecallError(
                 f"{words}, so it proves nothing; is it the same account? It is asked again, or decide yourself:"
                 f" `digest hold {number}`"
             )
         strangers = [account for account, mine in known.items() if account != provider.account and not mine & shown]
-        if strangers and self._window.strict:
+        if strangers and self.strict:
             raise RecallError(
                 f"copies of issue {number} went to {name} ({strangers[0]}), and that is not known to be the same as"
                 f" {provider.account}: set it up as it was, or decide yourself: `digest hold {number}`"

@@ -87,7 +87,8 @@ def due(db: Database, rests: Mapping[int, Rest], *, now: datetime) -> list[int]:
     rows = db.conn.execute(
         "SELECT number FROM issues WHERE state = 'sending' OR (state = 'approved' AND scheduled_at <= ?)"
         " OR (state IN ('paused', 'cancelled') AND EXISTS (SELECT 1 FROM batches b WHERE b.issue = issues.number"
-        " AND b.state <> 'settled' AND b.state <> 'held')) OR (state = 'paused' AND doubted_at IS NOT NULL) ORDER BY state = 'sending' DESC, number",
+        " AND b.state <> 'settled' AND b.state <> 'held')) OR (state = 'paused' AND doubted_at IS NOT NULL)"
+        " ORDER BY state = 'sending' DESC, number",
         (times.to_text(now),),
     )
     return [

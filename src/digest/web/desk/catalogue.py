@@ -13,7 +13,7 @@ from digest.catalogue import browsing, overview
 from digest.catalogue.model import Comparison
 from digest.catalogue.queries import count_catalogue
 from digest.editors import cataloguing
-from digest.editors.cataloguing import ChangedMeanwhileError, ProblemsError, comparison_fields
+from digest.editors.catalogue_forms import ChangedMeanwhileError, ProblemsError, comparison_fields
 from digest.editors.sessions import Here
 from digest.issue.standing import Standing, issues_of
 from digest.store import Database

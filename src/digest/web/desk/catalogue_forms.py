@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Path, Query
 
 from digest.editors import audit
-from digest.editors.cataloguing import ChangedMeanwhileError, ProblemsError, seen_of, untouched
+from digest.editors.catalogue_forms import ChangedMeanwhileError, ProblemsError, seen_of, untouched
 from digest.sentences import capital
 from digest.store import Database
 from digest.web.desk.issues import when

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from digest.catalogue import overview
 from digest.editors import cataloguing
-from digest.editors.cataloguing import ChangedMeanwhileError, ProblemsError, reviewer_fields
+from digest.editors.catalogue_forms import ChangedMeanwhileError, ProblemsError, reviewer_fields
 from digest.editors.sessions import Here
 from digest.errors import InputError, NotFoundError
 from digest.issue.standing import no_news

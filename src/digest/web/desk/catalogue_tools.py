@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from digest.catalogue import browsing, overview
 from digest.catalogue.records import schema
 from digest.editors import cataloguing
-from digest.editors.cataloguing import TOOL_FIELDS, ChangedMeanwhileError, ProblemsError, tool_fields
+from digest.editors.catalogue_forms import TOOL_FIELDS, ChangedMeanwhileError, ProblemsError, tool_fields
 from digest.editors.sessions import Here
 from digest.store import Database
 from digest.web.desk.access import AsEditor, DeskForm

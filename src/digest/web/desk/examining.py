@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from digest.doctor.run import Report
 from digest.errors import StateError
+
+if TYPE_CHECKING:
+    from digest.doctor.run import Report
 
 
 @dataclass(frozen=True)
