@@ -16,7 +16,7 @@ if [ -n "${LITESTREAM_URL:-}" ] && [ ! -e "$DIGEST_DB" ]; then
   litestream restore -config "$config" -if-replica-exists -o "$found" "$DIGEST_DB"
   if [ -e "$found" ]; then
     # Not just moved into place: the replica may be some seconds old, and what was being mailed in them is in doubt.
-    digest db restore "$found"
+    digest db restore "$found" --yes
     rm -f "$found"
   else
     echo "start: there is no replica at $LITESTREAM_URL yet; beginning with an empty store" >&2

@@ -78,6 +78,39 @@ def find_fonts() -> Path:
     return FONTS_CONF
 
 
+def find_caddy() -> Path:
+    """Give the path of Caddy, before which digest is tried.
+
+    Raises:
+        Missing: there is none.
+    """
+    return _program("caddy", "Debian and Ubuntu: apt-get install caddy, which also starts it as a service")
+
+
+def find_shellcheck() -> Path:
+    """Give the path of ShellCheck.
+
+    Raises:
+        Missing: there is none.
+    """
+    return _program("shellcheck", "Debian and Ubuntu: apt-get install shellcheck")
+
+
+def find_systemd_analyze() -> Path:
+    """Give the path of systemd-analyze, which looks at units; systemd need not run for that.
+
+    Raises:
+        Missing: there is none.
+    """
+    return _program("systemd-analyze", "Debian and Ubuntu: apt-get install systemd")
+
+
+def _program(name: str, how: str) -> Path:
+    if found := shutil.which(name):
+        return Path(found)
+    raise Missing(f"{name} is not installed ({how})")
+
+
 def needed(find: Callable[[], Path]) -> Path:
     """Give what `find` finds; where it is missing skip the test, or fail it where CI is set."""
     import pytest
@@ -102,7 +135,14 @@ def _is_snap(program: Path) -> bool:
 
 def main() -> None:
     """Print, a line each, what is missing and so what is skipped."""
-    for find, tests in ((find_browser, "all of tests/pictures"), (find_node, "some tests"), (find_fonts, "pictures")):
+    for find, tests in (
+        (find_browser, "all of tests/pictures"),
+        (find_node, "some tests"),
+        (find_fonts, "pictures"),
+        (find_caddy, "Caddy before digest"),
+        (find_shellcheck, "the scripts of deploy"),
+        (find_systemd_analyze, "the units of deploy"),
+    ):
         try:
             find()
         except Missing as missing:

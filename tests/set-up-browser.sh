@@ -12,10 +12,11 @@ install_packages() {
   command -v apt-get >/dev/null && command -v dpkg-query >/dev/null && [ -r /etc/os-release ] || return 0
   # ID alone, in a shell of its own: the file sets many names.
   os=$(. /etc/os-release && echo "$ID")
-  need=(fonts-liberation fonts-noto-core fonts-wqy-microhei fonts-noto-color-emoji)
+  need=(fonts-liberation fonts-noto-core fonts-wqy-microhei fonts-noto-color-emoji shellcheck)
   # Ubuntu's chromium is a snap, which cannot be driven from here: there it takes Google Chrome, installed by a person.
   [ "$os" = ubuntu ] || need+=(chromium)
-  # spamd is a service: it is not put on a machine that would start it. In a container nothing does.
+  # Caddy and spamd are services: they are not put on a machine that would start them. In a container nothing does.
+  [ -d /run/systemd/system ] || command -v caddy >/dev/null || need+=(caddy)
   if ! [ -d /run/systemd/system ] && ! PATH=$PATH:/usr/sbin command -v spamd >/dev/null; then
     need+=(spamassassin)
     ! apt-cache show spamd >/dev/null 2>&1 || need+=(spamd)  # a package of its own since Debian 12

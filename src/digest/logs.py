@@ -32,7 +32,7 @@ _OURS = "digest"
 
 # Bounded, so that a long text without an end costs no more than its length.
 _ADDRESS = re.compile(
-    r"(?:\"[^\"\n]{1,128}\"|[^\s<>\"(),;:@\\\[\]]{1,256})(?:@|%40)[^\s<>\"'`(),;:@/\\&?\[\]{}|]{1,255}"
+    r"(?:\"[^\"\n]{1,128}\"|[^\s<>\"(),;:@\\\[\]]{1,80})(?:@|%40)[^\s<>\"'`(),;:@/\\&?\[\]{}|]{1,255}"
 )
 """With all that may stand before an @ unquoted (RFC 5322, 3.2.3), though more than the address may go with it then."""
 _USER_OF = re.compile(r"://[^/\s@\"'<>]{1,300}@")

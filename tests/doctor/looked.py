@@ -66,7 +66,7 @@ def answering(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator
             self.end_headers()
             self.wfile.write(b"" if self.command == "HEAD" else content)
 
-        do_GET = do_POST = do_HEAD = _answer
+        do_GET = do_POST = do_HEAD = _answer  # noqa: N815 (the library's own)
 
         def log_message(self, *words: object) -> None:
             """Say nothing."""

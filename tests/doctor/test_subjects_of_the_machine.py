@@ -19,6 +19,8 @@ from digest.audience.addresses import read_address
 from digest.doctor.subjects import backups, clock, disk
 from digest.doctor.subjects import settings as of_settings
 from digest.doctor.subjects.versions import has_wal_reset_bug
+from digest.editors import audit
+from digest.issue import issues
 from digest.programs import webhooks
 from digest.safekeeping.backups import take
 from digest.schedule import runs
@@ -161,14 +163,14 @@ def test_a_moment_of_the_store_that_is_to_come_is_told(
     for kept, level in ((True, "pass"), (False, "warn"), (None, "not looked at")):
         monkeypatch.setattr(clock, "kernel_keeps_it", lambda kept=kept: kept)
         assert levels(look("clock", case_of(settings, network=False)))["kept"] == level
-    letterbox.post(db, "welcome", read_address("a@example.org"), subscriber=None, now=NOW)
-    letterbox.claim(db, provider="outbox", account="x", worker=1, now=NOW)
+    with writing(db) as connection:
+        audit.note(connection, audit.COMMAND_LINE, "chose", "the settings", now=NOW)
     assert levels(look("clock", case_of(settings, network=False)))["store"] == "pass"
     before = case_of(settings, network=False, now=NOW - timedelta(hours=1))
     assert levels(look("clock", before))["store"] == "warn"
 
 
-# The store, the schedule, backups --------------------------------------------------------------------------------------
+# The store, the schedule, backups ------------------------------------------------------------------------------------
 
 
 def test_a_store_that_is_sound_says_so_and_quick_counts_nothing_again(db: Database, settings: Settings) -> None:
@@ -196,16 +198,17 @@ def test_no_store_a_broken_one_and_one_of_something_else(db: Database, settings:
         look("clock", with_settings(case_of(settings), db=tmp_path / "none.db"))
 
 
-def test_all_that_waits_for_a_person_is_named_with_what_to_do(db: Database, settings: Settings) -> None:
+def test_all_that_waits_for_a_person_is_named_with_what_to_do(sample: Database, settings: Settings) -> None:
+    db, stamp = sample, times.to_text(NOW - timedelta(days=3))
+    issues.draft(db, settings, now=NOW)
+    issues.freeze(db, settings, 1, now=NOW)
     with writing(db) as connection:
-        row = (
-            "INSERT INTO issues (number, state, cutoff_at, subject, preheader, intro, trouble, trouble_at, doubted_at,"
-            " created_at, updated_at) VALUES (?, ?, ?, '', '', '', ?, ?, ?, ?, ?)"
+        connection.execute(
+            "UPDATE issues SET state = 'paused', trouble = 'the quota is used up', trouble_at = ?1, doubted_at = ?1",
+            (stamp,),
         )
-        stamp = times.to_text(NOW - timedelta(days=3))
-        connection.execute(row, (1, "paused", stamp, "the quota is used up", stamp, None, stamp, stamp))
-        connection.execute(row, (2, "sent", stamp, None, None, stamp, stamp, stamp))
-        connection.execute("INSERT INTO restores (at, source, knows_until) VALUES (?, 'digest-1.db', ?)", (stamp, stamp))
+        restored = "INSERT INTO restores (at, source, knows_until) VALUES (?1, 'digest-1.db', ?1)"
+        connection.execute(restored, (stamp,))
         for number, state in ((1, "held"), (2, "uncertain")):
             connection.execute(
                 "INSERT INTO batches (number, issue, provider, account, idempotency_key, worker, state, first, last,"
@@ -229,7 +232,7 @@ def test_all_that_waits_for_a_person_is_named_with_what_to_do(db: Database, sett
     assert "digest resolve 1" in words(found, "held")
     assert "the quota is used up" in words(found, "issues")
     assert "digest-1.db" in words(found, "restored")
-    assert "of issue 2 nobody knows" in words(found, "restored")
+    assert "of issue 1 nobody knows" in words(found, "restored")
     assert "HTTP 500" in words(found, "programs")
     assert "events work" in words(found, "spool")
 
@@ -250,7 +253,10 @@ def test_a_schedule_that_nobody_keeps_that_failed_or_missed_is_told(db: Database
     assert "the disk is full" in words(found, "failed")
     later = look("schedule", case_of(settings, now=NOW + timedelta(hours=4)))
     assert levels(later)["runs"] == "warn"
-    assert levels(look("schedule", with_settings(case_of(settings, now=NOW + timedelta(hours=4)), **PEOPLE)))["runs"] == "bad"
+    assert (
+        levels(look("schedule", with_settings(case_of(settings, now=NOW + timedelta(hours=4)), **PEOPLE)))["runs"]
+        == "bad"
+    )
 
 
 def test_backups_none_fresh_old_on_the_same_disk_and_broken(db: Database, settings: Settings) -> None:

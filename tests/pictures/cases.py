@@ -53,9 +53,14 @@ def case(make: Callable[[], Mail]) -> Callable[[], Mail]:
     return make
 
 
+_ALIKE = ("nothing-new", "missed")
+"""Letters of the same parts as "reminder", which need no pictures of their own."""
+
+
 def names(*, real_pages: bool = PAGES.is_dir()) -> list[str]:
-    """Give the names of all mails that can be made here."""
-    return [name for name in (*_ISSUES, *specimens(_settings())) if real_pages or name != "pages"]
+    """Give the names of all mails that can be made here and look unlike each other."""
+    found = [*_ISSUES, *(name for name in specimens(_settings()) if name not in _ALIKE)]
+    return [name for name in found if real_pages or name != "pages"]
 
 
 @cache

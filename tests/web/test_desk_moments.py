@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from digest.errors import InputError
+from digest.settings import Settings
 from digest.web.desk.moments import When, read_when, span, suggested, told
 from digest.web.forms import Form
 
@@ -94,8 +95,8 @@ def test_how_far_away_it_is() -> None:
     assert [span(one) for one in spans] == ["now", "in 1 minute and 1 second", "in 1 hour", "in 2 days"]
 
 
-def test_the_time_of_last_week_is_offered() -> None:
-    last = datetime(2026, 11, 19, 8, 2, 11, tzinfo=UTC)
-    assert suggested(last, BERLIN, now=NOW) == datetime(2026, 11, 26, 9, tzinfo=BERLIN)
-    assert suggested(last, BERLIN, now=last) == datetime(2026, 11, 26, 9, tzinfo=BERLIN)
-    assert suggested(None, BERLIN, now=NOW) == datetime(2026, 11, 26, 9, tzinfo=BERLIN)
+def test_the_usual_time_is_offered_but_not_at_the_last_minute() -> None:
+    ours = Settings(timezone="Europe/Berlin", send_at="thursday 09:00")
+    usual = datetime(2026, 11, 26, 9, tzinfo=BERLIN)
+    assert suggested(ours, now=usual - timedelta(days=2)) == usual
+    assert suggested(ours, now=usual - timedelta(minutes=3)) == usual + timedelta(days=7)

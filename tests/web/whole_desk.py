@@ -52,6 +52,7 @@ def whole_desk(folder: Path) -> Iterator[WholeDesk]:
         postal_address="1 Sample Street, 10115 Berlin",
         tracking="readers",
         spam_filter="off",
+        auto_approve=True,
     )
     db = open_store(settings.db, create=True)
     try:
@@ -131,6 +132,24 @@ def _decide(db: Database, settings: Settings) -> None:
     issues.draft(db, settings, now=at + timedelta(hours=2))
     subjects.add(db, settings, DRAFT, "Seven tools meet their critics", now=at + timedelta(hours=2))
     _publish(db, 3, at=at + timedelta(hours=3))
+    with writing(db) as connection:
+        connection.executemany(
+            "INSERT INTO runs VALUES (?, ?, ?, ?, 0, 1, ?, ?, ?)",
+            [
+                (job, due, state, by, due, due, words)
+                for job, state, by, words, ago in (
+                    ("draft", "done", "schedule", "drafted issue 6: 7 comparisons", 1),
+                    ("backup", "failed", "schedule", "the disk is full; make room on it", 6),
+                    ("summary", "missed", "schedule", "digest was not running", 73),
+                    ("remind", "done", "Ann", "reminded 2 publishers of issue 5", 80),
+                )
+                for due in [times.to_text(NOW - timedelta(hours=ago))]
+            ],
+        )
+        connection.execute(
+            "INSERT INTO restores (at, source, knows_until, seen_at) VALUES (?1, 'digest-2026-11-01.db', ?1, ?1)",
+            (times.to_text(NOW - timedelta(days=20)),),
+        )
 
 
 def _worked_on(db: Database, settings: Settings, ann: Desk, bea: Desk) -> dict[str, str]:

@@ -48,8 +48,8 @@ def carry_over(old: sqlite3.Connection, db: Database, *, now: datetime) -> Reade
     with writing(db) as connection:
         same = same_readers(old, db)
         forgotten = _forgotten(old, db, same, now)
-        suppressed = _suppressed(old, db)
         left = _left(old, db, same)
+        suppressed = _suppressed(old, db)
         moved = _moved(old, connection, same)
         paused = _paused(old, connection, same)
         came = sum(

@@ -26,7 +26,7 @@ from digest.cli.providers import providers
 from digest.cli.read_mail import read_bounces, read_mail
 from digest.cli.report import report
 from digest.cli.schedule import run_due, schedule
-from digest.cli.sending import resolve, retry_rejected, send, status, uncertain
+from digest.cli.sending import hold, resolve, retry_rejected, send, status, uncertain
 from digest.cli.serve import serve
 from digest.cli.settings import settings
 from digest.cli.simulate import simulate
@@ -76,7 +76,7 @@ def completion(app: App, shell: str) -> None:
 
 for command in (
     import_, draft, edit, subjects, show, render, check, approve, send, pause, resume, cancel, uncertain, resolve,
-    retry_rejected, status, report, subscribers, suppressions, letters,
+    hold, retry_rejected, status, report, subscribers, suppressions, letters,
     serve, schedule, run_due, editors, events, tokens, webhooks, settings, providers, simulate, db, doctor, demo,
 ):  # fmt: skip
     cli.add_command(command)

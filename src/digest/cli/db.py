@@ -14,7 +14,7 @@ import click
 from digest import times
 from digest.cli.app import FAILED, App, Group, with_app
 from digest.cli.stopping import Stopping
-from digest.errors import StateError
+from digest.errors import NotFoundError, StateError
 from digest.store import back_up
 
 
@@ -50,6 +50,15 @@ def migrate_(app: App) -> None:
             "backup": str(done.backup) if done.backup else None,
         }
     )
+
+
+@db.command()
+@with_app
+def path(app: App) -> None:
+    """Print where the store lies, for scripts; there need not be one yet."""
+    found = app.settings.db.absolute()
+    app.say(str(found))
+    app.give({"db": str(found)})
 
 
 @db.command()
@@ -104,15 +113,23 @@ def backup(app: App, file: Path | None) -> None:
 
 @db.command()
 @click.option("--check", "checks", is_flag=True, help="Also read each one, as bringing it back would.")
+@click.option("--newest", is_flag=True, help="Only print the path of the newest one, for scripts.")
 @with_app
-def backups(app: App, checks: bool) -> int:
+def backups(app: App, checks: bool, newest: bool) -> int:
     """List the backups in the folder `backup_to`, the newest first."""
     from digest.safekeeping import backups as backing_up
     from digest.safekeeping.checking import check_backup
 
     folder, now = backing_up.expect_folder(app.settings), times.now()
     found, is_sound = [], True
-    for one in backing_up.all_backups(app.settings):
+    there = backing_up.all_backups(app.settings)
+    if newest:
+        if not there:
+            raise NotFoundError(f"there are no backups in {folder}; `digest db backup` takes one")
+        app.say(str(there[0].path.absolute()))
+        app.give({"file": str(there[0].path.absolute())})
+        return 0
+    for one in there:
         problems = check_backup(one.path) if checks else None
         said = "" if problems is None else f"  WRONG: {problems[0]}" if problems else "  sound"
         is_sound = is_sound and not problems
@@ -125,6 +142,41 @@ def backups(app: App, checks: bool) -> int:
         app.say(f"There are no backups in {folder}; `digest db backup` takes one.")
     app.give({"folder": str(folder), "backups": found})
     return 0 if is_sound else FAILED
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--within", type=click.IntRange(0), metavar="SECONDS", help="By how much FILE may know less.")
+@click.option("--exact", is_flag=True, help="Every table must have as many rows in FILE.")
+@with_app
+def compare(app: App, file: Path, within: int | None, exact: bool) -> int:
+    """Hold a backup, or what `litestream restore` made, against the store: rows, and until when each knows.
+
+    It exits with 1 where FILE is not sound, or lacks what it must have.
+    """
+    from digest.safekeeping.comparing import as_dict, compare
+
+    with app.store() as store:
+        found = compare(store, file, now=times.now())
+    problems = [*found.problems]
+    if within is not None and found.behind_s > within:
+        problems.append(f"it knows {found.behind_s:,.1f} s less than the store, and {within} are allowed")
+    if exact and found.different:
+        problems.append(f"it has other rows in: {', '.join(found.different)}")
+    app.say(f"{'':24} {'store':>12} {'copy':>12}")
+    for table, rows in found.store.rows.items():
+        there = found.copy.rows.get(table, 0)
+        if rows or there:
+            app.say(f"{table:24} {rows:>12,} {there:>12,}{' *' if rows != there else ''}")
+    for side, of in (("store", found.store), ("copy", found.copy)):
+        until = times.for_people(of.knows_until, app.settings.zone)
+        app.say(f"The {side} knows until {until}; last run: {of.last_run or 'none'}.")
+    for problem in problems:
+        app.say(f"WRONG: {problem}")
+    if not problems:
+        app.say(f"{file} is sound, and {found.behind_s:,.1f} s behind the store.")
+    app.give({"db": str(app.settings.db), "file": str(file), **as_dict(found), "problems": problems})
+    return FAILED if problems else 0
 
 
 @db.command()

@@ -332,6 +332,9 @@ def _show(app: App, issue: Issue, fitted: Fitted, more: Mapping[str, Any] | None
         app.say(f"  To be sent: {when(issue.scheduled_at)}")
     if issue.trouble:
         app.say(f"  Trouble:    {issue.trouble}")
+    elif issue.doubted_at and not issue.sending_at:
+        back = when(issue.doubted_at)
+        app.say(f"  In doubt:   it was in a backup that was brought back {back}, and may have gone out since")
     if issue.sent_at:
         app.say(f"  Sent:       {when(issue.sent_at)}")
     app.say(f"  {_forms(source)}:")
@@ -373,6 +376,7 @@ def _as_dict(issue: Issue, source: Draft) -> dict[str, Any]:
         "scheduled_at": issue.scheduled_at and times.to_text(issue.scheduled_at),
         "local_time": issue.local_time and issue.local_time.isoformat(),
         "trouble": issue.trouble,
+        "doubted_at": times.to_text(issue.doubted_at) if issue.doubted_at else None,
         "comparisons": [
             {"slug": item.comparison.slug, "title": item.comparison.title, "form": item.form, "updated": item.updated}
             for item in source.placed

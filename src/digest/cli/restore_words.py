@@ -73,7 +73,8 @@ def _next(restored: Restored, is_done: bool) -> Iterator[str]:
         return
     yield "Next:"
     for number in restored.in_doubt:
-        yield f"  `digest status` and `digest uncertain {number}` say what the provider can tell of it."
+        yield f"  `digest send {number}`, or `digest serve`, asks the provider who got it, and mails nobody; then"
+        yield f"  `digest resume {number}` lets the others have it; `digest uncertain {number}` lists who is in doubt."
     if restored.readers.came and restored.aside:
         yield f"  `digest --db {restored.aside} subscribers export FILE` has the readers who came since."
     yield "  `digest doctor` looks at all of it; then start `digest serve` again."

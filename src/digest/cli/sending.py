@@ -1,4 +1,4 @@
-"""`digest send`, `status`, and what a person decides about a sending: `uncertain`, `resolve`, `retry-rejected`."""
+"""`digest send`, `status`, and what a person decides about a sending: `resolve`, `hold`, `retry-rejected`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from digest.cli.stopping import Stopping
 from digest.cli.topics import as_dict, told
 from digest.cli.watching import Watch
 from digest.issue.issues import find_issue
-from digest.sending import ledger, steering, topics
+from digest.sending import doubts, ledger, steering, topics
 from digest.sending.connecting import providers_of
 from digest.sending.copies import Signers
+from digest.sending.doubts import UNKNOWN
 from digest.sending.engine import PATIENCE_S, Engine
 from digest.sending.steering import As
 from digest.sending.workers import Worker
@@ -62,10 +63,16 @@ def send(app: App, number: int, early: bool, wait: bool, watch: bool) -> int:
             # What is loaded stays: looking through it for garbage again and again costs a fifth of the time.
             gc.freeze()
             tally = asyncio.run(engine.send(number, early=early))
-        state, report = find_issue(db, number).state, topics.report_of(db, number)
+        found = find_issue(db, number)
+        state, report = found.state, topics.report_of(db, number)
     for lane in engine.lanes:
         if lane.closed and len(engine.lanes) > 1:
             app.note(f"{lane.closed}; {lane.copies} copies went by it")
+    if found.doubted_at is not None and engine.later:
+        when = times.for_people(engine.later, settings.zone)
+        app.note(f"who got it since the backup shows at {when}; `digest send {number}` then, or --wait now")
+    elif state == "paused" and found.trouble:
+        app.note(f"{found.trouble}; `digest resume {number}`, then `digest send {number}` goes on")
     if stopping() and state == "sending":
         unsure = f" and {tally['uncertain']} uncertain" if tally["uncertain"] else ""
         app.note(
@@ -118,9 +125,13 @@ def uncertain(app: App, number: int) -> int:
     )
     for one in found:
         when = times.for_people(one.batch.claimed_at, app.settings.zone)
+        went = (
+            f"since {when} they may have gone out"
+            if one.batch.provider == UNKNOWN
+            else f"claimed {when} for {one.batch.provider} ({one.batch.account})"
+        )
         app.say(
-            f"Batch {one.batch.number}, {one.batch.state}: {len(one.addresses)} of its {one.batch.size} copies,"
-            f" claimed {when} for {one.batch.provider} ({one.batch.account})"
+            f"Batch {one.batch.number}, {one.batch.state}: {len(one.addresses)} of its {one.batch.size} copies, {went}"
         )
         if one.batch.trouble:
             app.say(f"  why: {one.batch.trouble}")
@@ -162,6 +173,23 @@ def resolve(app: App, number: int, batch: int, as_: str) -> None:
         first = f"`digest resume {number}`, then " if issue.state == "paused" else ""
         app.say(f"{count} copies of batch {batch} are queued again; {first}`digest send {number}` mails them.")
     app.give({"number": number, "state": issue.state, "batch": batch, "copies": count, "as": as_})
+
+
+@click.command(cls=Command)
+@number_argument
+@with_app
+def hold(app: App, number: int) -> int:
+    """Stop asking who got an issue since a backup that was brought back, and decide about the rest by hand.
+
+    `digest send` asks by itself. This is for where nobody can be asked any more: the copies that may have gone out are
+    held, and `digest uncertain` lists them.
+    """
+    with app.store() as db:
+        count = doubts.give_up(db, number, now=times.now())
+        state = find_issue(db, number).state
+    app.say(f"{count} copies of issue {number} are held; `digest uncertain {number}` lists them.")
+    app.give({"number": number, "state": state, "held": count})
+    return IN_PART if count else 0
 
 
 @click.command("retry-rejected", cls=Command)

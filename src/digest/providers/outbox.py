@@ -34,7 +34,7 @@ WRITERS = 4
 """Threads that write and sync: the disk takes several syncs as one, so four double the pace and more add nothing."""
 
 
-PAGE = 1000
+PAGE, HEAD_BYTES = 1000, 16 * 1024
 ALWAYS_S = 100 * 365 * 24 * 3600.0
 """A folder can be asked for as long as it is there."""
 
@@ -112,7 +112,8 @@ class Outbox:
         for folder in ("new", "cur"):
             for path in (self._folder / folder).iterdir():
                 with path.open("rb") as file:
-                    head = BytesHeaderParser(policy=compat32).parse(file)
+                    start = file.read(HEAD_BYTES).partition(b"\r\n\r\n")[0]
+                head = BytesHeaderParser(policy=compat32).parsebytes(start)
                 at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
                 subject = str(make_header(decode_header(str(head["Subject"] or ""))))
                 name = path.name.partition(".digest")[0]

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
-from urllib.parse import quote
 
 from digest import times
 from digest.audience import carrying_over as readers
@@ -133,8 +132,10 @@ def _looked_at(store: Path) -> Iterator[sqlite3.Connection | None]:
     if not store.is_file():
         yield None
         return
-    with closing(sqlite3.connect(f"file:{quote(str(store))}?mode=ro", uri=True, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
         try:
+            # Opened as any store is: one that only reads would leave a log behind that it may not tidy away.
+            connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except sqlite3.Error:

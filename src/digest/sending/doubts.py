@@ -72,6 +72,19 @@ def doubt_all(db: Database, now: datetime) -> list[int]:
         return sorted(begun)
 
 
+def doubt_rejected(connection: sqlite3.Connection, number: int) -> None:
+    """Doubt an issue whose rejected copies are queued again, where a backup was brought back since it was sent.
+
+    Somebody may have done the same after the backup was made.
+    """
+    connection.execute(
+        "UPDATE issues SET doubted_at = coalesce(doubted_at, (SELECT max(r.at) FROM restores r WHERE r.at > sending_at"
+        " AND EXISTS (SELECT 1 FROM deliveries d JOIN batches b ON b.number = d.batch WHERE d.issue = ?1"
+        " AND d.state = 0 AND b.claimed_at < r.at))) WHERE number = ?1",
+        (number,),
+    )
+
+
 @dataclass(frozen=True)
 class Window:
     """Since when copies of an issue may have gone out that the store does not know of.

@@ -13,7 +13,7 @@ from digest.editors.audit import COMMAND_LINE, By
 from digest.errors import NotFoundError, StateError
 from digest.issue import issues
 from digest.issue.model import Issue
-from digest.sending import ledger
+from digest.sending import doubts, ledger
 from digest.sending.ledger import OpenBatch
 from digest.store import Database, writing
 
@@ -71,6 +71,7 @@ def retry_rejected(db: Database, number: int, *, now: datetime, by: By = COMMAND
                 (times.to_text(now), number),
             )
             ledger.draw_pseudonyms(connection, number)
+            doubts.doubt_rejected(connection, number)
             audit.note(connection, by, "sent again to those rejected", f"issue {number}", now=now, copies=count)
         return count
 

@@ -17,7 +17,7 @@ import json
 import re
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from digest.simulators.record import Accepted, Record
@@ -27,6 +27,8 @@ KEY_S = 30 * 60
 VERSIONS, RECIPIENTS, TO = 1000, 2000, 99
 VALUES_BYTES, ALL_VALUES_BYTES = 100_000, 1_000_000
 NAME_LENGTH = 70
+MOST_EVENTS = 5000
+_EVENTS = {"limit": "2500", "offset": "0", "days": "30"}
 _ADDRESS = re.compile(r"[!-9=?A-Z^-~][!-9=?A-Z^-~]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]{2,}")
 _PLACE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 
@@ -90,7 +92,9 @@ class Brevo(Simulator):
                 return Reply.json(200, {"plan": [{"type": "free", "creditsType": "sendLimit", "credits": left}]})
             case "GET", "/v3/smtp/emails":
                 return self._log(request)
-            case _, "/v3/smtp/email" | "/v3/smtp/emails":
+            case "GET", "/v3/smtp/statistics/events":
+                return self._events(request)
+            case _, "/v3/smtp/email" | "/v3/smtp/emails" | "/v3/smtp/statistics/events":
                 return _refuse(405, "method_not_allowed", "Method not allowed")
             case _:
                 return _refuse(404, "document_not_found", "Invalid route/method passed")
@@ -190,6 +194,32 @@ class Brevo(Simulator):
             if copy.address.lower() == address and self._is_shown(copy.call)
         ][:limit]
         return Reply.json(200, {"count": len(rows), "transactionalEmails": rows} if rows else {})
+
+    def _events(self, request: Request) -> Reply:
+        """List what happened (https://developers.brevo.com/reference/get-email-event-report): here, what was sent."""
+        query = request.query
+        try:
+            limit, offset, days = (int(query.get(name, of)) for name, of in _EVENTS.items())
+        except ValueError:
+            return _refuse(400, "invalid_parameter", "limit, offset and days must be numbers")
+        if not 1 <= limit <= MOST_EVENTS or not 1 <= days <= 90 or offset < 0:
+            return _refuse(400, "out_of_range", "limit or days is out of range")
+        since = datetime.now(UTC) - timedelta(days=days)
+        shown = [
+            {
+                "email": copy.address,
+                "date": self._sent[copy.call][1].isoformat(timespec="milliseconds"),
+                "subject": copy.subject,
+                "messageId": copy.message_id,
+                "event": "requests",
+            }
+            for copy in self.record.accepted
+            if query.get("event", "requests") == "requests"
+            and self._is_shown(copy.call)
+            and self._sent[copy.call][1] >= since
+        ]
+        rows = (shown if query.get("sort") == "asc" else shown[::-1])[offset : offset + limit]
+        return Reply.json(200, {"events": rows} if rows else {})
 
     def _is_shown(self, number: int) -> bool:
         return number in self._sent and time.monotonic() - self._sent[number][0] >= self.log_lag_s

@@ -58,6 +58,9 @@ class _Call:
     at: float
     message_id: str
     addresses: list[str]
+    subject: str
+    sent: float
+    variables: dict[str, dict[str, str]]
 
 
 class Mailgun(Simulator):
@@ -142,11 +145,14 @@ class Mailgun(Simulator):
         addresses = list(first.values())
         fallback = f"{time.strftime('%Y%m%d%H%M%S', time.gmtime())}.{uuid.uuid4().hex[:16]}@{self._domain}"
         message_id = fields.get("h:Message-Id", [fallback])[0].strip("<> ")
-        self._calls.setdefault(message_id, []).append(_Call(time.monotonic(), message_id, addresses))
         template = _Template(fields, number, message_id, self.record.bodies)
         if variables is None:
             template.headers["To"] = ", ".join(to)
-        self.record.add([template.copy_for(address, (variables or {}).get(address, {})) for address in addresses])
+        copies = [template.copy_for(address, (variables or {}).get(address, {})) for address in addresses]
+        own = {copy.address: {name: copy.tags[name] for name in template.variables} for copy in copies}
+        call = _Call(time.monotonic(), message_id, addresses, fields["subject"][0], time.time(), own)
+        self._calls.setdefault(message_id, []).append(call)
+        self.record.add(copies)
         return Reply.json(200, {"id": f"<{message_id}>", "message": "Queued. Thank you."})
 
     def _problem(self, fields: Fields, to: list[str]) -> Reply | None:
@@ -180,6 +186,7 @@ class Mailgun(Simulator):
             if page:
                 query = orjson.loads(base64.urlsafe_b64decode(page))
             limit, skip = int(query.get("limit", 100)), int(query.get("skip", 0))
+            begin, end = float(query.get("begin", 0)), float(query.get("end", "inf"))
         except (ValueError, AttributeError):
             return _refuse(400, "the page or the limit makes no sense")
         if not 1 <= limit <= MOST_A_PAGE:
@@ -190,7 +197,11 @@ class Mailgun(Simulator):
         calls = (
             [call for one in self._calls.values() for call in one] if wanted is None else self._calls.get(wanted, [])
         )
-        seen = [call for call in calls if time.monotonic() - call.at >= self._lag_s] if kind == "accepted" else []
+        seen = [
+            call
+            for call in calls
+            if kind == "accepted" and time.monotonic() - call.at >= self._lag_s and begin <= call.sent <= end
+        ]
         items = [_event(call, address) for call in seen for address in call.addresses][skip : skip + limit]
         following = base64.urlsafe_b64encode(orjson.dumps({**query, "skip": skip + len(items)})).decode()
         here = f"http://{request.headers.get('host', 'localhost')}/v3/{self._domain}/events"
@@ -207,6 +218,7 @@ class _Template:
         self._html, self._text = (fields.get(name, [""])[0] for name in ("html", "text"))
         self.headers = {name[2:]: given[0] for name, given in fields.items() if name.startswith("h:")}
         self.headers["From"] = fields["from"][0]
+        self.variables = [name.removeprefix("v:") for name in fields if name.startswith("v:")]
         tags = {name.removeprefix("v:"): given[0] for name, given in fields.items() if name[:2] in ("v:", "o:")}
         # Apart, as a bench waits for this.
         self._own = {name: value for name, value in tags.items() if "%" in value}
@@ -233,9 +245,14 @@ def _event(call: _Call, address: str) -> dict[str, Any]:
     return {
         "event": "accepted",
         "id": uuid.uuid4().hex[:22],
-        "timestamp": time.time(),
+        "timestamp": call.sent,
         "recipient": address,
-        "message": {"headers": {"message-id": call.message_id, "to": address}, "attachments": [], "size": 1000},
+        "message": {
+            "headers": {"message-id": call.message_id, "to": address, "subject": call.subject},
+            "attachments": [],
+            "size": 1000,
+        },
+        "user-variables": call.variables[address],
     }
 
 

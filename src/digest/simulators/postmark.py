@@ -13,13 +13,15 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from digest.simulators.record import Accepted, Record
 from digest.simulators.simulator import Reply, Request, Simulator
 
 SEARCHABLE = 10_000
+EASTERN = ZoneInfo("America/New_York")
 _CONTENT = frozenset({"From", "ReplyTo", "Subject", "HtmlBody", "TextBody", "Tag", "MessageStream", "Attachments"})
 _CONTENT |= {"TrackOpens", "TrackLinks", "Metadata", "Headers"}
 _FIELDS = _CONTENT | {"To", "Cc", "Bcc"}
@@ -67,6 +69,7 @@ def simulator(
 
 class _Sent(NamedTuple):
     shows_at: float
+    received: datetime
     message_id: str
     to: str
     subject: str
@@ -233,7 +236,8 @@ class Postmark(Simulator):
 
     def _keep(self, copies: list[Accepted], at: float) -> None:
         self.record.add(copies)
-        self._sent += [_Sent(at, copy.message_id, copy.address, copy.subject, copy.tags) for copy in copies]
+        now = datetime.now(UTC)
+        self._sent += [_Sent(at, now, copy.message_id, copy.address, copy.subject, copy.tags) for copy in copies]
 
     # Bulk mail ---------------------------------------------------------------------------------------------------
 
@@ -290,9 +294,18 @@ class Postmark(Simulator):
         wanted = {name[9:]: value for name, value in query.items() if name.startswith("metadata_")}
         if len(wanted) > 1:
             return _refuse(422, 700, "You may search by one metadata field at a time.")
+        try:
+            first, last = _eastern(query.get("fromdate")), _eastern(query.get("todate"))
+        except ValueError:
+            return _refuse(422, 700, "Parameters 'fromdate' and 'todate' must be dates.")
         now, name = time.monotonic() - self.lag_s, next(iter(wanted), "")
         found = [
-            sent for sent in self._sent if sent.shows_at <= now and (not name or sent.about.get(name) == wanted[name])
+            sent
+            for sent in self._sent
+            if sent.shows_at <= now
+            and (not name or sent.about.get(name) == wanted[name])
+            and (first is None or sent.received >= first)
+            and (last is None or sent.received < last + timedelta(seconds=1))
         ]
         page = found[::-1][offset : offset + count]
         return Reply.json(200, {"TotalCount": len(found), "Messages": [self._shown(sent) for sent in page]})
@@ -303,6 +316,7 @@ class Postmark(Simulator):
             "MessageStream": self._stream,
             "To": [{"Email": sent.to, "Name": None}],
             "Recipients": [sent.to],
+            "ReceivedAt": sent.received.astimezone(EASTERN).isoformat(),
             "Subject": sent.subject,
             "Status": "Sent",
             "Metadata": sent.about,
@@ -347,6 +361,11 @@ def _filled(text: str, model: Mapping[str, Any]) -> str:
         return html.escape(found) if match[1] else found
 
     return _TOKEN.sub(value, text)
+
+
+def _eastern(text: str | None) -> datetime | None:
+    """Read a date of a search: it is in Eastern time, inclusive and to the second."""
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=EASTERN)
 
 
 def _now() -> str:

@@ -11,6 +11,7 @@ import hmac
 import re
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from digest.simulators.record import Accepted, Record
@@ -40,7 +41,7 @@ def simulator(
 
 
 class Resend(Simulator):
-    """The batch endpoint."""
+    """The batch endpoint, and the list of what was sent."""
 
     name = "resend"
     sending_only = False
@@ -49,6 +50,8 @@ class Resend(Simulator):
         super().__init__(record)
         self._key, self._domain, self._quota = key, domain, quota
         self._calls: dict[str, tuple[str, float, Reply]] = {}
+        self._listed: list[dict[str, Any]] = []
+        self._place: dict[str, int] = {}
 
     def usage(self, url: str) -> dict[str, str]:
         """Give the settings that lead here."""
@@ -70,6 +73,8 @@ class Resend(Simulator):
             return _refuse(403, "invalid_api_key", "API key is invalid")
         if request.path == "/domains" and request.method == "GET":
             return self._domains()
+        if request.method == "GET" and request.path == "/emails":
+            return self._list(request.query)
         if request.path != "/emails/batch":
             return _refuse(404, "not_found", "The requested endpoint does not exist")
         if request.method != "POST":
@@ -112,7 +117,27 @@ class Resend(Simulator):
             return _refuse(429, "daily_quota_exceeded", "You have reached your daily email quota.")
         copies = [_accepted(message, number) for message in messages]
         self.record.add(copies)
+        for message, copy in zip(messages, copies, strict=True):
+            self._place[copy.message_id] = len(self._listed)
+            self._listed.append(_listed(message, copy))
         return Reply.json(200, {"data": [{"id": copy.message_id} for copy in copies]})
+
+    def _list(self, query: dict[str, str]) -> Reply:
+        """List what was sent (https://resend.com/docs/api-reference/emails/list-emails), newest first."""
+        if self.sending_only:
+            return _refuse(401, "restricted_api_key", "This API key is restricted to only send emails")
+        try:
+            limit = int(query.get("limit", "20"))
+        except ValueError:
+            limit = 0
+        if not 1 <= limit <= 100:
+            return _refuse(422, "validation_error", "The `limit` must be a number between 1 and 100.")
+        after = query.get("after")
+        if after is not None and after not in self._place:
+            return _refuse(422, "validation_error", "The pagination ID is not valid.")
+        end = len(self._listed) if after is None else self._place[after]
+        page = self._listed[max(0, end - limit) : end][::-1]
+        return Reply.json(200, {"object": "list", "has_more": end > limit, "data": page})
 
     def _problem(self, message: Any) -> Reply | None:
         if not isinstance(message, dict):
@@ -136,6 +161,21 @@ class Resend(Simulator):
         if message.get("attachments"):
             return _refuse(422, "invalid_attachment", "The `attachments` field is not supported in batch")
         return None
+
+
+def _listed(message: dict[str, Any], copy: Accepted) -> dict[str, Any]:
+    return {
+        "id": copy.message_id,
+        "to": [copy.address],
+        "from": message["from"],
+        "created_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}+00",
+        "subject": copy.subject,
+        "bcc": None,
+        "cc": None,
+        "reply_to": message.get("reply_to"),
+        "last_event": "sent",
+        "scheduled_at": None,
+    }
 
 
 def _accepted(message: dict[str, Any], number: int) -> Accepted:

@@ -15,6 +15,7 @@ from digest import times
 from digest.issue.model import Issue
 from digest.numbers import counted, percent, several
 from digest.sending import ledger, progress, steering, subject_test, topics
+from digest.sending.doubts import UNKNOWN
 from digest.sending.ledger import Delivery, OpenBatch
 from digest.sending.progress import Counts, Provided, Reason, Way, Zone
 from digest.sending.running import time_of
@@ -247,6 +248,12 @@ def _doing(way: Way, issue: Issue, settings: Settings) -> str:
 
 def _unsure_words(one: Unsettled, lives: Callable[[int], bool]) -> Unsure:
     batch = one.batch
+    if batch.provider == UNKNOWN:
+        what = (
+            "They may have gone out between the backup and the moment it was brought back. They were in turn in this"
+            " order: ask some of these readers, or look them up at the provider, to find where it ended."
+        )
+        return Unsure(one, for_person=True, may_decide=True, what=what)
     if batch.state == "held":
         what = (
             f"Nobody but you can find out. Look these addresses up at {batch.provider}: does it have this mail to them?"

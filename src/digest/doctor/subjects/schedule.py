@@ -45,10 +45,10 @@ def look(case: Case) -> Iterator[Finding]:
 def _of_job(one: Look, case: Case) -> Iterator[Finding]:
     by_hand = f"digest schedule run {one.job}"
     if one.state == "late":
-        yield _say("late", "warn", f"to {one.words} is due, and nobody does it", one.job, "run it by hand", by_hand)
+        yield _say("late", "warn", f"“{one.words}” is due, and nobody does it", one.job, "run it by hand", by_hand)
     elif one.state in ("failed", "missed") and one.last is not None:
         when = times.for_people(one.last.due_at, case.settings.zone)
         why = f": {one.last.words}" if one.last.words else ""
-        words = f"to {one.words} {'failed' if one.state == 'failed' else 'was missed'} on {when}{why}"
+        words = f"“{one.words}” {'failed' if one.state == 'failed' else 'was missed'} on {when}{why}"
         todo = "mend what it says, and run it" if one.state == "failed" else "run it by hand, where it still should be"
         yield _say(one.state, "warn", words, one.job, todo, by_hand)

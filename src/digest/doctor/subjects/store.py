@@ -66,7 +66,11 @@ def _into(db: Database, case: Case) -> Iterator[Finding]:
     yield from _log(case)
     yield from _waits(db, case)
     if case.quick:
-        yield _say("figures", "not looked at", "no figure was counted again (--quick)")
+        yield _say(
+            "figures",
+            "not looked at",
+            "no figure was counted again: that takes long, and is for `digest doctor` without --quick",
+        )
     else:
         yield from _figures(db, case)
 
@@ -140,7 +144,14 @@ def _batches(db: Database, case: Case) -> Iterator[Finding]:
         copies = several(one.copies, "copy", "copies")
         if one.state == "held":
             words = f"issue {one.issue}: of {copies} only a person can say whether the provider took them"
-            yield _say("held", "warn", words, f"issue {one.issue}", "decide", f"digest resolve {one.issue}")
+            yield _say(
+                "held",
+                "warn",
+                words,
+                f"issue {one.issue}",
+                "say whether they are to be sent again",
+                f"digest resolve {one.issue}",
+            )
         elif case.clock() - times.from_text(one.since) > LONG:
             words = f"issue {one.issue}: {copies} are {one.state} for more than a day"
             todo = "let `digest serve` run, or go on by hand"

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
 from digest import times
@@ -18,7 +18,6 @@ from digest.issue import approval, four_eyes, issues
 from digest.issue.approval import BlockedError
 from digest.issue.checks.names import name_of
 from digest.issue.checks.run import IDS
-from digest.issue.contents import issue_before
 from digest.issue.model import Issue
 from digest.numbers import several
 from digest.sending import steering, topics_words
@@ -135,6 +134,16 @@ def take_back(db: Store, now: Now, here: AsPublisher, form: DeskForm, number: Nu
     return done(f"/desk/issues/{number}?done=taken-back")
 
 
+@router.post("/desk/issues/{number}/by-hand")
+def by_hand(db: Store, now: Now, here: AsEditor, form: DeskForm, number: Number) -> Response:
+    """Say that only a person approves a draft (`is` = ``1``), which any editor may; a publisher takes it back."""
+    is_so = form.get("is") == "1"
+    if not is_so and not here.may("publisher"):
+        raise HTTPException(403, "this is for a publisher")
+    approval.leave_to_people(db, number, is_so, by=here.by, now=now)
+    return done(f"/desk/issues/{number}?done={'by-hand' if is_so else 'by-itself'}")
+
+
 @router.post("/desk/issues/{number}/drop")
 def drop(
     request: Request, our: Our, db: Store, now: Now, here: AsPublisher, form: DeskForm, number: Number
@@ -169,7 +178,7 @@ def _context(
     is_open = issue.state in ("draft", "approved")
     foresight = foresee(db, our.settings, fitted.draft, now=now) if is_open else None
     bars = our.settings.four_eyes and here.may("publisher") and issue.state == "draft"
-    when, before = _stands(issue, zone), issue_before(db, number)
+    when = _stands(issue, zone)
     return {
         "number": number,
         "issue": issue,
@@ -186,7 +195,7 @@ def _context(
         "zones": moments.zones(),
         "zone": zone.key,
         "place": moments.place_of(zone),
-        "offered": moments.suggested(before.at if before else None, zone, now=now),
+        "offered": moments.suggested(our.settings, now=now),
         "given": {name.removeprefix(_OVERRIDE): value for name, value in given.items()},
         "form": given,
         "problem": "",

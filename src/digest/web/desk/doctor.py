@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,6 +13,7 @@ from fastapi.responses import Response
 
 from digest.doctor.model import Case, Finding
 from digest.doctor.run import names, run, subject
+from digest.sentences import sentence
 from digest.sources import Loaded
 from digest.web.desk.access import AsPublisher, DeskForm
 from digest.web.desk.pages import done, page
@@ -33,12 +35,20 @@ HEADINGS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
+class Said:
+    """A finding as it is shown: sentences, and a command for whoever runs the server."""
+
+    what: str
+    todo: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Group:
     """What one subject said, of one level."""
 
     subject: str
-    words: str
-    findings: tuple[Finding, ...]
+    findings: tuple[Said, ...]
 
 
 @router.api_route("/", methods=SEEN)
@@ -72,4 +82,11 @@ def _loaded(our: State) -> Loaded:
 def _grouped(findings: tuple[Finding, ...], level: str) -> Iterator[Group]:
     of_level = [found for found in findings if found.level == level]
     for name, group in groupby(of_level, attrgetter("subject")):
-        yield Group(name, subject(name).WORDS, tuple(group))
+        yield Group(name, tuple(Said(_shown(one.what), _shown(one.todo), one.command) for one in group))
+
+
+def _shown(words: str) -> str:
+    """Write words as a sentence; one that begins with a name, such as base_url or a host, begins with it as it is."""
+    begins_plainly = re.match(r"[a-z]+(?![\w.:/@-])", words)
+    whole = sentence(words) if words else ""
+    return (whole if begins_plainly else words[:1] + whole[1:]).replace("`", "")

@@ -6,7 +6,7 @@ Words, order and forms are changed by the routes of `editing.py`; these here sho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -28,6 +28,7 @@ from digest.issue.model import Issue
 from digest.issue.model import State as IssueState
 from digest.issue.together import together
 from digest.numbers import several
+from digest.schedule.coming import coming
 from digest.sending.ledger import tally
 from digest.store import Database
 from digest.web.desk.access import AsEditor
@@ -49,7 +50,6 @@ LISTED = 50
 """Issues of a page of the list: nearly a year."""
 
 SEARCH_LENGTH = 200
-THURSDAY = 3
 UNDER_WAY: tuple[IssueState, ...] = ("sending", "paused", "approved")
 _EMPTY = {
     "subject": "An issue needs a subject",
@@ -89,7 +89,7 @@ def this_week(request: Request, our: Our, db: Store, now: Now, here: AsEditor) -
             "catalogue": count_catalogue(db),
             "came_in": [] if drafts else collect(db, now=now).new,
             "last": issues.find_issue(db, before.number) if before else None,
-            "next_day": day_of(next_day(before.at if before else None, now, our.settings.zone), now),
+            "next_day": day_of(coming(our.settings, now=now).goes_at.astimezone(our.settings.zone), now),
             **_words(our, now),
         },
         now=now,
@@ -191,6 +191,7 @@ def _context(our: State, db: Database, number: int, here: Here, now: datetime) -
         "words": _fields(db, issue, fitted),
         "sender": fitted.content.envelope.sender_name,
         "tally": tally(db, number) if issue.sending_at else None,
+        "by_hand": issues.is_by_hand(db, number),
         **_words(our, now),
     }
 
@@ -205,7 +206,13 @@ def _fields(db: Database, issue: Issue, fitted: Fitted) -> dict[str, Words]:
 
 
 def _words(our: State, now: datetime) -> dict[str, Any]:
-    return {"when": partial(when, now=now, zone=our.settings.zone), "cut": cut, "advice": advice}
+    return {
+        "coming": coming(our.settings, now=now),
+        "when": partial(when, now=now, zone=our.settings.zone),
+        "at": partial(at, now=now, zone=our.settings.zone),
+        "cut": cut,
+        "advice": advice,
+    }
 
 
 def _typed(q: str) -> str:
@@ -233,12 +240,9 @@ def when(moment: datetime | str, *, now: datetime, zone: ZoneInfo, clock: bool =
     return f"{said}, {at:%H:%M}" if clock else said
 
 
-def next_day(last: datetime | None, now: datetime, zone: ZoneInfo) -> datetime:
-    """Give the day the next issue would go out: the last one's day of the week, at first a Thursday."""
-    today = now.astimezone(zone)
-    ahead = (last.astimezone(zone).weekday() if last else THURSDAY) - today.weekday()
-    is_out = last is not None and last.astimezone(zone).date() == today.date()
-    return today + timedelta(days=ahead % 7 or (7 if is_out else 0))
+def at(moment: datetime, *, now: datetime, zone: ZoneInfo) -> str:
+    """Say when something will be, with the clock: ``Thursday, 09:00 CET``."""
+    return f"{when(moment, now=now, zone=zone, clock=True)} {moment.astimezone(zone):%Z}"
 
 
 def day_of(local: datetime, now: datetime) -> str:

@@ -10,13 +10,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from digest import times
 from digest.errors import InputError
+from digest.schedule.coming import usual_time
+from digest.settings import Settings
 from digest.web.forms import Form
 
 FURTHEST = timedelta(days=730)
 """Nothing is scheduled further ahead: who wrote that meant another year."""
-
-USUAL = 9
-"""The hour of the day that is offered where no issue was sent yet."""
 
 _DATE, _TIME = re.compile(r"\d{4}-\d\d-\d\d"), re.compile(r"\d\d:\d\d")
 
@@ -163,19 +162,9 @@ def zones() -> dict[str, tuple[str, ...]]:
 _WORLD = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
-def suggested(before: datetime | None, own: ZoneInfo, *, now: datetime) -> datetime:
-    """Give a time to offer, by the clocks of the newsletter's zone: that of the issue before, a week or some later.
-
-    Where there was none, the next morning.
-    """
-    today = now.astimezone(own)
-    if before is None:
-        return (today + timedelta(days=1)).replace(hour=USUAL, minute=0, second=0, microsecond=0)
-    then = before.astimezone(own)
-    wall = datetime.combine(today.date(), then.time().replace(second=0, microsecond=0), own)
-    wall = wall.replace(minute=wall.minute - wall.minute % 5)
-    wall += timedelta(days=(then.weekday() - today.weekday()) % 7)
-    return wall if wall > today + timedelta(minutes=5) else wall + timedelta(days=7)
+def suggested(settings: Settings, *, now: datetime) -> datetime:
+    """Give a time to offer, by the clocks of the newsletter's zone: when an issue usually goes out, not at once."""
+    return usual_time(settings, now=now + timedelta(minutes=5)).astimezone(settings.zone)
 
 
 def _at(moment: datetime, zone: ZoneInfo) -> str:

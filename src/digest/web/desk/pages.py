@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from digest.editors.sessions import Here
+from digest.store import restores
 from digest.web.desk.access import who_is_here
 from digest.web.guard import security_headers
 from digest.web.observing import numbered
@@ -35,9 +37,18 @@ def page(
     Every template has `here` (None where nobody is signed in), `path`, `request`, `now`, and what a form must carry:
     ``<input type="hidden" name="csrf" value="{{ here.csrf }}">``.
     """
-    every = {"request": request, "path": request.url.path, "here": here, "now": now}
+    every = {"request": request, "path": request.url.path, "here": here, "now": now, "restored": partial(_unread, our)}
     html = our.pages.desk.get_template(template).render(every | dict(context or {}))
     return Response(html, status, {**OWN, **(headers or {})}, "text/html; charset=utf-8")
+
+
+def _unread(our: State) -> list[tuple[str, str]]:
+    """Give the restores nobody has read about; asked by whole pages only, and 20 µs."""
+    db = our.stores.take()
+    try:
+        return restores.unseen(db)
+    finally:
+        our.stores.give_back(db)
 
 
 def done(to: str) -> Response:

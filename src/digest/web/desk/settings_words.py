@@ -79,12 +79,12 @@ HINTS: Mapping[str, str] = {
     "topic_variants": "For the sets of topics most readers chose; the others get the whole issue.",
     "logo_url": "A picture at an https address; the name stands for it where pictures are off.",
     "brief_comparisons": "After those in full; what comes after these are links.",
-    "draft_at": "A day and a time in the newsletter’s time zone, such as thursday 09:00. Empty: never by itself; you press"
-    " Draft the issue now.",
+    "draft_at": "A day and a time in the newsletter’s time zone, such as thursday 09:00. Where it is empty, nothing is"
+    " drafted by itself.",
     "send_at": "A day and a time, such as friday 09:00. It is offered where an issue is approved; nothing is sent by it"
     " alone.",
-    "remind_hours": "Publishers get a letter where the issue is still a draft then, with what keeps it from going out. 0 is"
-    " never.",
+    "remind_hours": "Publishers get a letter where the issue is still a draft then, with what keeps it from going out."
+    " 0 is never.",
     "auto_approve": "At its usual time, where nobody has approved it. A warning of a check keeps it too, and so does an"
     " issue of which you say that only a person approves it. Then publishers get a letter with why.",
     "sign_ups_per_hour": "What comes beyond waits; this keeps an attack from costing you your good name.",
