@@ -1,14 +1,36 @@
-"""A real HTTP server on loopback that takes what it is posted and keeps it."""
+"""A real HTTP server on loopback that takes what it is posted and keeps it; and loggers put back as they were."""
 
 from __future__ import annotations
 
 import gzip
+import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from digest import logs
+
+
+@contextmanager
+def loggers_as_they_were() -> Iterator[None]:
+    """Loggers are the whole process's: put back what a block sets up."""
+    names = ("", "digest", "uvicorn", "uvicorn.error", "uvicorn.access", "apscheduler", logs.REQUESTS)
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    hooks = sys.excepthook, threading.excepthook
+    try:
+        yield
+    finally:
+        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+            logger.handlers[:], logger.propagate = handlers, propagate
+            logger.setLevel(level)
+        sys.excepthook, threading.excepthook = hooks
+        logging.captureWarnings(capture=False)
+        logs.request_id.set("")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The documentation as a site: it builds without a warning, asks nothing of other hosts, and says what the pages say."""
+"""The documentation as a site: it builds without a warning, asks nothing of other hosts, says what the pages say."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def test_it_has_every_page_and_loads_nothing_from_elsewhere(site: Path) -> None:
             if (address.scheme or address.netloc) and address.scheme != "data":
                 foreign.append((name, tag, address.geturl()))
     for sheet in site.rglob("*.css"):
-        foreign += [(sheet.name, "url", url) for url in re.findall(r"url\([\"']?((?:https?:)?//[^)]+)", sheet.read_text())]
+        foreign += [
+            (sheet.name, "url", url) for url in re.findall(r"url\([\"']?((?:https?:)?//[^)]+)", sheet.read_text())
+        ]
     assert foreign == []
 
 
@@ -108,7 +110,19 @@ def test_what_we_keep_names_every_table_and_column_of_the_store(tmp_path: Path) 
     assert {table: names - columns[table] for table, names in told.items() if names - columns[table]} == {}
     # A column of a name like these says something of somebody, wherever it stands; those of `by_number` only in whose row.
     by_number = {"subscriber", "editor"}
-    personal = {"email", "email_key", "ip", "agent", "browser", "timezone", "words", "copy", "voter", "approved_by", "asked_by"}
+    personal = {
+        "email",
+        "email_key",
+        "ip",
+        "agent",
+        "browser",
+        "timezone",
+        "words",
+        "copy",
+        "voter",
+        "approved_by",
+        "asked_by",
+    }
     untold = {
         (table, column)
         for table, names in columns.items()
@@ -120,12 +134,15 @@ def test_what_we_keep_names_every_table_and_column_of_the_store(tmp_path: Path) 
 
 
 def test_the_tour_leads_to_files_that_are_there() -> None:
-    names = re.findall(r"`([\w/-]+(?:/[\w-]+)+\.(?:py|sql|md|toml)|[a-z_]+\.py)`", (DOCS / "contributing.md").read_text())
+    names = re.findall(
+        r"`([\w/-]+(?:/[\w-]+)+\.(?:py|sql|md|toml)|[a-z_]+\.py)`", (DOCS / "contributing.md").read_text()
+    )
     made_up = re.compile(r"NAME|NNNN|SUBJECT")
     missing = [
         name
         for name in names
-        if not made_up.search(name) and not any((CHECKOUT / room / name).exists() for room in ("", "src/digest", "docs"))
+        if not made_up.search(name)
+        and not any((CHECKOUT / room / name).exists() for room in ("", "src/digest", "docs"))
     ]
     assert len(names) > 20
     assert missing == []

@@ -21,7 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from PIL import Image
+from playwright.sync_api import Page
 
+from prompt_digest import prompt_digest
 from serving import Reader, free_port
 
 CHECKOUT = Path(__file__).parents[1]
@@ -30,13 +33,16 @@ PICTURES = CHECKOUT / "docs" / "pictures" / "first-hour"
 UPDATE = os.environ.get("DIGEST_FIRST_HOUR") == "update"
 PATIENCE_S = 60
 
-STEP = re.compile(r"^(?:<!-- test: (?P<note>.+?) -->|```(?P<kind>sh|text)\n(?P<text>.*?)```)$", re.MULTILINE | re.DOTALL)
+STEP = re.compile(
+    r"^(?:<!-- test: (?P<note>.+?) -->|```(?P<kind>sh|text)\n(?P<text>.*?)```)$", re.MULTILINE | re.DOTALL
+)
+DAY = r"\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?\d{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 VARYING = (
     (r"(?<=/)[A-Za-z0-9_-]{24}(?![\w-])", "TOKEN"),
     (r"\b[0-9a-f]{12}\b", "HASH"),
     (r"\b\d{8}T\d{6}Z\b", "MOMENT"),
     (r"\b\d{4}-\d\d-\d\d(?: \d\d:\d\d)?\b", "DATE"),
-    (r"\b(?:Mon|Tues?|Wed(?:nes)?|Thur?s?|Fri|Sat(?:ur)?|Sun)(?:day)?,? \d{1,2} \w+(?: \d{4})?(?:, \d\d:\d\d)?(?: CES?T)?", "DATE"),
+    (DAY + r"(?: \d{4})?(?:, \d\d:\d\d)?(?: CES?T)?", "DATE"),
     (r"\b[\d.,]+ (?:KB|MB|GB)\b", "SIZE"),
     (r"[ \t]+", " "),
 )
@@ -72,9 +78,10 @@ class Newcomer:
         commands.mkdir()
         digest, (_, serve), (_, simulate) = Path(sys.executable).with_name("digest"), *self._ports()
         (commands / "digest").write_text(
-            f'#!/bin/sh\ncommand=$1\ncase $command in\n'
+            f"#!/bin/sh\ncommand=$1\ncase $command in\n"
             f'  serve) shift; set -- serve --port {serve} "$@" ;;\n'
             f'  simulate) shift; set -- simulate --port {simulate} "$@" ;;\n'
+            f'  *) exec {commands}/prompt "$@" ;;\n'
             f'esac\nexec {shlex.quote(str(digest))} "$@"\n'
         )
         (commands / "digest").chmod(0o755)
@@ -82,7 +89,13 @@ class Newcomer:
         self.where = self.folder / "home"
         self.where.mkdir()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("DIGEST_", "PYTEST", "COV_"))}
-        self.environment = {**kept, "PATH": f"{commands}:{os.environ['PATH']}", "COLUMNS": "100", "NO_COLOR": "1", "LANG": "C.UTF-8"}
+        self.environment = {
+            **kept,
+            "PATH": f"{commands}:{os.environ['PATH']}",
+            "COLUMNS": "100",
+            "NO_COLOR": "1",
+            "LANG": "C.UTF-8",
+        }
         self.reader = Reader(base_url=f"http://{self.site}", timeout=30)
 
     def type(self, commands: str) -> str:
@@ -126,11 +139,12 @@ class Newcomer:
     def sign_up(self) -> None:
         """Send the form, and wait for the letter."""
         letters = self.where / "outbox" / "new"
-        known = {*letters.iterdir()}
         filled_in = {"moment": self.reader.moment("/sign-up"), "email": "hedy@example.com"}
         # A person needs two seconds to type an address; who is quicker is asked to press once more.
         until(lambda: self.reader.submit("/sign-up", filled_in).status_code == 303, self.folder / "serve.log", 0.5)
-        until(lambda: {*letters.iterdir()} - known, self.folder / "serve.log")
+        # Editors get letters too.
+        arrived = lambda: any(b"To: hedy@example.com" in letter.read_bytes() for letter in letters.iterdir())  # noqa: E731
+        until(arrived, self.folder / "serve.log")
 
     def confirm(self) -> None:
         """Open the letter's link, and press its button."""
@@ -171,10 +185,11 @@ def until(true: Callable[[], object], log: Path, pause_s: float = 0.05) -> None:
 def newcomer(folder: Path) -> Iterator[Newcomer]:
     """Give one who leaves nothing running."""
     person = Newcomer(folder)
-    try:
-        yield person
-    finally:
-        person.close()
+    with prompt_digest(folder / "commands" / "prompt"):
+        try:
+            yield person
+        finally:
+            person.close()
 
 
 def follow(page: str, person: Newcomer) -> str:
@@ -208,21 +223,20 @@ def follow(page: str, person: Newcomer) -> str:
 
 def take_pictures(person: Newcomer) -> None:
     """Take the pictures of the page that are of this issue and this site."""
-    from playwright.sync_api import Page
-
     from browser import opened
 
+    addresses = {
+        "issue": (person.where / "look" / "issue.html").as_uri(),
+        "sign-up": f"http://{person.site}/sign-up",
+    }
+
     def take(page: Page) -> None:
-        for name, address in {
-            "issue": (person.where / "look" / "issue.html").as_uri(),
-            "sign-up": f"http://{person.site}/sign-up",
-        }.items():
+        for name, address in addresses.items():
             page.goto(address)
-            PICTURES.mkdir(exist_ok=True)
-            from PIL import Image
+            picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            picture.save(PICTURES / f"{name}.webp", quality=72, method=6)
 
-            Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(PICTURES / f"{name}.webp", quality=72, method=6)
-
+    PICTURES.mkdir(exist_ok=True)
     with opened() as browser:
         browser.visit(take, width=960)
 

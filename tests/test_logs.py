@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import sys
 import threading
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from hypothesis.provisional import urls
 
 from digest import logs
 from digest.tokens import Signer
+from receiver import loggers_as_they_were
 
 SIGNER = Signer(b"k" * 32)
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="@%\n"), max_size=60)
@@ -23,18 +23,8 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="@%\n"), max_siz
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
-    """Loggers are the whole process's: put back what a test sets up."""
-    names = ("", "digest", "uvicorn", "uvicorn.error", "uvicorn.access", "apscheduler", logs.REQUESTS)
-    loggers = [logging.getLogger(name) for name in names]
-    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-    hooks = sys.excepthook, threading.excepthook
-    yield
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        logger.handlers[:], logger.propagate = handlers, propagate
-        logger.setLevel(level)
-    sys.excepthook, threading.excepthook = hooks
-    logging.captureWarnings(capture=False)
-    logs.request_id.set("")
+    with loggers_as_they_were():
+        yield
 
 
 def written(form: str, *, verbose: bool = False, part: str = "") -> io.StringIO:

@@ -89,7 +89,7 @@ def set_up(settings: Settings, *, part: str = "digest") -> None:
             auto_enabling_integrations=False,
             auto_session_tracking=False,
             send_client_reports=False,
-            send_default_pii=False,
+            # `send_default_pii` is off unless it is set, and newer versions warn of naming it at all.
             include_local_variables=False,
             max_request_body_size="never",
             max_breadcrumbs=0,

@@ -11,16 +11,19 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 
+PATIENCE_S = 0.2
+"""So long it is waited for where what was told before has not been read."""
+
 READY, STOPPING, ALIVE = "READY=1", "STOPPING=1", "WATCHDOG=1"
 
 
 def tell(*lines: str, environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell systemd; give whether somebody listens. It never waits and never fails."""
+    """Tell systemd; give whether it was told. It waits for a moment at most, and never fails."""
     address = environment.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
-        line.setblocking(False)
+        line.settimeout(PATIENCE_S)
         # An "@" stands for the zero byte of an abstract socket (unix(7)).
         line.sendto("\n".join(lines).encode(), b"\0" + address[1:].encode() if address[0] == "@" else address)
         return True

@@ -20,9 +20,7 @@ _WORKS = (
 )
 
 
-def test_a_backup_is_taken_listed_compared_and_brought_back(
-    drafted: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_backup_is_taken_listed_compared_and_brought_back(drafted: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = drafted
     assert digest("db", "backups").out == "There are no backups in backups; `digest db backup` takes one.\n"
     assert digest("db", "backups", "--newest", code=1).err.startswith("digest: there are no backups in backups;")
@@ -50,13 +48,16 @@ def test_a_backup_is_taken_listed_compared_and_brought_back(
     )
     planned = digest("db", "restore", path, "--dry-run").out
     assert planned.startswith(f"This would bring back {path}, which knows until ")
-    assert "  Readers, as the present store has them: 1 left.\nLOST: 1 reader who signed up after that moment.\n" in planned
+    assert (
+        "  Readers, as the present store has them: 1 left.\nLOST: 1 reader who signed up after that moment.\n"
+        in planned
+    )
     assert "Next:" not in planned
     assert sorted(one.name for one in Path().glob("digest.db*")) == ["digest.db"]
 
     # Asked on a terminal, it says what would happen first.
     monkeypatch.setattr(sys, "stdin", Terminal(io.BytesIO(b"n\n")))
-    asked = digest("db", "restore", path, code=1)
+    asked = digest("db", "restore", path, code=130)
     assert asked.out.startswith("This would bring back ")
     assert f"Put {path} in the place of digest.db?" in asked.err
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))

@@ -110,7 +110,7 @@ def test_the_example_of_settings_is_taken_as_it_is(tmp_path: Path) -> None:
     text = (DEPLOY / "example.toml").read_text()
     named = re.findall(r'"(/run/secrets/(\w+))"', text)
     for path, secret in named:
-        (tmp_path / secret).write_text("secret")
+        (tmp_path / secret).write_text("whsec_c2VjcmV0\n")
         text = text.replace(path, str(tmp_path / secret))
     example.write_text(re.sub(r"^# (\w+_file = )", r"\1", text, flags=re.MULTILINE))
     loaded = load(file=example, environment={})

@@ -16,7 +16,7 @@ from conftest import NOW
 from digest import times
 from digest.audience import letterbox
 from digest.audience.addresses import read_address
-from digest.doctor.subjects import backups, clock, disk
+from digest.doctor.subjects import clock, disk
 from digest.doctor.subjects import settings as of_settings
 from digest.doctor.subjects.versions import has_wal_reset_bug
 from digest.editors import audit
@@ -127,11 +127,11 @@ def test_little_room_a_read_only_folder_and_a_disk_of_the_network(
         return os.statvfs_result(fields)
 
     for free, level in ((40_000_000, "bad"), (400_000_000, "warn"), (600_000_000, "pass")):
-        monkeypatch.setattr(disk.os, "statvfs", lambda folder, free=free: little(free))
+        monkeypatch.setattr("os.statvfs", lambda folder, free=free: little(free))
         found = look("disk", case)
         assert levels(found)["free-space"] == level
         assert "5 more files" in words(found, "files")
-    monkeypatch.setattr(disk.os, "access", lambda path, mode: False)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
     monkeypatch.setattr(disk, "kind_of", lambda folder: "nfs4")
     found = look("disk", case)
     assert {levels(found)["writable"], levels(found)["kind"]} == {"bad"}
@@ -283,7 +283,7 @@ def test_a_backup_is_not_tried_where_there_is_no_room_for_it(
 ) -> None:
     take(db, settings, now=NOW)
     full = shutil.disk_usage("/")._replace(free=10)
-    monkeypatch.setattr(backups.shutil, "disk_usage", lambda folder: full)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: full)
     assert levels(look("backups", case_of(settings)))["restorable"] == "not looked at"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import shutil
 import ssl
 import threading
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from conftest import NOW
 from digest import times
 from digest.audience import dummy, subscribers
 from digest.audience.health import health
+from digest.audience.leaving import leave
 from digest.doctor.model import Case, Level
 from digest.doctor.subjects.dns import aligned
 from digest.errors import StateError
@@ -179,7 +182,7 @@ def test_tls_its_end_and_the_headers_are_looked_at(case: Case, certificate: tupl
     with secured(there.settings, certificate, port):
         ahead: tuple[tuple[int, Level], ...] = ((0, "pass"), (30, "warn"), (38, "bad"))
         for days, level in ahead:
-            found = look("web", replace(there, clock=lambda days=days: now + timedelta(days=days), tls=trusting))
+            found = look("web", replace(there, clock=partial(operator.add, now, timedelta(days=days)), tls=trusting))
             assert levels(found) == {"certificate": level, "answers": "pass", "headers": "pass"}
         found = look("web", replace(there, clock=lambda: now))
         assert "is not valid: self-signed certificate" in words(found, "certificate")
@@ -206,12 +209,18 @@ def test_one_click_is_tried_for_real_and_leaves_no_trace(case: Case, db: Databas
 
 
 def test_nothing_counts_or_lists_the_dummy_while_it_is_there(db: Database) -> None:
+    webhooks.add(db, "https://hooks.example.org/", [], now=NOW)
     counts = (subscribers.count_audience(db), health(db, now=NOW))
     dummy.make(db, now=NOW)
     with pytest.raises(StateError, match="another process"):
         dummy.make(db, now=NOW + timedelta(minutes=1))
     assert (subscribers.count_audience(db), health(db, now=NOW)) == counts
     assert list(subscribers.find_subscribers(db)) == []
+    assert leave(db, dummy.NUMBER, way="one-click", now=NOW, goodbye=True)
+    assert dummy.way_out(db) == "one-click"
+    assert (subscribers.count_audience(db), health(db, now=NOW)) == counts
+    for table in ("letters", "webhook_messages", "audience_days", "events"):
+        assert db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0
     # One that a process left behind gives way.
     dummy.make(db, now=NOW + timedelta(hours=1))
     dummy.remove(db)
@@ -224,8 +233,6 @@ def test_a_link_that_unsubscribes_who_opens_it_and_one_that_only_says_so_are_bad
         def answer(method: str, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
             if method == on:
                 with_store = open_store(case.settings.db)
-                from digest.audience.leaving import leave
-
                 leave(with_store, dummy.NUMBER, way="one-click", now=NOW)
                 with_store.close()
             return (202 if on == "POST" else 200), {}, b""

@@ -48,9 +48,7 @@ def store(sample: Database, settings: Settings) -> Database:
 
 def hand_over(db: Database, size: int) -> list[int]:
     """Hand the next copies of issue 1 over; give whose they are."""
-    batch = ledger.claim_batch(
-        db, 1, provider="taker", account="here", worker=1, size=size, after=0, now=NOW
-    )
+    batch = ledger.claim_batch(db, 1, provider="taker", account="here", worker=1, size=size, after=0, now=NOW)
     assert batch is not None
     readers = [reader for reader, *_ in batch.copies]
     ledger.record(db, batch, Answer([f"id {reader}" for reader in readers]), now=NOW)
@@ -85,9 +83,7 @@ def active(db: Database) -> list[str]:
     return [email for (email,) in rows.fetchall()]
 
 
-def test_what_readers_asked_for_since_is_carried_over(
-    store: Database, settings: Settings, bring_back: Restore
-) -> None:
+def test_what_readers_asked_for_since_is_carried_over(store: Database, settings: Settings, bring_back: Restore) -> None:
     forgetting.forget(store, 9, now=NOW)
     suppression.add_suppression(store, EVERYONE[9], "unsubscribed", source="list", now=NOW)
     back_up_here(store, settings)
@@ -160,9 +156,7 @@ def test_an_issue_that_went_out_since_is_known_to_have(
     db.close()
 
 
-def test_an_issue_that_the_backup_does_not_know_is_not_collected_again(
-    sample: Database, settings: Settings
-) -> None:
+def test_an_issue_that_the_backup_does_not_know_is_not_collected_again(sample: Database, settings: Settings) -> None:
     with writing(sample):
         for email in EVERYONE:
             subscribers.add(sample, email, now=NOW)
@@ -183,9 +177,7 @@ def test_an_issue_that_the_backup_does_not_know_is_not_collected_again(
         assert issues.draft(db, settings, now=LATER).issue is None
 
 
-def test_without_the_store_that_was_there_all_that_was_open_is_in_doubt(
-    store: Database, settings: Settings
-) -> None:
+def test_without_the_store_that_was_there_all_that_was_open_is_in_doubt(store: Database, settings: Settings) -> None:
     subscribers.add(store, "eleventh@example.com", now=NOW)
     path = back_up_here(store, settings)
     store.close()
@@ -203,9 +195,7 @@ def test_without_the_store_that_was_there_all_that_was_open_is_in_doubt(
         assert NOW <= found.knows_until <= LATER
 
 
-def test_a_damaged_store_is_kept_as_it_lies_and_nothing_is_carried_over(
-    store: Database, settings: Settings
-) -> None:
+def test_a_damaged_store_is_kept_as_it_lies_and_nothing_is_carried_over(store: Database, settings: Settings) -> None:
     path = back_up_here(store, settings)
     store.close()
     settings.db.write_bytes(b"no database at all" * 100)
@@ -261,9 +251,7 @@ def test_letters_that_waited_are_mailed_only_where_they_are_known_to_wait_still(
     db.close()
 
 
-def test_nobody_comes_in_again_who_was_shut_out_since(
-    store: Database, settings: Settings, bring_back: Restore
-) -> None:
+def test_nobody_comes_in_again_who_was_shut_out_since(store: Database, settings: Settings, bring_back: Restore) -> None:
     ann = people.add(store, "ann@example.com", by=COMMAND_LINE, now=NOW)
     bob = people.add(store, "bob@example.com", role="editor", by=COMMAND_LINE, now=NOW)
     secret = sessions.begin(store, ann.id, way="link", browser="b", now=NOW)
@@ -333,9 +321,7 @@ def test_a_backup_that_does_not_pass_changes_nothing(store: Database, settings: 
     assert [path.name for path in tmp_path.glob("digest.db.*")] == []
 
 
-def test_a_dry_run_says_the_same_and_changes_nothing(
-    store: Database, settings: Settings, bring_back: Restore
-) -> None:
+def test_a_dry_run_says_the_same_and_changes_nothing(store: Database, settings: Settings, bring_back: Restore) -> None:
     path = back_up_here(store, settings)
     remove(store, EVERYONE[0], now=LATER)
     # The store is open, and in use.

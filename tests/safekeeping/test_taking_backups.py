@@ -40,7 +40,10 @@ def test_each_day_one_comes_and_the_oldest_goes(sample: Database, settings: Sett
     settings.db.chmod(0o640)
     for day in range(3):
         taken = take(sample, settings, day)
-    assert str(taken) == f"backed up to digest-20261128T090000Z.db ({taken.size / 1e6:.1f} MB), opened and checked; 1 old removed"
+    assert (
+        str(taken)
+        == f"backed up to digest-20261128T090000Z.db ({taken.size / 1e6:.1f} MB), opened and checked; 1 old removed"
+    )
     folder = settings.db.parent / "backups"
     assert names(folder) == ["digest-20261127T090000Z.db", "digest-20261128T090000Z.db"]
     newest = backups.newest_backup(settings)
@@ -57,7 +60,9 @@ def test_what_came_in_before_is_in_it(db: Database, settings: Settings) -> None:
     (folder / "1-left.spool").write_bytes(spool.framed(b"what nobody can read"))
     taken = take(db, settings)
     with closing(open_store(taken.path)) as copy:
-        assert copy.execute("SELECT kind, raw FROM unknown_events").fetchall() == [("unreadable", "what nobody can read")]
+        assert copy.execute("SELECT kind, raw FROM unknown_events").fetchall() == [
+            ("unreadable", "what nobody can read")
+        ]
     assert names(folder) == []
 
 
@@ -75,7 +80,9 @@ def test_nothing_is_removed_for_one_that_failed(
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda folder: _Usage(10**9, 10**9 - 1000, 1000))
-        fails(StoreError, r"a copy of the store needs \d\.\d MB, and the disk of .* has 0\.0 MB left; nothing was begun")
+        fails(
+            StoreError, r"a copy of the store needs \d\.\d MB, and the disk of .* has 0\.0 MB left; nothing was begun"
+        )
     steps = iter(range(100))
     monkeypatch.setattr("digest.store.backup.PAGES_A_STEP", 20)
     # In the middle of copying, and while the copy is checked.

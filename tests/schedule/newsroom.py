@@ -7,7 +7,7 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ from digest.providers.interface import Answer, Batch, Pace, Proof
 from digest.recurring import following, latest, read_weekly
 from digest.schedule import running
 from digest.schedule.context import Context
-from digest.schedule.jobs import Job, jobs
+from digest.schedule.jobs import Job
 from digest.sending import running as sending
 from digest.sending.copies import Signers
 from digest.sending.workers import Worker
@@ -36,7 +36,7 @@ from digest.store import beside, writing
 from digest.tokens import Signer
 
 SIGNERS = Signers(links=Signer(b"k" * 32), messages=Signer(b"m" * 32))
-WEEK, DAY, HOUR, MINUTE = timedelta(weeks=1), timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 READERS = 3
 TOOLS = 12
 
@@ -168,14 +168,18 @@ class Server:
             self.start()
 
     def deadly(self, job: Job) -> Job:
-        """Have the process die before the work of a job, or after it, but before that is written down."""
-        fate = self.chance.random()
+        """Have the process die before the work of a job, or after it, but before that is written down; once a day."""
+        room, fate = self.room, self.chance.random()
+        if fate < room.deadly and room.now - room.killed_over.get(job.name, room.start) < DAY:
+            fate = 1.0
 
         def work(context: Context) -> str:
-            if fate < self.room.deadly / 2:
+            if fate < room.deadly:
+                room.killed_over[job.name] = room.now
+            if fate < room.deadly / 2:
                 raise Killed
             words = job.work(context)
-            if fate < self.room.deadly:
+            if fate < room.deadly:
                 raise Killed
             return words
 
@@ -201,6 +205,7 @@ class Newsroom:
         self.now = self.start
         self.crew = Crew()
         self.killed = 0
+        self.killed_over: dict[str, datetime] = {}
         self.drafted_by_hand = self.sent_by_hand = 0
         self.provider = Counting(random.Random(f"{self.seed} calls"), deadly=self.deadly)
         self.servers = [Server(self, random.Random(f"{self.seed} {name}")) for name in ("one", "other")]
@@ -214,6 +219,10 @@ class Newsroom:
 
     def is_off(self, moment: datetime) -> bool:
         return any(begin <= moment < end for begin, end in self.off)
+
+    def is_off_until(self, moment: datetime, until: datetime) -> bool:
+        """Tell whether the machine is off from a moment on, until another is over."""
+        return any(begin <= moment and until < end for begin, end in self.off)
 
     def live(self, moments: Iterable[datetime]) -> None:
         """Live through these moments, in their order; whoever works then does it at the same time as the other."""
@@ -259,7 +268,7 @@ class Newsroom:
         return done
 
     def goes_at(self, made: datetime) -> datetime:
-        """Give the usual time of the week that a draft is of: one that was made late goes out late, and not a week later."""
+        """Give the usual time of the week that a draft is of: one that was made late does not wait for a week."""
         zone = self.settings.zone
         due = latest(read_weekly(self.settings.draft_at), zone, made)
         return following(read_weekly(self.settings.send_at), zone, due)
@@ -277,8 +286,8 @@ class Newsroom:
         return True
 
 
-def found(db: Database, settings: Settings, start: datetime, *, weeks: int) -> None:
-    """Make a store with some readers, an owner, and a comparison that comes out on the first day of each week."""
+def found(db: Database, settings: Settings, published: Sequence[datetime], *, now: datetime) -> None:
+    """Make a store with some readers, an owner, and comparisons that are published at these moments."""
     names = [f"t{number}" for number in range(TOOLS)]
     catalogue = {
         "reviewers": [{"slug": "builder", "name": "Builder", "stance": "Has to keep it running.", "position": 1}],
@@ -296,16 +305,16 @@ def found(db: Database, settings: Settings, start: datetime, *, weeks: int) -> N
             for name in names
         ],
         "comparisons": [
-            {"slug": f"{one}-vs-{other}", "left": one, "right": other, "published_at": times.to_text(start + week * WEEK)}
-            for week, (one, other) in enumerate(itertools.islice(itertools.combinations(names, 2), weeks))
+            {"slug": f"{one}-vs-{other}", "left": one, "right": other, "published_at": times.to_text(moment)}
+            for moment, (one, other) in zip(published, itertools.combinations(names, 2), strict=False)
         ],
     }
-    for report in import_files(db, [("year.json", json.dumps(catalogue).encode())], now=start, zone=settings.zone):
+    for report in import_files(db, [("year.json", json.dumps(catalogue).encode())], now=now, zone=settings.zone):
         assert report.error is None
     with writing(db):
         for number in range(READERS):
-            subscribers.add(db, f"reader{number}@readers.example.org", now=start)
-        people.add(db, "ann@example.org", name="Ann", by=COMMAND_LINE, now=start)
+            subscribers.add(db, f"reader{number}@readers.example.org", now=now)
+        people.add(db, "ann@example.org", name="Ann", by=COMMAND_LINE, now=now)
 
 
 def wall_to_moment(wall: datetime, zone: ZoneInfo) -> datetime:
@@ -314,9 +323,3 @@ def wall_to_moment(wall: datetime, zone: ZoneInfo) -> datetime:
     while moment.astimezone(zone).replace(tzinfo=None) < wall:
         moment += 15 * MINUTE
     return moment
-
-
-def wanted_jobs(settings: Settings) -> Callable[[str], Job]:
-    """Give the jobs by their names."""
-    known = {job.name: job for job in jobs(settings)}
-    return known.__getitem__

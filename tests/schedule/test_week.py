@@ -278,7 +278,7 @@ def test_what_a_person_is_to_approve_no_machine_does(db: Database) -> None:
     assert approval.leave_to_people(db, 1, True, by=bea, now=NOW)
     assert not approval.leave_to_people(db, 1, True, by=bea, now=NOW)
     said = week.approve_by_itself(at(db, FRIDAY))
-    assert said == "issue 1 stays a draft: somebody said that only a person approves it"
+    assert said == "issue 1 stays a draft: only a person approves it"
     with pytest.raises(StateError, match="only a person approves issue 1"):
         issues.freeze(db, AUTO, 1, now=FRIDAY, by=ITSELF)
     approval.leave_to_people(db, 1, False, by=bea, now=NOW)

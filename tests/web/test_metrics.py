@@ -128,9 +128,10 @@ def test_requests_are_counted_by_route_and_nothing_of_an_address_is_a_label(read
         assert counts[one] == 1, one
     assert counts["GET /api/v1/subscribers/{subscriber} 401"] == 1
     assert counts[f"GET {NO_ROUTE} 404"] == 1
-    assert counts["other /panel 405"] == 1
-    assert figures(text)["digest_http_request_duration_seconds_count"]["/panel"] == 3
-    assert figures(text)["digest_http_request_duration_seconds_bucket"]["+Inf /panel"] == 3
+    # Whatever a stranger makes up, it is no label.
+    assert {key.partition(" ")[0] for key in counts} <= {"GET", "HEAD", "other"}
+    assert figures(text)["digest_http_request_duration_seconds_count"]["/panel"] == 2
+    assert figures(text)["digest_http_request_duration_seconds_bucket"]["+Inf /panel"] == 2
     assert token not in text
 
 
@@ -249,5 +250,5 @@ def test_the_alerts_say_what_they_should(tmp_path: Path) -> None:
     for file in (CHECKOUT / "deploy" / "prometheus" / "alerts.yml", Path(__file__).with_name("alerts_test.yml")):
         shutil.copy(file, tmp_path)
     for command in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
-        ran = subprocess.run(["promtool", *command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        ran = subprocess.run(["promtool", *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr

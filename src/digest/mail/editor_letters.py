@@ -86,9 +86,7 @@ def drafted(
     )
 
 
-def reminder(
-    settings: Settings, *, issue: int, subject: str, heading: str, before: Sequence[str], after: Sequence[str]
-) -> Letter:
+def reminder(settings: Settings, *, issue: int, subject: str, heading: str, before: Sequence[str]) -> Letter:
     """Remind a publisher of an issue that is still a draft, shortly before or after the time at which issues go out."""
     return Letter(
         subject=f"{subject}: {settings.newsletter_name}",
@@ -97,7 +95,6 @@ def reminder(
         before=tuple(before),
         button="Look at it",
         address=f"{settings.base_url}/desk/issues/{issue}?view=checks",
-        after=tuple(after),
         why=f"You get this because you publish {settings.newsletter_name}. What you get is chosen in your account.",
         ways=_account(settings),
     )

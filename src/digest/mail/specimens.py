@@ -33,7 +33,7 @@ def specimens(settings: Settings) -> Mapping[str, Letter]:
                 "It usually goes out Fri 27 Nov 2026, 09:00 UTC, once a publisher has approved it.",
             ),
             figures=(("Comparisons", "8"), ("New", "7"), ("Updated", "1")),
-            after=("Nothing keeps it from going out. To better: Subject.",),
+            after=("Nothing that was looked at keeps it from going out.", "Could be better: Subject."),
         ),
         "reminder": editor_letters.reminder(
             settings,
@@ -41,11 +41,11 @@ def specimens(settings: Settings) -> Mapping[str, Letter]:
             subject="Issue 12 is still a draft",
             heading="It is still a draft",
             before=(
-                "Issue 12, “Two editors, one winner”, usually goes out Fri 27 Nov 2026, 09:00 UTC, in 3 hours. Nobody"
+                "Issue 12, “Two editors, one winner”, usually goes out Fri 27 Nov 2026, 09:00 UTC, in 3 h. Nobody"
                 " has approved it.",
                 "It goes out only once a publisher has approved it.",
+                "It cannot go out as it is. Postal address: no postal address is set.",
             ),
-            after=("What keeps it from going out: Postal address: the mail has no postal address.",),
         ),
         "nothing-new": editor_letters.nothing_new(
             settings,
@@ -56,12 +56,12 @@ def specimens(settings: Settings) -> Mapping[str, Letter]:
         ),
         "missed": editor_letters.missed(
             settings,
-            subject="Missed: the backup of the store",
+            subject="Missed: back up the store",
             heading="Something was not done",
             before=(
-                "The backup of the store was due Fri 27 Nov 2026, 03:30 UTC, and nothing ran then. It is too late for"
-                " it now.",
-                "It is not caught up by itself. If it is still wanted, press Run now on the page of the schedule.",
+                "digest was to back up the store on Fri 27 Nov 2026, 03:30 UTC, and was not running. By now it is too"
+                " late for that to happen by itself: nothing of it is caught up.",
+                "If it is still wanted, an owner can press Run now on the page of the schedule.",
             ),
         ),
         "trouble": editor_letters.sending_trouble(

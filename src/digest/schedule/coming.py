@@ -52,7 +52,7 @@ def told_of_draft(db: Database, settings: Settings, number: int, *, now: datetim
     if not plan.approves:
         return f"{goes}, once a publisher has approved it."
     if issues.is_by_hand(db, number):
-        return f"{goes}. Somebody said that only a person approves this one."
+        return f"{goes}. Only a person approves this one."
     return f"{goes}. If every check passes by then, digest approves it and sends it."
 
 

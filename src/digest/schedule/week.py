@@ -112,7 +112,7 @@ def remind(context: Context) -> str:
     if not plan.approves:
         before.append("It goes out only once a publisher has approved it.")
     elif issues.is_by_hand(db, number):
-        before.append("Somebody said that only a person approves this one: it goes out only once a publisher has.")
+        before.append("Only a person approves this one: it goes out only once a publisher has.")
     else:
         before.append(
             "If every check passes then, digest approves it and sends it. To keep it from that, press “Only a person"
@@ -122,8 +122,7 @@ def remind(context: Context) -> str:
         "issue": number,
         "subject": f"Issue {number} is still a draft",
         "heading": "It is still a draft",
-        "before": before,
-        "after": stand(db, settings, number),
+        "before": [*before, *stand(db, settings, number)],
     }
     about = f"reminder: {times.to_text(plan.goes_at)}"
     posted = tell_once(db, number, about, "reminder", publishers(db, number), detail, now)
@@ -152,7 +151,7 @@ def approve_by_itself(context: Context) -> str:
     if number is None:
         return f"no draft was open on {times.for_people(due, settings.zone)}; nothing was approved"
     if issues.is_by_hand(db, number):
-        return f"issue {number} stays a draft: somebody said that only a person approves it"
+        return f"issue {number} stays a draft: only a person approves it"
     grace = timedelta(hours=settings.sending_grace_hours)
     if grace and now > due + grace:
         when, hours = times.for_people(due, settings.zone), several(settings.sending_grace_hours, "hour")
@@ -238,9 +237,9 @@ def _tell_not_approved(
         "before": [
             f"Issue {number}, “{source.subject}”, was to be approved by itself on"
             f" {times.for_people(due, settings.zone)}. It was not: it is still a draft, and nobody was mailed it.",
+            *short([sentence(reason) for reason in reasons]),
             "Once that is put right, a publisher approves it. digest does not try again before the next usual time.",
         ],
-        "after": short([sentence(reason) for reason in reasons]),
     }
     about = f"not approved: {times.to_text(due)}"
     tell_once(db, number, about, "reminder", publishers(db, number, trouble=True), detail, now)

@@ -304,7 +304,7 @@ def claim_batch(
     with writing(db) as connection:
         # Of one that was brought back from a backup, nobody knows yet who got it since: see `doubts.py`.
         stands = connection.execute("SELECT state, doubted_at FROM issues WHERE number = ?", (issue,)).fetchone()
-        if stands is None or stands[0] != "sending":
+        if stands != ("sending", None):
             return None
         if a_day and (size := min(size, a_day - copies_on(db, provider, day))) <= 0:
             return None
