@@ -1,6 +1,6 @@
 # make demo   the main job on sample data, in ./digest-demo/
 # make test   all tests                           make coverage   the same, counting branches: three times as long
-# make lint   style and types        make docs   check the documentation        make bench   measure
+# make lint   style and types        make docs   check and build the documentation        make bench   measure
 # make golden   only the tests of how mails look        make golden-update   take their pictures anew, to look at
 # make audit    known holes of the pinned packages, where its index can be reached
 # make data     fetch anew what mail clients support
@@ -49,8 +49,10 @@ lint: $(VENV)/.installed-dev
 audit: $(VENV)/.installed-dev
 	@tests/audit.sh $(BIN)/python
 
+# Warnings are errors. The pages are artefacts/docs/index.html; `mkdocs serve` shows them with their search.
 docs: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q tests/test_docs.py
+	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_docs_site.py tests/test_first_hour.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/render.py

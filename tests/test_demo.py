@@ -1,4 +1,4 @@
-"""The demo, as a newcomer runs it: from the checkout, and from the wheel in an empty environment."""
+"""The demo, as a newcomer runs it from the checkout. From the wheel: tests/deploy/test_image.py."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import pty
 import sqlite3
 import subprocess
 import sys
-import venv
 from collections.abc import Sequence
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
 from digest.demo import SUBSCRIBERS, people
 
@@ -155,27 +153,6 @@ def test_the_made_up_addresses_are_odd_but_different() -> None:
     assert any("'" in email and "+" in email for email, _, _ in rows)
     assert any(not email.isascii() for email, _, _ in rows)
     assert rows == list(people(SUBSCRIBERS))
-
-
-def test_the_wheel_works_in_an_empty_environment(tmp_path: Path) -> None:
-    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, "."], CHECKOUT)
-    (wheel,) = tmp_path.glob("*.whl")
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    constraints = CHECKOUT / "constraints.txt"
-    installed = run([python, "-m", "pip", "install", "--quiet", "-c", constraints, wheel], tmp_path)
-    assert installed.returncode == 0, installed.stderr
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    done = run([tmp_path / "venv" / "bin" / "digest", "demo", "--json"], elsewhere)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    assert len(list((elsewhere / "digest-demo" / "outbox" / "new").iterdir())) == result["status"]["audience"]["active"]
-    # Nothing was taken from the checkout.
-    assert str(CHECKOUT) not in run([python, "-c", "import digest; print(digest.__file__)"], elsewhere).stdout
-    store = Database(elsewhere / "digest-demo" / "digest.db")
-    assert store["comparisons"].count == 30
-    store.close()
 
 
 def test_a_real_newsletter_is_no_demo_though_its_files_have_the_same_names(tmp_path: Path) -> None:

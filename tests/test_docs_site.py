@@ -108,7 +108,7 @@ def test_what_we_keep_names_every_table_and_column_of_the_store(tmp_path: Path) 
     assert {*told} & knowing_nobody == set()
     assert {*told} | knowing_nobody == {*tables}
     assert {table: names - columns[table] for table, names in told.items() if names - columns[table]} == {}
-    # A column of a name like these says something of somebody, wherever it stands; those of `by_number` only in whose row.
+    # A column of such a name says something of somebody, wherever it stands; those of `by_number`, whose row it is.
     by_number = {"subscriber", "editor"}
     personal = {
         "email",

@@ -208,7 +208,9 @@ def test_every_service_of_compose_is_shut(name: str) -> None:
 def test_only_caddy_can_be_reached_and_only_caddy_is_believed() -> None:
     services = compose["services"]
     published = {name for name, service in services.items() if service.get("ports")}
-    assert {name for name in published if not all("127.0.0.1:" in port for port in services[name]["ports"])} == {"caddy"}
+    assert {name for name in published if not all("127.0.0.1:" in port for port in services[name]["ports"])} == {
+        "caddy"
+    }
     address = services["caddy"]["networks"]["front"]["ipv4_address"]
     assert services["digest"]["environment"]["DIGEST_TRUSTED_PROXIES"] == address
     pool, _ = compose["networks"]["front"]["ipam"]["config"]

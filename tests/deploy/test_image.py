@@ -98,7 +98,11 @@ def test_it_serves_as_nobody_where_nothing_else_can_be_written(image: Path, tmp_
     # With the command and the health check of the image; only the port is one that is free here.
     command = [image / "bin" / "digest", *json.loads(said[1]), "--port", port]
     health = [word.replace(":8000", f":{port}") for word in json.loads(asked[1])]
-    environment = {"PATH": f"{image / 'bin'}:/usr/bin:/bin", "DIGEST_DB": str(data / "digest.db"), "TMPDIR": str(temporary)}
+    environment = {
+        "PATH": f"{image / 'bin'}:/usr/bin:/bin",
+        "DIGEST_DB": str(data / "digest.db"),
+        "TMPDIR": str(temporary),
+    }
     alone = ["unshare", "--mount", "sh", "-ec", ALONE, "sh", data, temporary]
     process = subprocess.Popen(
         [*alone, *command], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL

@@ -174,7 +174,9 @@ def test_a_machine_that_is_lost_begins_anew_from_its_replica(db: Database, setti
     with closing(sqlite3.connect(tmp_path / "new" / "digest.db")) as store:
         # It knows that it was brought back, and from when.
         assert store.execute("SELECT count(*) FROM restores").fetchone() == (1,)
-    done = run([DEPLOY / "start.sh", "restore"], DIGEST_DB=str(tmp_path / "new" / "digest.db"), LITESTREAM_URL="s3://no")
+    done = run(
+        [DEPLOY / "start.sh", "restore"], DIGEST_DB=str(tmp_path / "new" / "digest.db"), LITESTREAM_URL="s3://no"
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

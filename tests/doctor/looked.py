@@ -25,7 +25,7 @@ def case_of(settings: Settings, *, sources: dict[str, str] | None = None, now: d
 
 def with_settings(case: Case, **changes: object) -> Case:
     """The same case with other settings."""
-    settings = Settings(**{**dict(case.settings), **changes})  # type: ignore[arg-type]
+    settings = Settings(**{**dict(case.settings), **changes})
     return replace(case, loaded=Loaded(settings, case.loaded.sources, settings))
 
 

@@ -11,10 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from test_taking_backups import _Usage
 
 from conftest import NOW
-from digest.audience import subscribers
+from digest.cli import cli
 from digest.errors import StateError, StoreError
 from digest.safekeeping.migrating import Migrated, migrate_safely, up_to_date
 from digest.settings import Settings
@@ -120,10 +121,16 @@ def test_without_room_for_the_backup_nothing_is_touched(old: Path, monkeypatch: 
     assert backups_of(old) == []
 
 
-def test_serving_brings_an_older_store_up_to_date(old: Path, tmp_path: Path) -> None:
-    done = up_to_date(old)
-    assert done.applied == ("0008_running",)
-    with closing(open_store(old)) as db:
-        subscribers.add(db, "ada@example.org", now=NOW)
-    assert up_to_date(tmp_path / "none.db") == Migrated((), None)
+def test_serving_brings_an_older_store_up_to_date_where_it_is_asked_to(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
+    serve = ["--db", str(old), "serve", "--port", "0"]
+    refused = CliRunner().invoke(cli, serve)
+    assert "is from an older digest; `digest db migrate` brings it up to date" in str(refused.exception)
+    done = CliRunner().invoke(cli, [*serve, "--migrate"])
+    assert done.exit_code == 0
+    (backup,) = backups_of(old)
+    assert f"digest: {old} is up to date now: 0008_running. Before: {backup}\n" in done.stderr
+    assert up_to_date(old) == up_to_date(tmp_path / "none.db") == Migrated((), None)
     assert not (tmp_path / "none.db").exists()

