@@ -3,9 +3,9 @@
     python bench/start.py [--repeats 10] [--idle 5] [--json]
 
 A new process each time, from its start to the first 200 of `/readyz`, asked again and again on a store with the sample
-catalogue; the baseline, in the same run, is an empty page of the same framework and server (FastAPI under uvicorn). The
-memory is what the kernel says the process has in RAM (VmRSS), and of that what is its own (Pss, where it says so), after
-so many seconds in which nobody asked for anything. Medians.
+catalogue; the baseline, in the same run, is an empty page of the same framework and server (FastAPI under uvicorn).
+The memory is what the kernel says the process has in RAM (VmRSS), and of that what is its own (Pss, where it says so),
+after so many seconds in which nobody asked for anything. Medians.
 """
 
 from __future__ import annotations

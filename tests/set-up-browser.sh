@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests look at mails with: tests/set-up-browser.sh PYTHON. Quick where all is there, asks nothing,
+# Installs what the tests look at mails and at deploy/ with: tests/set-up-browser.sh PYTHON. Quick where all is there, asks nothing,
 # and never fails: what cannot be installed here is said in a line, and its tests are skipped (with CI=true they fail).
 # Chromium, fonts and SpamAssassin are Debian's and Ubuntu's packages; Node comes with PYTHON's environment.
 set -uo pipefail
@@ -17,6 +17,7 @@ install_packages() {
   [ "$os" = ubuntu ] || need+=(chromium)
   # Caddy and spamd are services: they are not put on a machine that would start them. In a container nothing does.
   [ -d /run/systemd/system ] || command -v caddy >/dev/null || need+=(caddy)
+  command -v systemd-analyze >/dev/null || need+=(systemd)
   if ! [ -d /run/systemd/system ] && ! PATH=$PATH:/usr/sbin command -v spamd >/dev/null; then
     need+=(spamassassin)
     ! apt-cache show spamd >/dev/null 2>&1 || need+=(spamd)  # a package of its own since Debian 12

@@ -7,16 +7,17 @@ pictures, anew; read the difference before you commit it.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -152,6 +153,12 @@ class Newcomer:
         assert self.reader.get(link).status_code == 200
         assert self.reader.submit(httpx.URL(link).path).status_code in (200, 303)
 
+    def wait_for_letters(self) -> None:
+        """Be as slow as a person, so that what editors are told is on its way."""
+        waiting = "SELECT 1 FROM letters WHERE state IN ('queued', 'claimed') LIMIT 1"
+        with contextlib.closing(sqlite3.connect(self.where / "digest.db")) as store:
+            until(lambda: store.execute(waiting).fetchone() is None, self.folder / "serve.log")
+
     def close(self) -> None:
         """End what still runs."""
         self.reader.close()
@@ -181,7 +188,7 @@ def until(true: Callable[[], object], log: Path, pause_s: float = 0.05) -> None:
         time.sleep(pause_s)
 
 
-@contextmanager
+@contextlib.contextmanager
 def newcomer(folder: Path) -> Iterator[Newcomer]:
     """Give one who leaves nothing running."""
     person = Newcomer(folder)
@@ -195,7 +202,12 @@ def newcomer(folder: Path) -> Iterator[Newcomer]:
 def follow(page: str, person: Newcomer) -> str:
     """Do what the page says; give the page with the answers that came, where they are others than it prints."""
     written, at, note, answer = [], 0, "", ""
-    by_hand = {"sign in": person.sign_in, "sign up": person.sign_up, "confirm": person.confirm}
+    by_hand = {
+        "sign in": person.sign_in,
+        "sign up": person.sign_up,
+        "confirm": person.confirm,
+        "wait until all letters are out": person.wait_for_letters,
+    }
     for step in STEP.finditer(page):
         kind, text = step["kind"], step["text"]
         if step["note"]:

@@ -1,5 +1,6 @@
-"""What is in deploy/ fits together, and fits digest: names, ports, versions, limits, and that it is shut as tightly as it
-says. What starts of it is in test_stack.py and test_image.py.
+"""What is in deploy/ fits together, and fits digest: names, ports, limits; and it is as tight as it says.
+
+What starts of it is in test_stack.py and test_image.py.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def test_the_example_of_settings_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_ports_are_the_same_everywhere() -> None:
-    (port,) = [p.default for p in cli.commands["serve"].params if p.name == "port"]  # type: ignore[attr-defined]
+    (port,) = [p.default for p in cli.commands["serve"].params if p.name == "port"]
     assert re.findall(r"^EXPOSE (\d+)$", dockerfile, re.MULTILINE) == [str(port)]
     assert f"http://127.0.0.1:{port}/healthz" in dockerfile
     assert f"{{$UPSTREAM:127.0.0.1:{port}}}" in caddyfile

@@ -1,5 +1,6 @@
-"""What deploy/Dockerfile makes: its own commands, run here on what it copies, and what comes of it started as it would be
-there. There is no Docker in it: the files around Python are this machine's.
+"""What deploy/Dockerfile makes: its own commands, run here on what it copies; and what comes of it, started.
+
+There is no Docker in it: the files around Python are this machine's.
 """
 
 from __future__ import annotations
@@ -96,16 +97,16 @@ def test_it_serves_as_nobody_where_nothing_else_can_be_written(image: Path, tmp_
     assert said is not None
     assert asked is not None
     # With the command and the health check of the image; only the port is one that is free here.
-    command = [image / "bin" / "digest", *json.loads(said[1]), "--port", port]
+    command: list[str | Path] = [image / "bin" / "digest", *json.loads(said[1]), "--port", port]
     health = [word.replace(":8000", f":{port}") for word in json.loads(asked[1])]
     environment = {
         "PATH": f"{image / 'bin'}:/usr/bin:/bin",
         "DIGEST_DB": str(data / "digest.db"),
         "TMPDIR": str(temporary),
     }
-    alone = ["unshare", "--mount", "sh", "-ec", ALONE, "sh", data, temporary]
+    words: list[str | Path] = ["unshare", "--mount", "sh", "-ec", ALONE, "sh", data, temporary, *command]
     process = subprocess.Popen(
-        [*alone, *command], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+        words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
     )
     assert process.stderr is not None
     try:

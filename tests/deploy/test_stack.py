@@ -55,7 +55,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, stores: Path) -> Iterator[Pr
     with served(settings, Clock(datetime.now(UTC))) as reader:
         upstream = str(reader.base_url).removeprefix("http://").rstrip("/")
         environment = {"SITE": address, "UPSTREAM": upstream, "HOME": str(folder), "PATH": os.environ["PATH"]}
-        command = [caddy, "run", "--adapter", "caddyfile", "--config", folder / "Caddyfile"]
+        command: list[str | Path] = [caddy, "run", "--adapter", "caddyfile", "--config", folder / "Caddyfile"]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
         try:
@@ -119,7 +119,7 @@ def test_no_token_no_question_and_no_whole_address_is_in_its_log(proxy: Proxy) -
 
 
 def test_digest_learns_who_asks_and_nobody_can_lie_about_it(proxy: Proxy) -> None:
-    # Twenty new voters of a network may vote on a tool: with a lie that were believed, each would be of another network.
+    # Twenty new voters of a network may vote on a tool: with a lie that were believed, each would be of another one.
     answers = []
     with outside(proxy) as client:
         for number in range(21):

@@ -1,4 +1,4 @@
-"""Litestream itself, while an issue is sent and its process killed: what it replicated is brought back and sent to its end.
+"""Litestream itself, while an issue is sent and the process killed: what it has is brought back and sent to its end.
 
 The sending process is killed with SIGKILL, the store is gone with its machine, and the replica takes its place.
 """
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from email import message_from_bytes
 from pathlib import Path
@@ -62,9 +62,9 @@ def run(*args: str | Path) -> str:
     return out
 
 
-def until(is_so: object, *, seconds: float = 20) -> None:
+def until(is_so: Callable[[], object], *, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
-    while not is_so():  # type: ignore[operator]
+    while not is_so():
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.02)
 
@@ -107,12 +107,12 @@ def test_a_replica_takes_the_place_of_a_store_that_was_lost_in_the_middle_of_a_s
 
         def is_there() -> bool:
             copy.unlink(missing_ok=True)
-            command = [LITESTREAM, "restore", "-config", config, "-o", copy, settings.db]
+            command: list[str | Path] = [LITESTREAM, "restore", "-config", config, "-o", copy, settings.db]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             return done.returncode == 0 and rows(copy) == rows(settings.db)
 
         until(is_there)
-        drill = [DRILL, "--db", settings.db, "--litestream", config, "--exact", "--within", "0"]
+        drill: list[str | Path] = [DRILL, "--db", settings.db, "--litestream", config, "--exact", "--within", "0"]
         environment = {
             "PATH": "/usr/bin:/bin",
             "TMPDIR": str(tmp_path),
@@ -143,7 +143,7 @@ def test_a_drill_in_which_a_step_fails_says_so_at_the_end(tmp_path: Path, step: 
     stand_in = tmp_path / "digest"
     stand_in.write_text(f'#!/bin/sh\ncase "$*" in *" {step}"*) echo no && exit 1 ;; esac\n', encoding="utf-8")
     stand_in.chmod(0o755)
-    command = [DRILL, "--db", tmp_path / "digest.db", "--backup", tmp_path / "backup.db"]
+    command: list[str | Path] = [DRILL, "--db", tmp_path / "digest.db", "--backup", tmp_path / "backup.db"]
     environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), "DRILL_DIGEST": str(stand_in)}
     proof = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert proof.returncode == 1

@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_is_named(db: Database, settings: Settings, tmp_
         with pytest.raises(StoreError) as error:
             take(db, settings.model_copy(update={"backup_to": to}))
         assert words in str(error.value)
-    none = Settings(db=settings.db, backup_to="")  # type: ignore[arg-type]
+    none = Settings(db=settings.db, backup_to="")
     assert none.backup_folder is None
     assert backups.all_backups(none) == []
     with pytest.raises(SettingsError, match="backup_to is empty"):

@@ -676,7 +676,9 @@ def test_killed_in_the_middle_of_a_hand_over_each_has_one_letter(name: str, tmp_
                 left_open += in_hand(look)
             deadline = time.monotonic() + 30
             while sent(look) < count and time.monotonic() < deadline:
-                done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+                done = subprocess.run(
+                    command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+                )
                 assert done.returncode in (0, 3), done.stderr
                 look.execute("SELECT 1")
             assert sent(look) == count, look.execute(

@@ -6,8 +6,8 @@ The original is a `digest send` in a process of its own, the providers are real 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -94,8 +94,8 @@ class Sending:
 
     def original(self, until: int) -> None:
         """Send until the machine dies, with a backup on the way."""
-        given = self.folder / "given.json"
-        given.write_text(self.settings.model_dump_json())
+        given = self.folder / "given"
+        given.write_bytes(pickle.dumps(self.settings))
         code = "import sys, pathlib; from test_restored import send_as_told; send_as_told(pathlib.Path(sys.argv[1]))"
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         process = subprocess.Popen([sys.executable, "-c", code, str(given)], env=environment)
@@ -146,7 +146,7 @@ def send(db: Database, settings: Settings, stopping: Callable[[], bool] = lambda
 
 def send_as_told(given: Path) -> None:
     """Begin to send, in a process of its own."""
-    settings = Settings(**json.loads(given.read_text()))
+    settings: Settings = pickle.loads(given.read_bytes())
     with closing(open_store(settings.db)) as db:
         db.execute("UPDATE issues SET scheduled_at = ? WHERE state = 'approved'", [times.to_text(times.now())])
         send(db, settings)

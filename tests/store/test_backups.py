@@ -91,7 +91,8 @@ def test_names_sort_and_say_the_moment_in_utc(folder: Path) -> None:
 def test_nothing_is_removed_that_has_no_name_of_ours(folder: Path) -> None:
     old = NOW - timedelta(days=300)
     others = [
-        name_of(Path("another.db"), old), "digest-20260101T033000Z.db.gz", "digest-2026.db", "my-" + name_of(STORE, old),
+        name_of(Path("another.db"), old), "my-" + name_of(STORE, old), "digest-2026.db",
+        "digest-20260101T033000Z.db.gz",
         "digest-20269901T033000Z.db", "digest.db", "notes.txt",
     ]  # fmt: skip
     for name in others:

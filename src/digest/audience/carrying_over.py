@@ -137,7 +137,7 @@ def _left(old: sqlite3.Connection, db: Database, same: set[int]) -> int:
     )
     for id_, key, at, way in rows.fetchall():
         found = db.conn.execute("SELECT id FROM subscribers WHERE email_key = ?", (key,)).fetchone()
-        for reader in {found[0] if found else None, id_ if id_ in same else None} - {None}:
+        for reader in {*(found or ()), *({id_} & same)}:
             known: Way = way if way in get_args(Way) else "editor"
             count += leave(db, reader, way=known, now=times.from_text(at))
     return count

@@ -76,7 +76,7 @@ def _next(restored: Restored, is_done: bool) -> Iterator[str]:
         yield f"  `digest send {number}`, or `digest serve`, asks the provider who got it, and mails nobody; then"
         yield f"  `digest resume {number}` lets the others have it; `digest uncertain {number}` lists who is in doubt."
     if restored.readers.came and restored.aside:
-        yield f"  `digest --db {restored.aside} subscribers export FILE` has the readers who came since."
+        yield f"  `digest --db {restored.aside} subscribers export --out FILE` has the readers who came since."
     yield "  `digest doctor` looks at all of it; then start `digest serve` again."
 
 

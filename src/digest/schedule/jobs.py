@@ -60,7 +60,7 @@ def jobs(settings: Settings) -> list[Job]:
         Job(
             "approve",
             "approve the issue and have it sent",
-            usual if settings.auto_approve and not settings.four_eyes else None,
+            usual if settings.auto_approve else None,
             # As long as an issue that a person approved would still be sent; 0 is always.
             timedelta(hours=grace) if grace else WEEK,
             _approve,

@@ -36,11 +36,12 @@ def carry_over(old: sqlite3.Connection, db: Database) -> Issues:
         connection.executemany(
             "UPDATE issues SET doubted_at = ? WHERE number = ? AND created_at = ? AND sending_at IS NULL", not_begun
         )
-    rows = old.execute("SELECT number, created_at FROM issues WHERE sending_at IS NOT NULL ORDER BY number").fetchall()
-    for number, created_at in rows:
+    begun = "SELECT number, created_at, state, updated_at FROM issues WHERE sending_at IS NOT NULL ORDER BY number"
+    for number, created_at, *stand in old.execute(begun).fetchall():
         with writing(db) as connection:
-            found = connection.execute("SELECT created_at, state FROM issues WHERE number = ?", (number,)).fetchone()
-            if found and found[1] == "sent":
+            sql = "SELECT created_at, state, updated_at FROM issues WHERE number = ?"
+            found = connection.execute(sql, (number,)).fetchone()
+            if found and [*found[1:]] == stand and stand[0] in ("sent", "cancelled"):
                 continue
             is_ours = not found or found[0] == created_at
             if is_ours and not _taken_numbers(old, connection, number):

@@ -52,17 +52,16 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let what is in hand end, and hand over what those who watch do not know yet."""
         await super().shutdown(sockets=sockets)
-        # Here, because uvicorn then ends the process as the signal would.
         await asyncio.to_thread(watching.end)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop."""
+        """Stop in order, and end with 0: uvicorn itself would end as the signal does, which looks like a failure."""
         if self.should_exit:
             # Uvicorn would print two traces. What was in hand is settled as that of any process that died.
             os._exit(INTERRUPTED)
         systemd.tell(systemd.STOPPING)
         self._state.closing.set()
-        super().handle_exit(sig, frame)
+        self.should_exit = True
 
 
 def server_of(app: FastAPI, settings: Settings) -> Server:
