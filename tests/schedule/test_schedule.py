@@ -18,7 +18,7 @@ from conftest import NOW, memory_store
 from digest.editors import audit, people
 from digest.editors.audit import COMMAND_LINE, By
 from digest.errors import NotFoundError, StateError
-from digest.recurring import Daily, Every
+from digest.recurring import Daily, Every, Weekly
 from digest.schedule import jobs as jobs_of
 from digest.schedule import looking, running, runs
 from digest.schedule.context import Context
@@ -262,14 +262,16 @@ def test_with_other_times_it_begins_anew(office: Office, change: str) -> None:
 
 
 def test_a_clock_that_was_wrong_for_a_while_loses_nothing(office: Office) -> None:
-    assert office.at(DUE) == ["done"]
+    job = replace(office.work.job, times=Weekly(3, time(12)))
+    office.look(job)
+    assert office.at(DUE, job) == ["done"]
     # In a machine without a battery it is 1970, then it is a year too late, then it is right.
-    assert office.at(NOW - 20_000 * DAY) == []
-    office.at(DUE + 365 * DAY)
-    assert office.at(DUE + DAY) == ["done"]
-    # What was done when that was the time is done again when it is.
-    assert office.at(DUE + 365 * DAY)[-1] == "done"
-    assert office.work.at[-1] == DUE + 365 * DAY
+    assert office.at(NOW - 20_000 * DAY, job) == []
+    assert office.at(DUE + 367 * DAY, job) == ["missed"] * 10
+    assert office.at(DUE + 7 * DAY, job) == ["done"]
+    # What was missed when it was not yet its time is done when it is.
+    assert office.at(DUE + 364 * DAY, job)[-1] == "done"
+    assert office.work.at == [DUE, DUE + 7 * DAY, DUE + 364 * DAY]
 
 
 def test_a_clock_put_back_a_little_repeats_nothing(office: Office) -> None:
@@ -365,7 +367,7 @@ def test_what_ran_long_ago_is_forgotten_but_for_the_last(office: Office) -> None
     assert runs.delete_old(office.db, frequent=["tidy"], now=NOW + 99 * HOUR) > 40
     kept = [run.began_at for run in runs.history(office.db, limit=500, job="tidy")]
     assert min(kept) >= NOW + 51 * HOUR
-    assert len(runs.history(office.db, limit=500, frequent=["tidy"])) == 4
+    assert len(runs.history(office.db, limit=500, frequent=["tidy"])) == 5
     runs.delete_old(office.db, frequent=["tidy"], now=NOW + 500 * DAY)
     assert [run.job for run in runs.history(office.db, limit=500)] == ["tidy", "work"]
 

@@ -15,7 +15,7 @@ PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 TRIES = len(PAUSES) + 1
 DEATHS = 3
 """So often a job may be begun whose process dies over it: it may be the job that kills it."""
-MOST_MISSED = 60
+MOST_MISSED = 10
 """No more times are written down as missed at once: a machine that was off for years was not off for the schedule."""
 
 A_MOMENT = timedelta(microseconds=1)

@@ -74,10 +74,14 @@ def forget(db: Database, job: str) -> None:
 
 
 def last_due(db: Database, job: str, *, now: datetime) -> Run | None:
-    """Give the newest run that was due by its times; None where there is none. None is of a moment to come."""
+    """Give the newest run that was due by its times; None where there is none.
+
+    What was due, or began, in a time to come is of a clock that was wrong: when that time has come, it is due.
+    """
     row = db.conn.execute(
-        f"SELECT {_COLUMNS} FROM runs WHERE job = ? AND due_at <= ? AND by = ? ORDER BY due_at DESC LIMIT 1",  # noqa: S608
-        (job, times.to_text(now), SCHEDULE),
+        f"SELECT {_COLUMNS} FROM runs WHERE job = ? AND due_at <= ? AND began_at <= ? AND by = ?"  # noqa: S608
+        " ORDER BY due_at DESC LIMIT 1",
+        (job, times.to_text(now), times.to_text(now + WRONG), SCHEDULE),
     ).fetchone()
     return _run(row) if row else None
 
@@ -85,8 +89,9 @@ def last_due(db: Database, job: str, *, now: datetime) -> Run | None:
 def newest(db: Database, *, now: datetime, scheduled: bool = False) -> dict[str, Run]:
     """Give the newest run of each job, by a person or by its times; or, where `scheduled`, by its times alone."""
     rows = db.conn.execute(
-        f"SELECT {_COLUMNS}, max(due_at) FROM runs WHERE due_at <= ? AND (? OR by = ?) GROUP BY job",  # noqa: S608
-        (times.to_text(now), not scheduled, SCHEDULE),
+        f"SELECT {_COLUMNS}, max(due_at) FROM runs WHERE due_at <= ? AND began_at <= ? AND (? OR by = ?)"  # noqa: S608
+        " GROUP BY job",
+        (times.to_text(now), times.to_text(now + WRONG), not scheduled, SCHEDULE),
     ).fetchall()
     return {row[0]: _run(row[:-1]) for row in rows}
 
@@ -184,8 +189,9 @@ def miss(db: Database, job: str, moments: Iterable[datetime], words: str, *, now
             for moment in moments
             if connection.execute(
                 "INSERT INTO runs (job, due_at, state, by, worker, tries, began_at, ended_at, words)"
-                " VALUES (?1, ?2, 'missed', ?3, 0, 0, ?4, ?4, ?5) ON CONFLICT DO NOTHING",
-                (job, times.to_text(moment), SCHEDULE, times.to_text(now), words),
+                " VALUES (?1, ?2, 'missed', ?3, 0, 0, ?4, ?4, ?5) ON CONFLICT (job, due_at) DO UPDATE SET"
+                " state = 'missed', worker = 0, tries = 0, began_at = ?4, ended_at = ?4, words = ?5 WHERE began_at > ?6",
+                (job, times.to_text(moment), SCHEDULE, times.to_text(now), words, times.to_text(now + WRONG)),
             ).rowcount
         ]
 
