@@ -25,7 +25,7 @@ SECONDS = 10 if "CI" not in os.environ else 60
 
 LOADS = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src", "object": "data"}
 """What of a page is loaded by opening it, and the attribute that says from where."""
-SHAPES = ("h1", "h2", "h3", "li", "pre", "table", "tr", "td", "blockquote", "img")
+SHAPES = ("h1", "h2", "h3", "ul", "ol", "li", "pre", "table", "tr", "td", "blockquote", "img")
 """What a page has as many of on the site as where its text is looked at: two programs read our Markdown."""
 
 

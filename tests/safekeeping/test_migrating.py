@@ -22,7 +22,8 @@ from digest.settings import Settings
 from digest.store import check_store, open_store, pending
 from old_stores import store_with
 
-BEFORE = ("0001_first", "0002_checks", "0003_sending", "0004_readers", "0005_events", "0006_desk", "0007_subject_tests")
+BEFORE = ("0001_first", "0002_checks", "0003_sending", "0004_readers", "0005_events", "0006_desk")
+PENDING = ("0007_subject_tests", "0008_running")
 
 # At the statement of a number, or the one that begins so, it says so and waits to be killed.
 _WAITS_AT = """
@@ -51,7 +52,7 @@ _WORKS = (
 
 @pytest.fixture
 def old(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A store of the digest that had seven migrations, with a reader."""
+    """A store of the digest that had six migrations."""
     with store_with(BEFORE, settings, tmp_path / "migrations", monkeypatch, lambda db: None) as path:
         yield path
 
@@ -76,11 +77,11 @@ def test_a_kill_in_the_middle_leaves_the_store_as_it_was(old: Path, where: str) 
     (backup,) = backups_of(old)
     for path in (old, backup):
         with closing(open_store(path, allow_pending=True)) as db:
-            assert pending(db) == ["0008_running"]
+            assert pending(db) == [*PENDING]
             assert check_store(db) == []
     with closing(open_store(old, allow_pending=True)) as db:
         done = migrate_safely(db, old, now=NOW)
-        assert done.applied == ("0008_running",)
+        assert done.applied == PENDING
         assert check_store(db) == []
 
 
@@ -92,7 +93,7 @@ def test_nobody_is_at_work_meanwhile(old: Path) -> None:
         process.kill()
         process.wait()
         # It was about to end.
-        assert migrate_safely(db, old, now=NOW).applied == ("0008_running",)
+        assert migrate_safely(db, old, now=NOW).applied == PENDING
     # Nothing is pending: then nobody is in the way.
     with started(_WORKS, old) as process:
         assert up_to_date(old) == Migrated((), None)
@@ -107,7 +108,9 @@ def test_of_two_at_once_one_does_it(old: Path) -> None:
     with first, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second:
         first.stdin.close()
         assert second.stdout is not None
-        assert first.stdout.read().startswith(f"{old} is up to date now: 0008_running. As it was before: ")
+        assert first.stdout.read().startswith(
+            f"{old} is up to date now: 0007_subject_tests, 0008_running. As it was before: "
+        )
         assert second.stdout.read() == f"{old} is up to date.\n"
     assert len(backups_of(old)) == 1
 
@@ -117,7 +120,7 @@ def test_without_room_for_the_backup_nothing_is_touched(old: Path, monkeypatch: 
         monkeypatch.setattr(shutil, "disk_usage", lambda folder: _Usage(10**9, 10**9 - 1000, 1000))
         with pytest.raises(StoreError, match=r"migrating, with a backup first, needs \d\.\d MB"):
             migrate_safely(db, old, now=NOW)
-        assert pending(db) == ["0008_running"]
+        assert pending(db) == [*PENDING]
     assert backups_of(old) == []
 
 
@@ -131,6 +134,6 @@ def test_serving_brings_an_older_store_up_to_date_where_it_is_asked_to(
     done = CliRunner().invoke(cli, [*serve, "--migrate"])
     assert done.exit_code == 0
     (backup,) = backups_of(old)
-    assert f"digest: {old} is up to date now: 0008_running. Before: {backup}\n" in done.stderr
+    assert f"digest: {old} is up to date now: 0007_subject_tests, 0008_running. Before: {backup}\n" in done.stderr
     assert up_to_date(old) == up_to_date(tmp_path / "none.db") == Migrated((), None)
     assert not (tmp_path / "none.db").exists()

@@ -31,7 +31,7 @@ from digest.settings import Settings
 from digest.simulators import simulate
 from digest.simulators.faults import Faults
 from digest.simulators.server import running
-from digest.web import background
+from digest.web import background, scheduling
 from imap_server import Mailbox, serving
 from serving import Clock, served
 
@@ -77,13 +77,16 @@ def test_without_work_it_only_answers(db: Database, settings: Settings, clock: C
 
 def test_what_is_over_is_ended(db: Database, settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(signing_up, "expire", lambda db, settings, now: asked.append(now))
+    monkeypatch.setattr(signing_up, "expire", lambda db, settings, now: asked.append(now) or 0)
+    monkeypatch.setattr(scheduling, "LOOK_EVERY_S", 0.05)
     post(db)
     old = times.to_text(NOW - timedelta(days=31))
     db.execute("UPDATE letters SET state = 'sent', settled_at = ?", [old])
     with served(settings, clock, work=True):
+        wait_for(lambda: db["jobs"].count)
+        clock.move_on(hours=1)
         wait_for(lambda: not db["letters"].count)
-    assert asked == [NOW]
+    assert asked == [NOW + timedelta(hours=1)]
 
 
 def test_the_log_of_the_store_keeps_nobody_who_was_forgotten(
@@ -93,8 +96,10 @@ def test_the_log_of_the_store_keeps_nobody_who_was_forgotten(
     forgetting.forget(db, ada, now=NOW)
     files = [settings.db, settings.db.with_name(f"{settings.db.name}-wal")]
     assert any(b"lovelace" in file.read_bytes() for file in files)
-    monkeypatch.setattr(background, "TIDY_EVERY_S", 0.1)
+    monkeypatch.setattr(scheduling, "LOOK_EVERY_S", 0.05)
     with served(settings, clock, work=True):
+        wait_for(lambda: db["jobs"].count)
+        clock.move_on(hours=1)
         wait_for(lambda: not any(b"lovelace" in file.read_bytes() for file in files))
 
 
@@ -109,19 +114,25 @@ def test_what_goes_wrong_in_one_stops_neither_the_others_nor_the_server(
         raise RuntimeError("one\ntwo")
 
     monkeypatch.setattr(signing_up, "expire", broken)
-    monkeypatch.setattr(background, "TIDY_EVERY_S", 0.05)
-    monkeypatch.setattr(background, "AFTER_ERROR_S", 0.05)
+    monkeypatch.setattr(scheduling, "LOOK_EVERY_S", 0.05)
     with served(settings, clock, work=True) as reader:
+        wait_for(lambda: db["jobs"].count)
+        clock.move_on(hours=1)
         wait_for(logged)
         post(db)
         wait_for(lambda: state_of_letter(db) == "sent")
         assert reader.get("/").status_code == 200
-    assert logged() == ["tidying: RuntimeError: one two"]
+    assert logged() == ["tidy: RuntimeError: one two"]
 
 
 def test_the_mailbox_is_read_where_there_is_one(
-    db: Database, settings: Settings, clock: Clock, logged: Callable[[], list[str]]
+    db: Database,
+    settings: Settings,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    logged: Callable[[], list[str]],
 ) -> None:
+    monkeypatch.setattr(scheduling, "LOOK_EVERY_S", 0.05)
     leaver = subscribers.add(db, "bob@example.com", now=NOW)[0].id
     token = Signers.of(db, settings, now=NOW).links.sign("copy", 0, leaver)
     box = Mailbox()
@@ -135,6 +146,8 @@ def test_the_mailbox_is_read_where_there_is_one(
             }
         )
         with served(ours, clock, work=True):
+            wait_for(lambda: db["jobs"].count)
+            clock.move_on(minutes=3)
             wait_for(lambda: box.subjects("Done"))
             wait_for(logged)
     assert db.execute("SELECT state FROM subscribers WHERE id = ?", [leaver]).fetchone() == ("unsubscribed",)

@@ -65,10 +65,8 @@ def serve(app: App, host: str, port: int, work: bool, migrate: bool) -> None:
         if settings.host in _LOCAL and (urlsplit(settings.base_url).port or 80) != port:
             here = _address(settings.host, port)
             note(f"links in mails lead to {settings.base_url}; --set base_url={here} has them lead here")
-        try:
-            server.run(sockets=[listening])
-        except KeyboardInterrupt:
-            note("stopped")
+        server.run(sockets=[listening])
+        note("stopped")
 
 
 def _made(app: App, *, work: bool) -> Server:

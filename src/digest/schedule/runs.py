@@ -190,7 +190,8 @@ def miss(db: Database, job: str, moments: Iterable[datetime], words: str, *, now
             if connection.execute(
                 "INSERT INTO runs (job, due_at, state, by, worker, tries, began_at, ended_at, words)"
                 " VALUES (?1, ?2, 'missed', ?3, 0, 0, ?4, ?4, ?5) ON CONFLICT (job, due_at) DO UPDATE SET"
-                " state = 'missed', worker = 0, tries = 0, began_at = ?4, ended_at = ?4, words = ?5 WHERE began_at > ?6",
+                " state = 'missed', worker = 0, tries = 0, began_at = ?4, ended_at = ?4, words = ?5"
+                " WHERE began_at > ?6",
                 (job, times.to_text(moment), SCHEDULE, times.to_text(now), words, times.to_text(now + WRONG)),
             ).rowcount
         ]
