@@ -152,7 +152,9 @@ def run(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
             f"{name}.connections": 2,
             f"{name}.settling_s": SETTLING_S,
             "batch_size": batch,
-            "backup_to": "",
+            "base_url": "https://verdicts.digest-bench.org",
+            "sender_address": "verdicts@digest-bench.org",
+            "postal_address": "1 Sample Street, 10115 Berlin",
             **LIMITS,
             "sign_ups_per_hour": 100_000,
             **provider.settings,
@@ -179,10 +181,11 @@ def run(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
         finally:
             supervisor.kill()
         copies = Counter(copy["address"] for copy in provider.copies())
+    digest(folder, *options(settings), "db", "backup")
     _, doctor = digest(folder, *options(settings), "doctor", "--offline", codes=(0, 1))
     return _judged(own, wanted, len(ends), supervisor, readers, copies) | {
         "doctor": doctor["sound"],
-        "doctor_found": doctor["problems"],
+        "doctor_found": [found["what"] for found in doctor["findings"] if found["level"] == "bad"],
     }
 
 

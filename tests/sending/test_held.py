@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -14,13 +15,19 @@ from digest.sending.running import due
 from digest.settings import Settings
 
 
-def test_it_is_asked_about_where_its_provider_can_say_by_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    loop = Clock()
+    yield loop
+    loop.close()
+
+
+def test_it_is_asked_about_where_its_provider_can_say_by_now(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     db = sending(3)
     taker = Taker(proof=MUTE)
-    batch = claimed(db)
+    batch = claimed(db, worker=77)
     taker.accepted = [(batch.number, 1), (batch.number, 3)]
-    adopted = ledger.adopt(db, batch.number, before=1, worker=1, trouble="its process died", now=NOW)
+    adopted = ledger.adopt(db, batch.number, before=77, worker=77, trouble="its process died", now=NOW)
     assert adopted is not None
     ledger.hold(db, adopted, "its provider cannot say what it accepted")
 
@@ -43,10 +50,9 @@ def test_it_is_asked_about_where_its_provider_can_say_by_now(monkeypatch: pytest
     assert held.left(db) == 3
     assert look() == 1
     assert due(db, {}, now=NOW) == [1]
-    assert Post(db, clock).send(taker) == {"audience": 3, "accepted": 2, "queued": 1}
+    assert Post(db, clock).send(taker) == {"audience": 3, "accepted": 2, "skipped": 1}
     assert batches(db, "state") == [("settled",)]
     assert (held.left(db), counts(db)["accepted"]) == (0, 2)
-    clock.close()
 
 
 def test_a_provider_that_is_not_set_up_any_more_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
