@@ -7,10 +7,11 @@ import re
 import pytest
 
 from digest.issue.checks.model import Mail
-from digest.issue.clients import as_gmail, as_outlook, in_new_tabs, in_scheme, without_pictures
 from digest.issue.clients.conditions import holds
-from digest.issue.clients.gmail import CLIPPED
+from digest.issue.clients.gmail import CLIPPED, as_gmail
+from digest.issue.clients.outlook import as_outlook
 from digest.issue.clients.parts import parts_of
+from digest.issue.clients.schemes import in_new_tabs, in_scheme, without_pictures
 
 DARK = "@media (prefers-color-scheme: dark) { .card { color: #fff } }"
 

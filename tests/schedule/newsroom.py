@@ -174,8 +174,10 @@ class Server:
             fate = 1.0
 
         def work(context: Context) -> str:
+            room.begun[job.name, room.now] += 1
             if fate < room.deadly:
                 room.killed_over[job.name] = room.now
+                room.begun[job.name, room.now] -= 1
             if fate < room.deadly / 2:
                 raise Killed
             words = job.work(context)
@@ -205,6 +207,7 @@ class Newsroom:
         self.now = self.start
         self.crew = Crew()
         self.killed = 0
+        self.begun: Counter[tuple[str, datetime]] = Counter()
         self.killed_over: dict[str, datetime] = {}
         self.drafted_by_hand = self.sent_by_hand = 0
         self.provider = Counting(random.Random(f"{self.seed} calls"), deadly=self.deadly)

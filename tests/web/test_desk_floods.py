@@ -15,7 +15,7 @@ from digest.editors import people
 from digest.editors.audit import COMMAND_LINE
 from digest.issue import issues, presence, set_aside
 from digest.settings import Settings
-from digest.web.desk import lookers
+from digest.web import lookers
 from serving import Clock, Reader
 
 LIVE = ("/desk/issues/1/live", "/desk/issues/1/sending/live", "/desk/issues/1/subjects/live")

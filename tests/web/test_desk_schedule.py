@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -130,6 +132,14 @@ def test_a_publisher_sees_what_was_missed_and_an_editor_does_not(
     bea = at_the_desk(reader, settings, "editor", name="Bea")
     assert bea.get("/desk/schedule/").status_code == 403
     assert "/desk/schedule/" not in bea.get("/desk/").text
+
+
+def test_a_job_run_now_leaves_the_server_its_lock(ann: Desk, settings: Settings) -> None:
+    # Asked in another process: the kernel refuses no lock to the one that has it.
+    code = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    ask = [sys.executable, "-S", "-c", code, f"{settings.db.resolve()}-workers"]
+    ann.submit("/desk/schedule/run", job="draft")
+    assert b"BlockingIOError" in subprocess.run(ask, capture_output=True, check=False).stderr
 
 
 # After a restore

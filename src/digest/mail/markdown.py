@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import nh3
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from markupsafe import Markup, escape
 
 from digest.mail.text import clean
+
+if TYPE_CHECKING:
+    # Loading it takes 30 ms, for which neither a start nor a command waits that meets no introduction.
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 Kind = Literal["paragraph", "bullet", "number", "quote"]
 
@@ -100,6 +103,8 @@ def groups(text: str | None) -> list[tuple[Kind, list[Block]]]:
 
 @cache
 def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
     made = MarkdownIt("zero", {"linkify": True, "html": False, "maxNesting": _DEPTH}).enable(list(_RULES))
     assert made.linkify is not None  # noqa: S101 (it is asked for)
     # Only an address that says so: "site.com" may be a tool's name.
@@ -112,6 +117,8 @@ def _lines(tokens: Sequence[Token], *, joined: bool) -> Iterator[tuple[Token, ..
 
     Where they are `joined`, as in an item of a list, a break is a space.
     """
+    from markdown_it.token import Token
+
     line: list[Token] = []
     open_: list[Token] = []
     for token in tokens:
@@ -131,7 +138,7 @@ def _lines(tokens: Sequence[Token], *, joined: bool) -> Iterator[tuple[Token, ..
 
 
 def _end_of(token: Token) -> Token:
-    return Token(token.type.replace("_open", "_close"), token.tag, -1)
+    return token.copy(type=token.type.replace("_open", "_close"), nesting=-1)
 
 
 def _block(kind: Kind, number: int, line: tuple[Token, ...]) -> Block:

@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -29,8 +30,8 @@ from digest.tracking.spool import Spool, SpoolError, folder_of
 from digest.web import desk, site
 from digest.web.abuse.sign_ups import SignUps
 from digest.web.current import Current
-from digest.web.desk.pages import desk_error
 from digest.web.guard import Guard, refuse_too_large, security_headers
+from digest.web.later import Later
 from digest.web.lost import lost_at
 from digest.web.observing import Observed, numbered
 from digest.web.pages import Pages
@@ -95,31 +96,55 @@ def create_app(
     app.add_middleware(Guard, settings=lambda: state.settings)
     # The last is the outermost.
     app.add_middleware(Observed, requests=state.metrics.requests)
-    from digest.web.api.app import create_api
-
-    # The routes of all applications of a process: to make them anew for each would take it a sixth of a second.
-    app.router.routes.extend(_routes().routes)
-    app.mount("/api/v1", create_api(state))
+    app.router.routes += [*_routes().routes, Later("/desk", _routes_of_desk), Later("/api/v1", partial(_api, state))]
     for kind in (HTTPException, RequestValidationError, DigestError, sqlite3.Error, Exception):
         app.add_exception_handler(kind, _error_page)
     app.add_exception_handler(ClientDisconnect, _nobody)
     return app
 
 
+# The routes of all applications of a process: to make them anew for each would take it a sixth of a second.
 @cache
 def _routes() -> APIRouter:
     from digest.web.hooks.receiving import router as hooks
 
-    made = APIRouter(dependencies=[Depends(refuse_too_large)], redirect_slashes=False)
-    # Each router is asked for its routes, which takes some 15 µs: what comes by the thousand a second is asked first.
-    made.include_router(hooks, include_in_schema=False)
     names = {module.name for module in iter_modules(site.__path__)}
-    parts = [f"{site.__name__}.{name}" for name in ("tracked", *sorted(names - {"tracked"}))]
-    parts += [f"{desk.__name__}.{module.name}" for module in iter_modules(desk.__path__)]
-    for part in parts:
-        if router := getattr(import_module(part), "router", None):
+    # Each router is asked for its routes, which takes some 15 µs: what comes by the thousand a second is asked first.
+    found = [_router_of(site, name) for name in ("tracked", *sorted(names - {"tracked"}))]
+    return _joined([hooks, *found])
+
+
+@cache
+def _routes_of_desk() -> APIRouter:
+    return _joined([_router_of(desk, module.name) for module in iter_modules(desk.__path__)])
+
+
+def _router_of(room: ModuleType, name: str) -> APIRouter | None:
+    return getattr(import_module(f"{room.__name__}.{name}"), "router", None)
+
+
+def _joined(routers: list[APIRouter | None]) -> APIRouter:
+    made = APIRouter(dependencies=[Depends(refuse_too_large)], redirect_slashes=False)
+    for router in routers:
+        if router is not None:
             made.include_router(router, include_in_schema=False)
     return made
+
+
+def _api(state: State) -> APIRouter:
+    # Here, because it is loaded later.
+    from digest.web.api.app import create_api
+
+    made = APIRouter(redirect_slashes=False)
+    made.mount("/api/v1", create_api(state))
+    return made
+
+
+def load_rest(app: FastAPI) -> None:
+    """Load what was left for later, so that nobody has to wait for it."""
+    for route in app.routes:
+        if isinstance(route, Later):
+            route.loaded()
 
 
 async def _nobody(request: Request, error: Exception) -> Response:
@@ -131,6 +156,9 @@ async def _error_page(request: Request, error: Exception) -> Response:
     state: State = request.app.state.digest
     status, words = told(error)
     if request.url.path.startswith("/desk"):
+        # Here, because the desk is loaded later.
+        from digest.web.desk.pages import desk_error
+
         return await run_in_threadpool(desk_error, request, error, status, words)
     context: dict[str, object] = {"status": status, "heading": HTTPStatus(status).phrase, "words": words}
     if status == HTTPStatus.NOT_FOUND:

@@ -23,12 +23,12 @@ from digest.tracking.spool import Spool
 from digest.web.abuse.sign_ins import SignIns
 from digest.web.abuse.sign_ups import SignUps
 from digest.web.current import Current
-from digest.web.desk.examining import Examined
-from digest.web.desk.imports import Imports
-from digest.web.desk.lookers import Lookers
+from digest.web.examining import Examined
 from digest.web.hooks.bodies import Bodies
 from digest.web.hooks.keys import HookKeys
+from digest.web.imports import Imports
 from digest.web.kept import Kept
+from digest.web.lookers import Lookers
 from digest.web.metrics import Metrics
 from digest.web.pages import Pages
 from digest.web.pulse import Pulse

@@ -114,4 +114,4 @@ class Hooks(Protocol):
 
 
 Fetch = Callable[[str], Awaitable[bytes]]
-"""GETs an address, such as a certificate's, within a few seconds and some KB; raises `OSError` or `httpx.HTTPError`."""
+"""GETs an address, such as a certificate's, within a few seconds and some KB; raises `OSError`."""

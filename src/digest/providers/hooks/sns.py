@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 from weakref import WeakKeyDictionary
 
-import httpx
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -110,7 +109,7 @@ async def confirm(message: dict[str, str], fetch: Fetch) -> None:
         raise RefusedError("malformed", 400)
     try:
         await fetch(address)
-    except (OSError, httpx.HTTPError):
+    except OSError:
         raise RefusedError("not confirmed", TRY_AGAIN) from None
 
 
@@ -187,7 +186,7 @@ class Certificates:
 async def _fetched(address: str, fetch: Fetch) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(await fetch(address))
-    except (OSError, httpx.HTTPError):
+    except OSError:
         raise RefusedError("no certificate", TRY_AGAIN) from None
     except ValueError:
         raise RefusedError("wrong certificate", 403) from None

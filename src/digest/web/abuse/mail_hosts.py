@@ -6,13 +6,11 @@ import asyncio
 from collections import OrderedDict
 from datetime import datetime, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.rdatatype
-import dns.resolver
-from dns.rdtypes.ANY.MX import MX
+if TYPE_CHECKING:
+    # Loading it takes 30 ms, for which the start of the server does not wait.
+    from dns.asyncresolver import Resolver
 
 SECONDS = 2.0
 """For all questions about a domain together: a person waits for the answer."""
@@ -25,7 +23,7 @@ AT_ONCE = 50
 class MailHosts:
     """Asks the DNS about domains, and keeps what it said for an hour."""
 
-    def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
+    def __init__(self, resolver: Resolver | None = None) -> None:
         self._resolver = resolver
         self._known: OrderedDict[str, tuple[bool, datetime]] = OrderedDict()
         self._asking = 0
@@ -37,10 +35,12 @@ class MailHosts:
             return known[0]
         if self._asking >= AT_ONCE:
             return True
+        from dns.exception import DNSException
+
         self._asking += 1
         try:
             takes = await asyncio.wait_for(self._ask(domain), SECONDS)
-        except (dns.exception.DNSException, TimeoutError, OSError, UnicodeError):
+        except (DNSException, TimeoutError, OSError, UnicodeError):
             return True
         finally:
             self._asking -= 1
@@ -51,6 +51,11 @@ class MailHosts:
 
     async def _ask(self, domain: str) -> bool:
         """Look for an MX, or else an address (RFC 5321, section 5.1); a single ``.`` takes no mail (RFC 7505)."""
+        import dns.asyncresolver
+        import dns.name
+        import dns.resolver
+        from dns.rdtypes.ANY.MX import MX
+
         if self._resolver is None:
             self._resolver = dns.asyncresolver.Resolver()
         name = dns.name.from_text(f"{domain}.")

@@ -14,8 +14,6 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from altcha import Payload, create_challenge, verify_solution
-
 from digest.web.abuse.windows import Window
 
 ALGORITHM = "PBKDF2/SHA-256"
@@ -38,6 +36,9 @@ class Proof:
 
     def challenge(self, now: datetime) -> dict[str, Any]:
         """Make a riddle, in the form ALTCHA's solvers take."""
+        # Here and below, because the start of the server does not wait for it.
+        from altcha import create_challenge
+
         made: dict[str, Any] = create_challenge(
             ALGORITHM,
             COST,
@@ -53,6 +54,8 @@ class Proof:
         """Tell whether a solution is one of a riddle of ours, in time and for the first time."""
         if not solution or len(solution) > LONGEST:
             return False
+        from altcha import Payload, verify_solution
+
         try:
             payload = Payload.from_dict(json.loads(base64.b64decode(solution, validate=True)))
             if not verify_solution(payload, self._signing, hmac_key_secret=self._solved).verified:

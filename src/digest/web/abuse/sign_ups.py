@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Literal
-
-import dns.asyncresolver
+from typing import TYPE_CHECKING, Literal
 
 from digest.audience import signing_up
 from digest.audience.addresses import Address
@@ -22,6 +20,9 @@ from digest.tokens import Signer, TokenError
 from digest.web.abuse.mail_hosts import MailHosts, is_disposable
 from digest.web.abuse.networks import Networks
 from digest.web.abuse.proof import Proof
+
+if TYPE_CHECKING:
+    from dns.asyncresolver import Resolver
 
 TRAP = "homepage"
 """A field that people do not see. Who fills it in is told that all went well."""
@@ -42,7 +43,7 @@ class SignUps:
     """What the guards remember, in this process. It is for the thread of the event loop, but for counting."""
 
     def __init__(
-        self, settings: Settings, links: Signer, key: bytes, *, resolver: dns.asyncresolver.Resolver | None = None
+        self, settings: Settings, links: Signer, key: bytes, *, resolver: Resolver | None = None
     ) -> None:
         self._settings, self._links = settings, links
         self._proof = Proof(key)

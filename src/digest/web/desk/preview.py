@@ -18,8 +18,9 @@ from digest.editors.sessions import Here
 from digest.errors import InputError
 from digest.issue import issues
 from digest.issue.archive import MOST, beside
-from digest.issue.clients import as_gmail, as_outlook, in_new_tabs, in_scheme, without_pictures
-from digest.issue.clients.gmail import CLIPPED
+from digest.issue.clients.gmail import CLIPPED, as_gmail
+from digest.issue.clients.outlook import as_outlook
+from digest.issue.clients.schemes import in_new_tabs, in_scheme, without_pictures
 from digest.issue.compose import title
 from digest.issue.fit import LIMIT, Fitted, weight
 from digest.issue.looking import ANYBODY, Reader, copy_for, version_of

@@ -11,7 +11,6 @@ from digest.schedule.context import Context
 from digest.schedule.housekeeping import FREQUENT
 from digest.schedule.looking import leaving, look
 from digest.schedule.running import run_now
-from digest.sending.workers import Worker
 from digest.web.desk.access import AsOwner, AsPublisher, DeskForm
 from digest.web.desk.pages import done, page
 from digest.web.reading import SEEN
@@ -43,8 +42,7 @@ def run(our: Our, db: Store, now: Now, here: AsOwner, form: DeskForm) -> Respons
     name = form.text("job", longest=40)
     if not name:
         raise InputError("say which", field="job")
-    # A worker of its own: a server that only answers holds no lock by which others see that it lives.
-    with Worker(our.settings.db) as worker:
-        context = Context(db, our.settings, our.signers, now, worker, stopping=our.closing.is_set, clock=our.clock)
-        ran = run_now(context, name, by=here.by)
+    # By the server's own worker: with a second one, this process would let go of the locks of the first.
+    context = Context(db, our.settings, our.signers, now, our.worker, stopping=our.closing.is_set, clock=our.clock)
+    ran = run_now(context, name, by=here.by)
     return done(f"/desk/schedule/?ran={ran.job}")

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from digest.chosen import COLOR_SETTINGS, together
 from digest.contrast import AA, is_color
-from digest.issue.clients import in_new_tabs, in_scheme
+from digest.issue.clients.schemes import in_new_tabs, in_scheme
 from digest.issue.sample import sample
 from digest.palettes import PALETTES, pairs
 from digest.settings import Settings

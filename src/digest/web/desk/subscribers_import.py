@@ -21,7 +21,7 @@ from digest.sentences import sentence
 from digest.web import exports
 from digest.web.desk import staging
 from digest.web.desk.access import AsPublisher, DeskForm
-from digest.web.desk.imports import Job, bring_readers, bring_suppressions, readable, rows_at
+from digest.web.desk.imports import bring_readers, bring_suppressions, readable, rows_at
 from digest.web.desk.pages import OWN as UNKEPT
 from digest.web.desk.pages import done, page
 from digest.web.reading import SEEN

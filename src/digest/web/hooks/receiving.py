@@ -9,7 +9,6 @@ import sqlite3
 from datetime import datetime
 from functools import partial
 
-import httpx
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import PlainTextResponse, Response
 
@@ -43,7 +42,7 @@ async def receive(provider: str, request: Request, our: Our, now: Now) -> Respon
         if not _is_doctor(request, our):
             our.hook_counts.note(provider, f"refused: {error}", now)
         return PlainTextResponse(f"{error}\n", error.status)
-    except (SpoolError, OSError, httpx.HTTPError, sqlite3.OperationalError):
+    except (SpoolError, OSError, sqlite3.OperationalError):
         # A certificate cannot be had, or the disk is full. It comes again; what of it is in the spool counts once.
         our.hook_counts.note(provider, "failed", now)
         # After 429 they try again: Brevo gives an event up at any other status of 4xx and 5xx. Only Amazon does at 429.

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from digest import times
 from digest.issue import shares
 from digest.issue.archive import pages_of_tools
-from digest.issue.clients import in_new_tabs, in_scheme
+from digest.issue.clients.schemes import in_new_tabs, in_scheme
 from digest.issue.model import Rendered
 from digest.issue.shares import Share
 from digest.store import Database
