@@ -15,6 +15,7 @@ from hypothesis.provisional import urls
 
 from digest import logs
 from digest.tokens import Signer
+from digest.web.observing import NO_ROUTE, path_of
 from receiver import loggers_as_they_were
 
 SIGNER = Signer(b"k" * 32)
@@ -132,6 +133,16 @@ def test_text_is_as_the_command_says_things_and_a_trace_is_blanked_too() -> None
     lines = stream.getvalue().splitlines()
     assert lines[:3] == ["digest: letters wait", "digest: error: apscheduler.scheduler: no", "digest: error: it broke"]
     assert lines[-1] == "ValueError: (address)"
+
+
+@pytest.mark.parametrize("named", [{}, {"slug": "a\r\nb\x1b[31mc\u202e"}])
+def test_what_somebody_asks_for_neither_begins_a_line_nor_colours_it(named: dict[str, str]) -> None:
+    scope = {"path": "/x/a\r\nb\x1b[31mc\u202e", "path_params": named}
+    path = path_of(scope, "/x/{slug}" if named else NO_ROUTE)
+    assert path == r"/x/a\r\nb\x1b[31mc\u202e"
+    stream = written("text")
+    logging.getLogger("digest").warning("a\x1b[2Jb\n\tc")
+    assert stream.getvalue() == "digest: a\\x1b[2Jb\n    c\n"
 
 
 def test_the_access_log_of_the_server_has_no_say_any_more() -> None:

@@ -74,6 +74,13 @@ def _unless_name(found: re.Match[str]) -> str:
     return TOKEN if any(character.isdigit() for character in text) or capitals * 7 >= len(text) * 2 else found[0]
 
 
+def visible(text: str) -> str:
+    """Write what cannot be seen (line breaks, codes that a terminal obeys, turned writing) as Python would write it."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
 def is_sane(given: str) -> bool:
     """Tell whether a request's number that somebody gives can stand in a log as it is."""
     return re.fullmatch(r"[A-Za-z0-9._-]{8,64}", given, re.ASCII) is not None
@@ -92,7 +99,8 @@ class Text(logging.Formatter):
         level = "error: " if record.levelno >= logging.ERROR else ""
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info and record.exc_info[0] else ""
         number = f" (request {request_id.get()})" if trace and request_id.get() else ""
-        return clean(f"digest: {self._part}{level}{whose}{record.getMessage()}{number}{trace}")
+        whole = clean(f"digest: {self._part}{level}{whose}{record.getMessage()}{number}{trace}")
+        return "\n".join(map(visible, whole.replace("\t", "    ").split("\n")))
 
 
 class Json(logging.Formatter):

@@ -259,7 +259,7 @@ def test_wrong_usage_exits_with_2(digest: Run, command: str) -> None:
         ("status --config no.toml", "no.toml: cannot be read: No such file or directory"),
         ("settings --set bse_url=x", "--set bse_url: no setting is called 'bse_url'; did you mean 'base_url'?"),
         ("--db no/digest.db import tools.json", "the folder no does not exist; make it, or give another --db"),
-        ("--db tools.json status", "tools.json is not a digest store, nor any SQLite file; give another --db"),
+        ("--db tools.json status", "tools.json is not a digest store, nor any SQLite file; give another"),
         ("import no.json", "no.json"),
         ("subscribers import no.csv", "no.csv: cannot be read: No such file or directory"),
         ("subscribers import .", ".: cannot be read: Is a directory"),

@@ -40,10 +40,13 @@ def test_they_are_a_table(digest: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("digest.toml").write_text(f"failover = 'resend'\n[resend]\nkey = '{KEY}'\ncalls_a_second = 2\n")
     ran = digest("providers")
     rows = {line.split()[0]: " ".join(line.split()[1:]) for line in ran.out.splitlines() if line}
-    assert rows["outbox"] == "10,000 copies one call at a time asked at any time yes, the provider"
-    assert rows["resend"] == "100 copies 2 calls/s, 4 calls at a time the same call again, for 23 h yes, the failover"
+    assert rows["outbox"] == "10,000 one call at a time asked at any time yes, the provider"
+    assert rows["resend"] == "100 2 calls/s, 4 calls at a time the same call again, for 23 h yes, the failover"
     assert KEY not in ran.out
     Path("digest.toml").write_text("")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert re.search(r"^resend .* no *$", digest("providers").out, re.MULTILINE)
+    monkeypatch.setenv("COLUMNS", "200")
     assert re.search(r"^resend .* no: resend.key is missing *$", digest("providers").out, re.MULTILINE)
     ran = digest("providers", "--set", "provider=resend")
     assert re.search(r"^resend .* no, though the provider: resend.key is missing *$", ran.out, re.MULTILINE)

@@ -107,6 +107,8 @@ class Sending:
                 self._wait(until, process)
                 process.send_signal(signal.SIGKILL)
             process.wait()
+            # What was written before it died the provider works all the same.
+            time.sleep(0.2)
         finally:
             process.kill()
             process.wait()

@@ -170,7 +170,7 @@ def test_a_path_through_a_file_is_told(path: Path) -> None:
 def test_what_is_no_database_is_left_as_it_is(tmp_path: Path, create: bool) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("milk, eggs\n" * 100)
-    assert "is not a digest store, nor any SQLite file; give another --db" in problem(notes, create=create)
+    assert "is not a digest store, nor any SQLite file; give another" in problem(notes, create=create)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     assert notes.read_text() == "milk, eggs\n" * 100
 
@@ -181,7 +181,7 @@ def test_the_sqlite_file_of_something_else_is_left_as_it_is(tmp_path: Path, tabl
     change(other, f"CREATE TABLE {table} (id INTEGER PRIMARY KEY)")
     before = other.read_bytes()
     for create in (False, True):
-        assert "is a SQLite file of something else; give another --db" in problem(other, create=create)
+        assert "is a SQLite file of something else; give another" in problem(other, create=create)
     assert other.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["places.sqlite"]
 

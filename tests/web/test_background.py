@@ -76,8 +76,13 @@ def test_without_work_it_only_answers(db: Database, settings: Settings, clock: C
 
 
 def test_what_is_over_is_ended(db: Database, settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
-    monkeypatch.setattr(signing_up, "expire", lambda db, settings, now: asked.append(now) or 0)
+    asked: list[datetime] = []
+
+    def expire(db: Database, settings: Settings, now: datetime) -> int:
+        asked.append(now)
+        return 0
+
+    monkeypatch.setattr(signing_up, "expire", expire)
     monkeypatch.setattr(scheduling, "LOOK_EVERY_S", 0.05)
     post(db)
     old = times.to_text(NOW - timedelta(days=31))

@@ -24,6 +24,8 @@ KEY = "marks"
 PREFIX = "forgotten:"
 """What the key of a forgotten address begins with; no address has a colon before an @ without quotation marks."""
 
+NOBODY = f"email_key >= '{PREFIX}' AND email_key < '{PREFIX[:-1]};'"
+"""Rows that are no reader's: of who was forgotten, and those that keep a number from being given again."""
 
 _OF_ISSUES = "issue IN (SELECT number FROM issues) AND subscriber = ?"
 """The copies of one reader, found by their key."""

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from digest import times
 from digest.audience import dummy, growth
+from digest.audience.forgetting import NOBODY
 from digest.audience.subscribers import REASONS
 from digest.store import Database
 
@@ -17,7 +18,7 @@ class Health:
 
     `active`, `pending` and `unsubscribed` are all subscribers by their state, the active ones being `mailed`, `pausing`
     and `suppressed_active`: still subscribed, and on the suppression list. `suppressed` are all addresses on that list,
-    by reason.
+    by reason. Who was forgotten is no subscriber any more, and counts there alone.
     """
 
     active: int
@@ -42,7 +43,8 @@ SELECT
   readers,
   (SELECT count(*) FROM subscribers WHERE paused_until > :now AND state = 'active') - pausing,
   (SELECT count(*) FROM subscribers WHERE state = 'pending' AND id <> {dummy.NUMBER}),
-  (SELECT count(*) FROM subscribers WHERE state = 'unsubscribed' AND id <> {dummy.NUMBER}),
+  (SELECT count(*) FROM subscribers WHERE state = 'unsubscribed')
+    - (SELECT count(*) FROM subscribers WHERE state = 'unsubscribed' AND {NOBODY}),
   ({growth.SUBSCRIBED}),
   {", ".join(f"count(*) FILTER (WHERE x.reason = '{reason}')" for reason in REASONS)}
 FROM barred LEFT JOIN suppressions x ON x.email_key <> '{dummy.KEY}'

@@ -170,7 +170,9 @@ def compare(app: App, file: Path, within: int | None, exact: bool) -> int:
             app.say(f"{table:24} {rows:>12,} {there:>12,}{' *' if rows != there else ''}")
     for side, of in (("store", found.store), ("copy", found.copy)):
         until = times.for_people(of.knows_until, app.settings.zone)
-        app.say(f"The {side} knows until {until}; last run: {of.last_run or 'none'}.")
+        job, _, moment = (of.last_run or "none").partition(", ")
+        ran = f"{job}, {times.for_people(times.from_text(moment), app.settings.zone)}" if moment else job
+        app.say(f"The {side} knows until {until}; its schedule's last run: {ran}.")
     for problem in problems:
         app.say(f"WRONG: {problem}")
     if not problems:
@@ -195,6 +197,8 @@ def restore(app: App, file: Path, yes: bool, dry_run: bool, keep_letters: bool) 
     from digest.safekeeping.restoring import restore
 
     store = app.settings.db
+    if not file.exists():
+        raise NotFoundError(f"there is no {file}; `digest db backups` lists what there is")
     # Where there is no store, nothing is replaced.
     if store.exists() and not yes and not dry_run:
         if app.json or not sys.stdin.isatty():

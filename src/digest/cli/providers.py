@@ -18,6 +18,10 @@ from digest.provider_options import default_of, fields_of, provider_named
 from digest.sources import Setting
 
 
+WIDE = 120
+"""In a narrower terminal what is missing would make a pillar of words; it is told of each alone."""
+
+
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(name) for name in known.names() if name.startswith(incomplete)]
 
@@ -34,8 +38,8 @@ def providers(app: App, name: str | None) -> None:
         everyone = asyncio.run(facts_of(app.settings, known.names()))
         app.give([asdict(facts) for facts in everyone])
         if not app.json:
-            app.out.print(_table(everyone), soft_wrap=False)
-            app.say("\n`digest providers NAME` lists the options of one.")
+            app.out.print(_table(everyone, is_narrow=app.out.width < WIDE), soft_wrap=False)
+            app.say("\n`digest providers NAME` says what is missing, and lists the options of one.")
         return
     try:
         provider_named(name)
@@ -58,17 +62,18 @@ def _tell(app: App, facts: Facts) -> None:
     app.say()
 
 
-def _table(everyone: Sequence[Facts]) -> Table:
+def _table(everyone: Sequence[Facts], *, is_narrow: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for column in ("provider", "a call", "pace", "an uncertain batch", "set up"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", justify="right" if column == "a call" else "left")
     for facts in everyone:
         trouble = facts.trouble.partition(";")[0]
+        why = f": {trouble}" if trouble and not is_narrow else ""
         if facts.used:
-            ready = f"no, though the {facts.used}: {trouble}" if trouble else f"yes, the {facts.used}"
+            ready = f"no, though the {facts.used}{why}" if trouble else f"yes, the {facts.used}"
         else:
-            ready = f"no: {trouble}" if trouble else "yes"
-        table.add_row(facts.name, f"{facts.limit:,} copies", paced(facts.pace), proved(facts.proof), ready)
+            ready = f"no{why}" if trouble else "yes"
+        table.add_row(facts.name, f"{facts.limit:,}", paced(facts.pace), proved(facts.proof), ready)
     return table
 
 

@@ -26,12 +26,12 @@ log = logging.getLogger("digest")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 is all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port; 0 takes any.")
 @click.option(
-    "--work/--no-work", default=True, help="Also mail letters and do what is due; without, another process must."
+    "--work/--no-work", default=True, help="Also do what is due, the default; with --no-work another process must, such as `digest run-due`."
 )
 @click.option("--migrate", is_flag=True, help="First bring an older store up to date, with a backup beside it.")
 @with_app
 def serve(app: App, host: str, port: int, work: bool, migrate: bool) -> None:
-    """Serve the readers' site, the sign-up form and the API; mail letters as they come due."""
+    """Serve the readers' site, the desk and the API; and do what is due: the schedule, sending, letters."""
     # Here, because no other command should wait until it is loaded.
     from digest import watching
     from digest.editors import people

@@ -40,9 +40,9 @@ def tidy(context: Context) -> str:
 
 
 def care(context: Context) -> str:
-    """Count the figures of issues anew where they may be others, and let SQLite look how its tables have grown.
+    """Count the figures of issues anew where they may be others.
 
-    https://sqlite.org/pragma.html#pragma_optimize: once a day is what it advises.
+    No statistics are made for SQLite's planner (`PRAGMA optimize`): our queries and indexes were measured without.
     """
     from digest.tracking import counting
 
@@ -51,9 +51,6 @@ def care(context: Context) -> str:
         if context.stopping():
             break
         counting.roll_up(context.db, issue, now=context.clock())
-    # So many rows of each index are looked at, and not a million of them.
-    context.db.conn.execute("PRAGMA analysis_limit = 400")
-    context.db.conn.execute("PRAGMA optimize")
     return f"counted the figures of {several(len(issues), 'issue')}" if issues else "all figures were counted already"
 
 

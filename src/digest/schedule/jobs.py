@@ -79,7 +79,7 @@ def jobs(settings: Settings) -> list[Job]:
             timedelta(days=1),
             _back_up,
         ),
-        Job("care", "count figures anew and keep the store quick", CARE, timedelta(days=1), housekeeping.care, True),
+        Job("care", "count the figures of issues anew", CARE, timedelta(days=1), housekeeping.care, True),
         Job("tidy", "end and delete what is over", Every(3600), timedelta(hours=1), housekeeping.tidy, True),
         Job("settle", "find out about uncertain copies", Every(3600), timedelta(hours=1), housekeeping.settle, True),
         Job(

@@ -123,7 +123,7 @@ def _know_its_schema(db: Database, path: Path, *, allow_pending: bool) -> None:
         )
     waiting = pending(db)
     if waiting and (tables := set(db.table_names())) and not tables >= {"issues", "subscribers", "deliveries"}:
-        raise StoreError(f"{path} is a SQLite file of something else; give another --db")
+        raise StoreError(f"{path} is a SQLite file of something else; give another")
     if waiting and not allow_pending:
         raise StoreError(f"{path} is from an older digest; `digest db migrate` brings it up to date and keeps a backup")
 
@@ -133,7 +133,7 @@ def explain(error: sqlite3.Error, path: Path | str) -> StoreError:
     text = str(error)
     match getattr(error, "sqlite_errorname", ""):
         case "SQLITE_NOTADB":
-            advice = "is not a digest store, nor any SQLite file; give another --db"
+            advice = "is not a digest store, nor any SQLite file; give another"
         case name if name.startswith("SQLITE_READONLY"):
             advice = "cannot be written to; check who owns it and its folder, and whether the disk is mounted read-only"
         case "SQLITE_FULL":

@@ -96,7 +96,12 @@ def create_app(
     app.add_middleware(Guard, settings=lambda: state.settings)
     # The last is the outermost.
     app.add_middleware(Observed, requests=state.metrics.requests)
-    app.router.routes += [*_routes().routes, Later("/desk", _routes_of_desk), Later("/api/v1", partial(_api, state))]
+    app.router.routes += _routes().routes
+    app.router.routes += [
+        Later("/desk", _routes_of_desk),
+        Later("/reports", _routes_of_reports),
+        Later("/api/v1", partial(_api, state)),
+    ]
     for kind in (HTTPException, RequestValidationError, DigestError, sqlite3.Error, Exception):
         app.add_exception_handler(kind, _error_page)
     app.add_exception_handler(ClientDisconnect, _nobody)
@@ -110,13 +115,18 @@ def _routes() -> APIRouter:
 
     names = {module.name for module in iter_modules(site.__path__)}
     # Each router is asked for its routes, which takes some 15 µs: what comes by the thousand a second is asked first.
-    found = [_router_of(site, name) for name in ("tracked", *sorted(names - {"tracked"}))]
+    found = [_router_of(site, name) for name in ("tracked", *sorted(names - {"tracked", "reports"}))]
     return _joined([hooks, *found])
 
 
 @cache
 def _routes_of_desk() -> APIRouter:
     return _joined([_router_of(desk, module.name) for module in iter_modules(desk.__path__)])
+
+
+@cache
+def _routes_of_reports() -> APIRouter:
+    return _joined([_router_of(site, "reports")])
 
 
 def _router_of(room: ModuleType, name: str) -> APIRouter | None:
@@ -138,13 +148,6 @@ def _api(state: State) -> APIRouter:
     made = APIRouter(redirect_slashes=False)
     made.mount("/api/v1", create_api(state))
     return made
-
-
-def load_rest(app: FastAPI) -> None:
-    """Load what was left for later, so that nobody has to wait for it."""
-    for route in app.routes:
-        if isinstance(route, Later):
-            route.loaded()
 
 
 async def _nobody(request: Request, error: Exception) -> Response:

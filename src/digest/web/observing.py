@@ -108,8 +108,9 @@ def path_of(scope: Scope, route: str) -> str:
     """Give an address as the log may have it: parts that may be a reader's, or a token, as the route has them."""
     if route == NO_ROUTE:
         parts = str(scope["path"])[:200].split("/")
-        return logs.clean("/".join(part if len(part) < 16 else "…" for part in parts))
-    return _rewritten(scope, _PLAIN)
+        return logs.visible(logs.clean("/".join(part if len(part) < 16 else "…" for part in parts)))
+    # A line break that somebody asks for would begin a line of the log.
+    return logs.visible(_rewritten(scope, _PLAIN))
 
 
 def _rewritten(scope: Scope, plain: frozenset[str]) -> str:

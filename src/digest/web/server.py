@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
+import threading
 import time
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from digest import systemd, watching
 from digest.settings import Settings
+from digest.web.later import load_rest
 from digest.web.state import State
+
+REST_AFTER_S = 1.0
+"""So long after it began to answer the server loads what nobody asked for yet: whoever waited for it goes first."""
 
 AT_ONCE = 500
 """Connections at the same time; more are answered with 503. Each may need three files, and a process has some 1,000."""
@@ -29,9 +37,9 @@ class Server(uvicorn.Server):
     background is at work: what hangs is killed, and begun anew.
     """
 
-    def __init__(self, config: uvicorn.Config, state: State) -> None:
+    def __init__(self, config: uvicorn.Config, state: State, routes: Sequence[BaseRoute]) -> None:
         super().__init__(config)
-        self._state = state
+        self._state, self._routes = state, routes
         self._every_s = systemd.watchdog_s()
         self._tell_at = 0.0
 
@@ -40,6 +48,14 @@ class Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         if self.started:
             systemd.tell(systemd.READY)
+            rest = threading.Timer(REST_AFTER_S, self._load_rest)
+            rest.daemon = True
+            rest.start()
+
+    def _load_rest(self) -> None:
+        load_rest(self._routes)
+        # What is loaded now stays: nobody needs to look through it for garbage.
+        gc.freeze()
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
@@ -76,4 +92,4 @@ def server_of(app: FastAPI, settings: Settings) -> Server:
         limit_concurrency=AT_ONCE,
         timeout_graceful_shutdown=10,
     )
-    return Server(config, app.state.digest)
+    return Server(config, app.state.digest, app.routes)

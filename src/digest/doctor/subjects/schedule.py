@@ -27,13 +27,17 @@ def look(case: Case) -> Iterator[Finding]:
     now, zone = case.clock(), case.settings.zone
     with case.store() as db:
         found = looking.look(db, case.settings, now=now)
-        newest = runs.newest(db, now=now)
+        # What a person ran shows nothing of whether anybody looks at the clock.
+        newest, is_begun = runs.newest(db, now=now, scheduled=True), bool(runs.all_known(db))
     todo = "start `digest serve`, or have cron call `digest run-due` every few minutes"
     last = max((run.began_at for run in newest.values() if run.state != "missed"), default=None)
-    if last is None:
+    following = min((one.next_at for one in found if one.next_at), default=None)
+    if last is None and is_begun and following and not any(one.state == "late" for one in found):
+        yield _say("runs", "pass", f"nothing was due yet; the first is on {times.for_people(following, zone)}")
+    elif last is None:
         yield _say("runs", "warn", "nothing ever ran by itself here", todo=todo, command="digest serve")
         return
-    if now - last > QUIET:
+    elif now - last > QUIET:
         words = f"nothing ran by itself since {times.for_people(last, zone)}"
         yield _say("runs", case.grave, words, todo=todo, command="digest serve")
     else:

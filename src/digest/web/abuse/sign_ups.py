@@ -42,9 +42,7 @@ Refused = Literal[
 class SignUps:
     """What the guards remember, in this process. It is for the thread of the event loop, but for counting."""
 
-    def __init__(
-        self, settings: Settings, links: Signer, key: bytes, *, resolver: Resolver | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, links: Signer, key: bytes, *, resolver: Resolver | None = None) -> None:
         self._settings, self._links = settings, links
         self._proof = Proof(key)
         self._networks = Networks(settings.sign_ups_per_network)

@@ -24,6 +24,7 @@ from digest.web.desk.access import AsPublisher, DeskForm
 from digest.web.desk.imports import bring_readers, bring_suppressions, readable, rows_at
 from digest.web.desk.pages import OWN as UNKEPT
 from digest.web.desk.pages import done, page
+from digest.web.imports import Job
 from digest.web.reading import SEEN
 from digest.web.state import Now, Our, State
 
