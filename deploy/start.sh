@@ -9,7 +9,8 @@ set -eu
 
 config=${LITESTREAM_CONFIG:-/etc/digest/litestream.yml}
 
-if [ -n "${LITESTREAM_URL:-}" ] && [ ! -e "$DIGEST_DB" ]; then
+# A file of no bytes is what a full disk leaves: no store either.
+if [ -n "${LITESTREAM_URL:-}" ] && [ ! -s "$DIGEST_DB" ]; then
   found=$(dirname "$DIGEST_DB")/from-replica.db
   # What a restore that was broken off has left: of a half there is nothing to be had.
   rm -f "$found" "$found-wal" "$found-shm"

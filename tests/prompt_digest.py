@@ -51,7 +51,11 @@ def prompt_digest(command: Path) -> Iterator[None]:
 
 def _answer() -> None:
     """Fork for each call that comes in at the socket that standard input is."""
-    import digest.cli  # noqa: F401 (what each call would import)
+    from digest.cli import cli
+
+    # What each call would load.
+    for _ in cli.commands.values():
+        pass
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(fileno=os.dup(0)) as listening:

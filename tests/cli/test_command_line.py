@@ -691,7 +691,7 @@ def test_long_work_shows_a_bar_on_a_terminal_and_nothing_of_it_stays(
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     moments = iter(range(0, 1_000_000, 2))
-    monkeypatch.setattr("digest.cli.app.Progress", partial(Progress, get_time=lambda: float(next(moments))))
+    monkeypatch.setattr("rich.progress.Progress", partial(Progress, get_time=lambda: float(next(moments))))
     ran = digest("db", "backup", "copy.db", "--json")
     assert "Copying pages" in ran.err
     assert "\x1b[2K" in ran.err

@@ -152,7 +152,7 @@ def run(command: list[object], **environment: str) -> subprocess.CompletedProces
 
 def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Do what a container does first, with an empty folder for its volume."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     return run(
         [DEPLOY / "start.sh", "restore"],
         DIGEST_DB=str(folder / "digest.db"),
@@ -168,6 +168,9 @@ def test_a_machine_that_is_lost_begins_anew_from_its_replica(db: Database, setti
     done = run([BIN / "litestream", "replicate", "-config", DEPLOY / "litestream.yml", "-once"], **environment)
     assert done.returncode == 0, done.stderr
 
+    # What a full disk left is no store.
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "digest.db").touch()
     done = start(tmp_path / "new", LITESTREAM_URL=replica)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "new").iterdir() if "-" not in path.name) == ["digest.db"]

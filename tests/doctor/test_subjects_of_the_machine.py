@@ -240,6 +240,10 @@ def test_all_that_waits_for_a_person_is_named_with_what_to_do(sample: Database, 
 def test_a_schedule_that_nobody_keeps_that_failed_or_missed_is_told(db: Database, settings: Settings) -> None:
     case = case_of(settings)
     assert "nothing ever ran by itself" in words(look("schedule", case), "runs")
+    # A server that began a minute ago had nothing to do yet; what a person ran does not stand for it.
+    runs.known_since(db, "tidy", "every hour", now=NOW)
+    assert runs.claim(db, "care", NOW, worker=1, lives=lambda worker: True, now=NOW, by="a person") is not None
+    assert "nothing was due yet" in words(look("schedule", case), "runs")
     run = runs.claim(db, "tidy", NOW - timedelta(minutes=30), worker=1, lives=lambda worker: True, now=NOW)
     assert run is not None
     runs.end(db, run, "done", "", now=NOW)

@@ -304,6 +304,14 @@ def test_a_backup_that_does_not_pass_changes_nothing(store: Database, settings: 
         connection.commit()
     with closing(sqlite3.connect(foreign)) as connection:
         connection.execute("CREATE TABLE songs (title)")
+    for name, sql in (
+        ("harmful", "CREATE TRIGGER harm AFTER INSERT ON restores BEGIN DELETE FROM suppressions; END"),
+        ("robbed", "DROP TABLE suppressions"),
+    ):
+        (tmp_path / f"{name}.db").write_bytes(good.read_bytes())
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as connection:
+            connection.execute(sql)
+    (tmp_path / "empty.db").touch()
     (tmp_path / "text.db").write_text("Dear diary, " * 1000)
     store.close()
     before = settings.db.read_bytes()
@@ -312,6 +320,9 @@ def test_a_backup_that_does_not_pass_changes_nothing(store: Database, settings: 
         (wrong, "wrong.db does not pass its check (batch 1 is claimed"),
         (newer, "newer.db was made by a newer digest"),
         (foreign, "foreign.db is a SQLite file of something else"),
+        (tmp_path / "harmful.db", "harmful.db does not pass its check (its trigger harm is none of digest's"),
+        (tmp_path / "robbed.db", "robbed.db does not pass its check (it has no table suppressions"),
+        (tmp_path / "empty.db", "empty.db is empty, and no backup"),
         (tmp_path / "text.db", "text.db is not a digest store, nor any SQLite file"),
         (tmp_path / "none.db", "there is no file"),
         (settings.db, "is the store itself"),

@@ -125,6 +125,15 @@ def test_an_empty_file_is_no_store_yet(tmp_path: Path) -> None:
         assert pending(db) == []
 
 
+def test_a_store_that_became_empty_is_not_begun_anew(path: Path) -> None:
+    path.write_bytes(b"")
+    for side in ("-wal", "-shm"):
+        path.with_name(path.name + side).touch()
+    path.with_name(path.name + "-workers").touch()
+    with pytest.raises(StoreError, match=r"has 0 bytes, and was a store: digest\.db-workers lies beside it"):
+        open_store(path, create=True)
+
+
 def test_several_may_make_the_same_store_at_once(tmp_path: Path) -> None:
     barrier = Barrier(4)
 

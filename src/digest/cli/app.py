@@ -9,17 +9,20 @@ from contextlib import closing, contextmanager
 from functools import cached_property, wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from digest import sources
 from digest.errors import SettingsError
-from digest.settings import Settings
-from digest.sources import Loaded
-from digest.store import Database, explain, open_store
+
+if TYPE_CHECKING:
+    # `--help` and `--version` do without, and take a third of the time.
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from digest.settings import Settings
+    from digest.sources import Loaded
+    from digest.store import Database
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,13 +38,22 @@ class App:
         self._options = options
         self.json: bool = options.get("json", False)
         self.verbose: bool = options.get("verbose", False)
-        # Subjects and names are printed as they are: no "[red]" and no ":rocket:" is ours.
-        self.out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    @cached_property
+    def out(self) -> Console:
+        """Standard output."""
+        return _console()
+
+    @cached_property
+    def err(self) -> Console:
+        """Standard error."""
+        return _console(stderr=True)
 
     @cached_property
     def loaded(self) -> Loaded:
         """The settings and their sources; read when first needed, so that `--help` never fails."""
+        from digest import sources
+
         given: dict[str, Any] = dict(self._options.get("set", {}))
         if "db" in self._options:
             given["db"] = self._options["db"]
@@ -58,6 +70,8 @@ class App:
     @contextmanager
     def store(self, *, create: bool = False, allow_pending: bool = False, dry_run: bool = False) -> Iterator[Database]:
         """Open the store for a block; a dry run on one that does not exist yet gets one that goes away."""
+        from digest.store import explain, open_store
+
         path = self.settings.db
         if dry_run and not path.exists():
             with TemporaryDirectory() as folder, closing(open_store(Path(folder) / path.name, create=True)) as db:
@@ -88,6 +102,8 @@ class App:
     @contextmanager
     def progress(self, what: str, total: int | None = None) -> Iterator[Advance]:
         """Show a bar on a terminal, once the work takes a second; the block is given how to move it on."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -123,6 +139,13 @@ class Advance:
         self._bar.update(self._task, total=total)
 
 
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    # Subjects and names are printed as they are: no "[red]" and no ":rocket:" is ours.
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
 def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     """Keep a shared option for `App`; given both before and after the command's name, the latter wins."""
 
@@ -141,6 +164,8 @@ def _assignments(context: click.Context, parameter: click.Parameter, values: tup
         if not equals:
             raise click.BadParameter(f"{value!r} is not NAME=VALUE, such as base_url=https://example.com")
         name = name.strip().lower()
+        from digest import sources
+
         if sources.holds_secret(name):
             raise SettingsError(
                 f"--set {name}: everybody on this machine can read a command line, and it stays in the shell's history;"

@@ -22,7 +22,8 @@ def words_of(restored: Restored, settings: Settings, *, is_done: bool) -> Iterat
     for trouble in restored.troubles:
         yield f"NOT CARRIED OVER: {trouble}"
     if restored.to_a_person:
-        yield f"  {_issues(restored.to_a_person)} waited for a time: a draft again now, since it may have gone out."
+        why = "" if restored.present == "carried over" else ", since it may have gone out"
+        yield f"  {_issues(restored.to_a_person)} waited to be sent: a draft again now{why}; approve it anew."
     if restored.letters_dropped:
         yield (
             f"  {counted({'letters': restored.letters_dropped})} waited in it, and went out since as far as we know:"

@@ -26,7 +26,9 @@ log = logging.getLogger("digest")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 is all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port; 0 takes any.")
 @click.option(
-    "--work/--no-work", default=True, help="Also do what is due, the default; with --no-work another process must, such as `digest run-due`."
+    "--work/--no-work",
+    default=True,
+    help="Also do what is due, the default; with --no-work another process must, such as `digest run-due`.",
 )
 @click.option("--migrate", is_flag=True, help="First bring an older store up to date, with a backup beside it.")
 @with_app

@@ -14,6 +14,8 @@ from digest.audience.leaving import leave
 from digest.audience.preferences import kept_about
 from digest.cli.app import App, Group, with_app
 from digest.cli.moving import export, import_, state_option
+from digest.cli.read_mail import read_bounces, read_mail
+from digest.cli.timeline import timeline
 
 
 @click.group(cls=Group)
@@ -23,6 +25,9 @@ def subscribers() -> None:
 
 subscribers.add_command(import_)
 subscribers.add_command(export)
+subscribers.add_command(read_mail)
+subscribers.add_command(read_bounces)
+subscribers.add_command(timeline)
 
 
 @subscribers.command()

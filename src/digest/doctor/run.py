@@ -125,7 +125,7 @@ def run(
         if look in asked:
             of_it = look.end(began, most)
         else:
-            of_it = [Finding(look.name, "network", "not looked at", "the network is left out (--offline)")]
+            of_it = [Finding(look.name, "network", "not looked at", "the network was not asked")]
         found += of_it
         tell(look.name, of_it)
     return Report(tuple(found), tuple(look.name for look in asked), time.monotonic() - began)

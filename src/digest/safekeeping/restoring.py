@@ -38,6 +38,7 @@ from digest.sending.workers import alone
 from digest.settings import Settings
 from digest.store import Database, explain, migrate, open_store, writing
 from digest.store.backup import belong_with
+from digest.store.check import check_schema
 from digest.store.restore import ENDING, clear, copy_to, free_name, put_in_place, to_itself
 from digest.tracking import spool
 
@@ -147,7 +148,7 @@ def _looked_at(store: Path) -> Iterator[sqlite3.Connection | None]:
 def _checked(db: Database, file: Path) -> list[str]:
     """Bring the copy up to date and check it; give the migrations it had."""
     migrated = migrate(db)
-    if problems := problems_of(db):
+    if problems := check_schema(db) or problems_of(db):
         raise StoreError(f"{file} does not pass its check ({problems[0]}); nothing was changed, take another backup")
     return migrated
 

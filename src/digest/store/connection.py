@@ -39,6 +39,11 @@ def open_store(path: Path, *, create: bool = False, allow_pending: bool = False)
         raise StoreError(f"{path} cannot be reached ({error.strerror}); check who may open its folder") from None
     if new and not create:
         raise StoreError(f"there is no store at {path}; `digest import` or `digest db migrate` makes one")
+    if path.exists() and new and (left := _left_beside(path)):
+        raise StoreError(
+            f"{path} has 0 bytes, and was a store: {left} lies beside it; bring back a backup (`digest db backups`), or"
+            " remove it to begin with an empty one"
+        )
     if new and not path.parent.is_dir():
         raise StoreError(f"the folder {path.parent} does not exist; make it, or give another --db")
     try:
@@ -57,6 +62,16 @@ def open_store(path: Path, *, create: bool = False, allow_pending: bool = False)
     except sqlite3.Error as error:
         raise explain(error, path) from error
     return db
+
+
+def _left_beside(path: Path) -> str:
+    """Name a file that only one at work on a store puts beside it; SQLite's own may be of one that was being made."""
+    sides = {path.name + side for side in ("-journal", "-wal", "-shm")}
+    try:
+        found = [one.name for one in path.parent.iterdir() if one.name.startswith(f"{path.name}-")]
+    except OSError:
+        return ""
+    return min((name for name in found if name not in sides), default="")
 
 
 def _connect(path: Path | str, *, any_thread: bool = False) -> sqlite3.Connection:

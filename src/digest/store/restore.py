@@ -44,12 +44,16 @@ def copy_to(file: Path, to: Path) -> None:
         ):
             source.backup(copy, pages=PAGES_A_STEP)
             copy.execute("PRAGMA journal_mode = DELETE")
+            # SQLite takes a file of no bytes for a store of no tables, which migrations would fill.
+            is_empty = copy.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     except OSError as error:
         raise StoreError(
             f"{file} cannot be read, or {to} not written ({error.strerror}); nothing was changed"
         ) from None
     except sqlite3.Error as error:
         raise explain(error, file) from error
+    if is_empty:
+        raise StoreError(f"{file} is empty, and no backup; nothing was changed, take another")
 
 
 def clear(path: Path) -> None:

@@ -20,7 +20,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from digest.programs import telling
 from digest.sending import notices, subject_test
 from digest.sending.apart import Sender
 from digest.sending.postman import Postman
@@ -39,6 +38,8 @@ EVENTS_EVERY_S = 1.0
 TELL_EVERY_S = 2.0
 COUNTS_EVERY_S = 60.0
 SIGN_UPS_EVERY = timedelta(hours=1)
+FIRST_AFTER_S = 0.5
+"""So long all of it waits at first: whoever waited for the start is answered before."""
 AFTER_ERROR_S = 10.0
 """So long something that failed rests at least."""
 FINISH_S, LEAVE_S = 6.0, 8.5
@@ -72,7 +73,7 @@ async def background(state: State) -> AsyncIterator[None]:
         state.pulse.expect(task.name, task.every_s)
         thread.start()
     schedule = Scheduling(state, worker, stopping.is_set)
-    schedule.start()
+    schedule.start(FIRST_AFTER_S)
     try:
         yield
     finally:
@@ -103,6 +104,9 @@ def _write_counts(db: Database, state: State) -> None:
 
 
 def _tell(db: Database, state: State, stopping: threading.Event) -> None:
+    # Here, because the server answers sooner: it loads what posts.
+    from digest.programs import telling
+
     done = telling.tell(db, clock=state.clock, stopping=stopping.is_set)
     if done["dead"]:
         log.warning("webhooks: %d messages were given up; `digest webhooks list` says why", done["dead"])
@@ -176,6 +180,7 @@ async def _finish(postman: Postman, stopping: threading.Event) -> None:
 def _over_and_over(task: Task, state: State, stopping: threading.Event) -> None:
     """Do a task until the server stops; what goes wrong is logged in a line, once until it went well again."""
     said = ""
+    stopping.wait(FIRST_AFTER_S)
     db = state.stores.take()
     try:
         while not stopping.is_set():

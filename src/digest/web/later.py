@@ -35,7 +35,7 @@ class Later(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; the first who asks waits meanwhile, and nobody else."""
-        router = self._router or await run_in_threadpool(self.loaded)
+        router = await run_in_threadpool(self.loaded) if self._router is None else self._router
         await router(scope, receive, send)
 
     def url_path_for(self, name: str, /, **path_params: object) -> NoReturn:

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from PIL import ImageDraw, ImageFont
 from slugify import slugify
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw, ImageFont
 
 _PROBE = 16
 """The size, in pixels, at which it is looked whether a face has a letter."""
@@ -180,6 +182,8 @@ def _drawn(number: int, character: str) -> tuple[tuple[int, int], bytes]:
 @lru_cache(maxsize=300)
 def face(number: int, size: int) -> ImageFont.FreeTypeFont:
     """Give a face in a size."""
+    from PIL import ImageFont
+
     if not _is_built_in(number):
         return ImageFont.truetype(_files()[number], size)
     return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))

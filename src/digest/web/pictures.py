@@ -9,8 +9,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
-
-from PIL import Image, ImageDraw
+from typing import TYPE_CHECKING
 
 from digest.catalogue.model import Comparison, Tool
 from digest.issue import compose
@@ -18,6 +17,10 @@ from digest.mail.text import figure
 from digest.mail.theme import Palette
 from digest.settings import Settings
 from digest.web.lettering import Line, fitted
+
+if TYPE_CHECKING:
+    # Loading it takes 20 ms, for which the start of the server does not wait.
+    from PIL import Image, ImageDraw
 
 WIDTH, HEIGHT = 1200, 630
 VERSION = 1
@@ -36,7 +39,7 @@ def of_comparison(comparison: Comparison, settings: Settings) -> bytes:
     palette = Palette.of(settings)
     with _DRAWING:
         picture = _ground(palette, cards=True, ships=(comparison.left.panel_ship, comparison.right.panel_ship))
-        draw = ImageDraw.Draw(picture)
+        draw = _pencil(picture)
         _masthead(draw, palette, settings.newsletter_name, "Ship or skip?")
         shown = replace(comparison, left=_named(comparison.left), right=_named(comparison.right))
         for tool, x in zip((shown.left, shown.right), _SIDES, strict=True):
@@ -51,7 +54,7 @@ def of_issue(number: int, date: str, subject: str, titles: Sequence[str], settin
     palette = Palette.of(settings)
     with _DRAWING:
         picture = _ground(palette)
-        draw = ImageDraw.Draw(picture)
+        draw = _pencil(picture)
         _masthead(draw, palette, settings.newsletter_name, f"Issue {number}")
         width = WIDTH - 2 * _MARGIN
         y = 190.0
@@ -73,7 +76,7 @@ def of_site(settings: Settings) -> bytes:
         picture = _ground(palette)
         mark = icon(settings, 128)
         picture.paste(mark, (_MARGIN, 96), mark)
-        draw = ImageDraw.Draw(picture)
+        draw = _pencil(picture)
         width = WIDTH - 2 * _MARGIN
         name = fitted(settings.newsletter_name, width=width, lines=2, largest=92, smallest=40)
         y = _paragraph(draw, name, 250, palette.ink)
@@ -84,10 +87,12 @@ def of_site(settings: Settings) -> bytes:
 
 def icon(settings: Settings, size: int) -> Image.Image:
     """Draw the site's icon as `/icon.svg` has it: the tick of a verdict."""
+    from PIL import Image
+
     palette = Palette.of(settings)
     scale = size / 16  # its shape is told on a square of 64, and drawn four times as large as it is shown
     picture = Image.new("RGBA", (4 * size, 4 * size))
-    draw = ImageDraw.Draw(picture)
+    draw = _pencil(picture)
     draw.rounded_rectangle((0, 0, 4 * size - 1, 4 * size - 1), 14 * scale, palette.accent)
     points = [(x * scale, y * scale) for x, y in ((17, 34), (27, 45), (47, 18))]
     draw.line(points, palette.on_accent, round(8 * scale))
@@ -105,8 +110,10 @@ def icon_file(settings: Settings) -> bytes:
 
 def _ground(palette: Palette, *, cards: bool = False, ships: Sequence[int | None] = ()) -> Image.Image:
     """Draw what has no letters, at twice the size: edges that are made smaller are smooth."""
+    from PIL import Image
+
     picture = Image.new("RGB", (2 * WIDTH, 2 * HEIGHT), palette.page)
-    draw = ImageDraw.Draw(picture)
+    draw = _pencil(picture)
     draw.rectangle((0, 0, 2 * WIDTH, 28), palette.accent)
     if cards:
         for x, ship in zip(_SIDES, ships, strict=True):
@@ -119,6 +126,12 @@ def _ground(palette: Palette, *, cards: bool = False, ships: Sequence[int | None
                 draw.rounded_rectangle((left, top, end, bottom), 22, palette.accent)
         draw.ellipse((1200 - 80, 632 - 80, 1200 + 80, 632 + 80), palette.accent, palette.page, 12)
     return picture.reduce(2)
+
+
+def _pencil(picture: Image.Image) -> ImageDraw.ImageDraw:
+    from PIL import ImageDraw
+
+    return ImageDraw.Draw(picture)
 
 
 def _masthead(draw: ImageDraw.ImageDraw, palette: Palette, name: str, aside: str) -> None:

@@ -64,13 +64,13 @@ class Scheduling:
         self._in_hand: dict[str, threading.Thread] = {}
         self._said = ""
 
-    def start(self) -> None:
-        """Look at once, and from then on."""
+    def start(self, after_s: float = 0.0) -> None:
+        """Look after so many seconds, and from then on."""
         # What APScheduler has to say about its own work is nothing for the operator.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._state.pulse.expect("schedule", LOOK_EVERY_S)
         every = IntervalTrigger(seconds=LOOK_EVERY_S, timezone=UTC)
-        self._add("look", every, self._look, next_run_time=datetime.now(UTC))
+        self._add("look", every, self._look, next_run_time=datetime.now(UTC) + timedelta(seconds=after_s))
         self._scheduler.start()
 
     def stop(self) -> list[threading.Thread]:

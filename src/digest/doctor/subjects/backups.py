@@ -68,7 +68,7 @@ def _age(newest: Backup, case: Case) -> Finding:
 def _restorable(newest: Backup, case: Case) -> Finding:
     where = str(newest.path)
     if case.quick:
-        return _say("restorable", "not looked at", "the newest backup was not read through (--quick)", where)
+        return _say("restorable", "not looked at", "the newest backup was not read through", where)
     if not os.access(newest.path, os.R_OK):
         return _say("restorable", "not looked at", f"you may not read {newest.path}", where)
     if shutil.disk_usage(tempfile.gettempdir()).free < ROOM * newest.size:

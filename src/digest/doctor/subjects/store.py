@@ -54,7 +54,7 @@ def _into(db: Database, case: Case) -> Iterator[Finding]:
     size = case.settings.db.stat().st_size
     leaves_out = case.quick and size > LARGE_BYTES
     if leaves_out:
-        yield _say("store", "not looked at", "the store is large, and was not read through (--quick)")
+        yield _say("store", "not looked at", "the store is large, and was not read through")
     else:
         broken = check_store(db)
         yield from (_say("store", "bad", words, str(case.settings.db), _BRING_BACK) for words in broken)
@@ -69,7 +69,7 @@ def _into(db: Database, case: Case) -> Iterator[Finding]:
         yield _say(
             "figures",
             "not looked at",
-            "no figure was counted again: that takes long, and is for `digest doctor` without --quick",
+            "no figure was counted again",
         )
     else:
         yield from _figures(db, case)

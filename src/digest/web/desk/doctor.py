@@ -45,7 +45,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Group:
-    """What one subject said, of one level."""
+    """What one subject said, of one level; or several the same."""
 
     subject: str
     findings: tuple[Said, ...]
@@ -81,8 +81,12 @@ def _loaded(our: State) -> Loaded:
 
 def _grouped(findings: tuple[Finding, ...], level: str) -> Iterator[Group]:
     of_level = [found for found in findings if found.level == level]
+    groups: dict[tuple[Said, ...], list[str]] = {}
     for name, group in groupby(of_level, attrgetter("subject")):
-        yield Group(name, tuple(Said(_shown(one.what), _shown(one.todo), one.command) for one in group))
+        said = tuple(Said(_shown(one.what), _shown(one.todo), one.command) for one in group)
+        groups.setdefault(said, []).append(name)
+    for said, subjects in groups.items():
+        yield Group(", ".join(subjects), said)
 
 
 def _shown(words: str) -> str:
