@@ -30,9 +30,13 @@ LETTERS = (
     "address",
     "approval",
     "confirm",
+    "drafted",
     "goodbye",
     "invitation",
+    "missed",
+    "nothing-new",
     "notice",
+    "reminder",
     "sent",
     "sign-in",
     "summary",
@@ -116,7 +120,7 @@ def test_in_json_it_has_one_shape(drafted: Run) -> None:
     ran = drafted("check", "1", "--json")
     data = ran.data
     assert list(data) == ["number", "content_hash", "counts", "blocked", "findings", "moved", "overrides"]
-    assert all(list(one) == ["check", "level", "what", "where", "todo", "command"] for one in data["findings"])
+    assert all(list(one) == ["check", "level", "what", "where", "todo", "command", "moot"] for one in data["findings"])
     assert [one["check"] for one in data["findings"]][: len(LOCAL)] == list(LOCAL)
     assert list(data["counts"]) == ["pass", "warn", "block", "not run"]
     assert sum(data["counts"].values()) == len(data["findings"])

@@ -23,6 +23,7 @@ from rich.progress import Progress
 
 from digest import __version__
 from digest.cli import cli, main
+from digest.cli.commands import COMMANDS
 from digest.demo import Demo
 from digest.providers.interface import Answer, Batch
 from digest.providers.outbox import Outbox
@@ -145,6 +146,22 @@ def test_help_needs_no_settings_and_no_store(digest: Run) -> None:
     Path("digest.toml").write_text("nonsense")
     assert digest("status", "--help").out
     assert [path.name for path in Path().iterdir() if path.suffix == ".db"] == []
+
+
+def test_help_says_of_each_command_what_its_own_help_begins_with() -> None:
+    for name, command in cli.commands.items():
+        assert (command.name, command.get_short_help_str(500)) == (name, COMMANDS[name][1])
+
+
+def test_help_loads_no_command_and_nothing_that_takes_long() -> None:
+    # In a process of its own: this one has loaded all of it.
+    called = (
+        "import sys; from digest.cli import cli; cli.main(['--help'], standalone_mode=False);"
+        " print({'pydantic', 'sqlite_utils', 'rich', 'digest.store', 'digest.cli.serve', 'asyncio'} & {*sys.modules})"
+    )
+    ran = subprocess.run([sys.executable, "-c", called], capture_output=True, text=True, check=True, timeout=60)
+    assert "Change a draft." in ran.stdout
+    assert ran.stdout.endswith("set()\n")
 
 
 def test_without_a_command_it_helps(digest: Run) -> None:

@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 import httpx
 import pytest
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from sqlite_utils import Database
 from starlette.routing import Match
 
@@ -21,6 +21,7 @@ from digest.web import desk as rooms
 from digest.web.app import create_app
 from digest.web.desk import browsers
 from digest.web.desk.access import Door
+from digest.web.later import Later
 from serving import Reader, dump
 
 OPEN = {
@@ -74,8 +75,10 @@ def test_nothing_else_of_the_application_answers_under_the_desk(settings: Settin
     # What is mounted, a WebSocket, or a route of another room would be asked by nobody who comes.
     known = {id(route.endpoint) for route in routes()}
     app = create_app(settings, work=False)
+    (desk,) = (route for route in app.routes if isinstance(route, Later) and route.prefix == "/desk")
+    assert {id(route.endpoint) for route in iter_route_contexts(desk.loaded().routes)} == known
     for route in app.routes:
-        if isinstance(route, APIRoute) and id(route.endpoint) in known:
+        if route is desk:
             continue
         match, _ = route.matches({"type": "http", "method": "GET", "path": "/desk/x", "root_path": "", "headers": []})
         assert match is Match.NONE, route
