@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -52,6 +53,12 @@ def test_each_day_one_comes_and_the_oldest_goes(sample: Database, settings: Sett
     assert check_backup(newest.path) == []
     # Whoever may not read the store may not read its copies.
     assert (folder.stat().st_mode & 0o777, newest.path.stat().st_mode & 0o777) == (0o750, 0o640)
+    # Of another store of the same name, which has the folder too by mistake, nothing is let go, and nothing counts.
+    with closing(sqlite3.connect(taken.path)) as connection, connection:
+        connection.execute("UPDATE keys SET value = x'00' WHERE name = 'messages'")
+    assert take(sample, settings, 3).removed == ()
+    assert len(take(sample, settings, 4).removed) == 1
+    assert taken.path.exists()
 
 
 def test_what_came_in_before_is_in_it(db: Database, settings: Settings) -> None:

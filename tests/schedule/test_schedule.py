@@ -182,8 +182,12 @@ def test_a_job_that_fails_stops_no_other(office: Office) -> None:
     other = Work()
     job = replace(other.job, name="other")
     office.look(job)
-    office.work.errors = [RuntimeError("odd")]
+    office.work.errors = [RuntimeError("ada@example.org is odd")]
     assert office.at(DUE, office.work.job, job) == ["failed", "done"]
+    # What is kept has nothing of a reader in it.
+    assert (
+        office.db.execute("SELECT words FROM runs WHERE job = 'work'").fetchone()[0] == "RuntimeError: (address) is odd"
+    )
 
 
 class Killed(BaseException):

@@ -129,6 +129,14 @@ def test_a_letter_says_what_keeps_a_draft_from_going_out_and_whether_it_approves
     week.draft_due(at(db, NOW, bare))
     assert "It cannot go out as it is. Postal address: " in words(db)
     assert "If every check passes by then, digest approves it and sends it." in words(db)
+    # A warning keeps nobody from approving it but digest.
+    warned, later = AUTO.model_copy(update={"base_url": "http://verdicts.example.com"}), NOW + timedelta(days=7)
+    week.draft_due(at(db, later, warned))
+    assert "As it is, digest does not approve it; a publisher can. Could be better: Links" in words(db)
+    with writing(db) as connection:
+        connection.execute("UPDATE issues SET by_hand = 1")
+    week.draft_due(at(db, later + timedelta(days=7), warned))
+    assert "Nothing that was looked at keeps it from going out. Could be better: Links" in words(db)
 
 
 def test_who_does_not_want_to_know_of_the_week_is_not_told(db: Database) -> None:

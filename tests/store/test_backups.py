@@ -99,7 +99,7 @@ def test_nothing_is_removed_that_has_no_name_of_ours(folder: Path) -> None:
         (folder / name).write_text("precious")
     (folder / name_of(STORE, old)).symlink_to(folder / "notes.txt")
     (folder / name_of(STORE, old - timedelta(days=1))).mkdir()
-    gone = remove_old(folder, STORE, daily=3, weekly=1, monthly=0, zone=BERLIN, now=NOW)
+    gone = remove_old(folder, STORE, daily=3, weekly=1, monthly=0, zone=BERLIN, now=NOW, key=b"ours")
     assert len(gone) == 20 - 3
     assert {path.name for path in folder.iterdir()} == {
         *others, *(name_of(STORE, moment) for moment in daily_since(3)), name_of(STORE, old),
@@ -113,7 +113,7 @@ def test_what_a_killed_process_left_goes_but_not_what_another_is_at(tmp_path: Pa
         for side in (".part", ".part-journal", ".part-wal"):
             (tmp_path / (name_of(STORE, moment) + side)).write_text("half")
     (tmp_path / "mine.part").write_text("precious")
-    assert remove_old(tmp_path, STORE, daily=1, weekly=0, monthly=0, zone=BERLIN, now=NOW) == []
+    assert remove_old(tmp_path, STORE, daily=1, weekly=0, monthly=0, zone=BERLIN, now=NOW, key=b"ours") == []
     left = name_of(STORE, living)
     assert {path.name for path in tmp_path.iterdir()} == {
         "mine.part", f"{left}.part", f"{left}.part-journal", f"{left}.part-wal",

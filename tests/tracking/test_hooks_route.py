@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
 import pytest
 from pydantic import BaseModel
 from sqlite_utils import Database
@@ -284,7 +283,7 @@ class Keyed:
 
     async def verify(self, call: Call, options: Mapping[str, object], *, now: datetime, fetch: Fetch) -> Verified:
         if call.headers.get("x-broken"):
-            raise httpx.ConnectError("there is no such certificate")
+            raise OSError("there is no such certificate")
         if not call.query.get("key"):
             raise RefusedError("malformed", 406)
         return Verified(call.query["key"], self.answer)
@@ -294,7 +293,7 @@ class Keyed:
         await asyncio.to_thread(self.held.wait, 10)
         if self.fails:
             self.fails -= 1
-            raise httpx.ConnectError("it cannot be confirmed")
+            raise OSError("it cannot be confirmed")
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from digest.provider_facts import Facts, facts_of, paced, proved
 from digest.provider_options import default_of, fields_of, provider_named
 from digest.sources import Setting
 
-
 WIDE = 120
 """In a narrower terminal what is missing would make a pillar of words; it is told of each alone."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from digest.errors import SettingsError, StoreError
 from digest.sending.copies import Signers
 from digest.settings import Settings
-from digest.store import Database, back_up, file_of, pending
+from digest.store import Database, back_up, file_of, pending, store_key
 from digest.store.backup import belong_with
 from digest.store.backups import Backup, found_in, name_of, remove_old
 from digest.tracking import spool
@@ -60,6 +60,7 @@ def take(
         monthly=settings.backups_monthly,
         zone=settings.zone,
         now=now,
+        key=store_key(db, "messages", now=now),
     )
     return Taken(path, size, tuple(removed))
 

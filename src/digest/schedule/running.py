@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from digest import times, tracing
+from digest import logs, times, tracing
 from digest.editors import audit
 from digest.editors.audit import By
 from digest.errors import DigestError, StateError
@@ -196,7 +196,8 @@ def _why(error: Exception, db: Database) -> str:
         return _short(str(error))
     if isinstance(error, sqlite3.Error):
         return _short(str(explain(error, file_of(db) or "the store")))
-    return _short(f"{type(error).__name__}: {error}")
+    # What others say, such as a mail server, may have an address or a key in it; a run is kept, and mailed.
+    return _short(logs.clean(f"{type(error).__name__}: {error}"))
 
 
 def _short(words: str) -> str:

@@ -14,7 +14,7 @@ from digest.audience.letterbox import Kind
 from digest.editors import people
 from digest.editors.people import Editor
 from digest.errors import DigestError
-from digest.issue import approval
+from digest.issue import approval, issues
 from digest.issue.checks.model import Finding
 from digest.issue.checks.names import name_of
 from digest.issue.checks.run import run
@@ -34,6 +34,8 @@ def stand(db: Database, settings: Settings, number: int) -> list[str]:
         return [f"It cannot be looked over: {error}."]
     blocks = [f"It cannot go out as it is. {said(finding)}" for finding in findings if finding.level == "block"]
     warns = dict.fromkeys(name_of(finding.check) for finding in findings if finding.level == "warn")
+    if warns and not blocks and settings.auto_approve and not (settings.four_eyes or issues.is_by_hand(db, number)):
+        return [f"As it is, digest does not approve it; a publisher can. Could be better: {', '.join(warns)}."]
     standing = short([sentence(words) for words in blocks]) or ["Nothing that was looked at keeps it from going out."]
     return [*standing, f"Could be better: {', '.join(warns)}."] if warns else standing
 

@@ -8,11 +8,13 @@ never touched.
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from digest.store.backup import SIDES
@@ -78,19 +80,33 @@ def _month(day: date) -> tuple[int, ...]:
 
 
 def remove_old(
-    folder: Path, store: Path, *, daily: int, weekly: int, monthly: int, zone: ZoneInfo, now: datetime
+    folder: Path, store: Path, *, daily: int, weekly: int, monthly: int, zone: ZoneInfo, now: datetime, key: bytes
 ) -> list[Path]:
-    """Remove the backups of a store that need not be kept, and what killed processes left; give the backups."""
+    """Remove the backups of a store that need not be kept, and what killed processes left; give the backups.
+
+    `key` is the store's own (`store_key` of ``messages``): two stores of the same name may have been given one folder,
+    and neither may let go of the other's.
+    """
     for side in (".part", *(f".part{side}" for side in SIDES)):
         for path, at in _named(folder, store, side):
             if now - at > LEFT:
                 path.unlink(missing_ok=True)
-    by_moment = {backup.at: backup.path for backup in found_in(folder, store)}
+    by_moment = {backup.at: backup.path for backup in found_in(folder, store) if not _is_of_another(backup.path, key)}
     old = superfluous([*by_moment], daily=daily, weekly=weekly, monthly=monthly, zone=zone, now=now)
     gone = [by_moment[at] for at in sorted(old)]
     for path in gone:
         path.unlink(missing_ok=True)
     return gone
+
+
+def _is_of_another(path: Path, key: bytes) -> bool:
+    """Tell whether a backup has another store's key; one that cannot be read has none."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)) as backup:
+            row = backup.execute("SELECT value FROM keys WHERE name = 'messages'").fetchone()
+    except sqlite3.Error:
+        return False
+    return row is not None and row[0] != key
 
 
 def _named(folder: Path, store: Path, end: str) -> list[tuple[Path, datetime]]:
