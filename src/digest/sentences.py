@@ -1,4 +1,4 @@
-"""Words of an error, a finding or a setting as a sentence: they are kept without a capital, to stand in one or alone."""
+"""Words of an error, a finding or a setting as a sentence: they are kept without a capital, to stand within one."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -116,8 +117,8 @@ def render_once() -> Iterator[None]:
         return replace(content, subject=" ".join((draft.subject, *(item.comparison.slug for item in draft.placed))))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger.secrets, "token_bytes", CHANCE.randbytes)
-        patch.setattr(ledger.secrets, "token_hex", lambda count: CHANCE.randbytes(count).hex())
+        patch.setattr(secrets, "token_bytes", CHANCE.randbytes)
+        patch.setattr(secrets, "token_hex", lambda count: CHANCE.randbytes(count).hex())
         patch.setattr(topics, "render_cut", rendered)
         patch.setattr(topics, "is_still", lambda *given: True)
         patch.setattr(subject_plan, "is_still", lambda *given: True)

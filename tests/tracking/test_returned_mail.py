@@ -26,6 +26,7 @@ from digest.store import writing
 from digest.tokens import Signer
 from digest.tracking.bounce_mails import Look, read_bounces, take
 from digest.tracking.returned_mail import is_hard, read_returned
+from digest.web import scheduling
 from imap_server import Mailbox, serving
 from serving import Clock, dump, served
 
@@ -490,14 +491,18 @@ def test_new_mails_are_taken_in_and_put_away(sample: Database, settings: Setting
 
 
 def test_the_server_reads_the_mailbox_by_itself(
-    sample: Database, settings: Settings, ada: int, clock: Clock, now: datetime
+    sample: Database, settings: Settings, ada: int, clock: Clock, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scheduling, "LOOK_EVERY_S", 0.05)
     own = Signers.of(sample, settings, now=now)
     nonce = sample.execute("SELECT nonce FROM issues WHERE number = 1").fetchone()[0]
     box = Mailbox()
     box.deliver(postfix(own.messages.salted(nonce).sign("message", 1, ada)))
     with serving(box) as port, served(at_port(settings, port), clock, work=True):
         until = time.monotonic() + 20
+        while not sample["jobs"].count and time.monotonic() < until:
+            time.sleep(0.02)
+        clock.move_on(minutes=3)
         while not suppressed(sample) and time.monotonic() < until:
             time.sleep(0.02)
     assert suppressed(sample) == {ADA: "hard bounce"}

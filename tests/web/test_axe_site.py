@@ -28,14 +28,18 @@ from digest.web import site as pages
 from serving import Clock, served
 
 NOT_PAGES = {
+    "/.well-known/security.txt",
     "/compare/{slug}/share.png",
     "/favicon.ico",
     "/feeds/{name}",
+    "/healthz",
     "/icon.png",
     "/icon.svg",
     "/issues/{number}/mail",  # the mail itself, looked at with the mails
     "/issues/{number}/share.png",
+    "/metrics",
     "/p/{token}/data.json",
+    "/readyz",
     "/reports/{token}/growth-by-{unit}.{form}",
     "/reports/{token}/issues/{number}.json",
     "/reports/{token}/issues/{number}/{name}.{form}",

@@ -64,9 +64,7 @@ def _updated(db: Database) -> tuple[Comparison, ...]:
         ).fetchall()
     )
     return tuple(
-        comparison
-        for comparison in load_comparisons(db, mailed)
-        if not comparison.has_substance(mailed[comparison.id])
+        comparison for comparison in load_comparisons(db, mailed) if not comparison.has_substance(mailed[comparison.id])
     )
 
 

@@ -12,6 +12,7 @@ from digest.issue.variant_records import check_variants
 from digest.sending.ledger_check import check_ledger
 from digest.sending.subject_test import check_subject_tests
 from digest.store import Database, check_store, open_store, pending
+from digest.store.check import check_schema
 from digest.store.restore import copy_to
 
 
@@ -40,6 +41,6 @@ def check_backup(path: Path) -> list[str]:
         try:
             copy_to(path, copy)
             with closing(open_store(copy, allow_pending=True)) as db:
-                return problems_of(db)
+                return (pending(db) == [] and check_schema(db)) or problems_of(db)
         except StoreError as error:
             return [str(error).replace(str(copy), str(path))]

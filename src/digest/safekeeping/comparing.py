@@ -12,6 +12,7 @@ from digest import times
 from digest.safekeeping.checking import problems_of
 from digest.safekeeping.knowing import knows_until
 from digest.store import Database, migrate, open_store
+from digest.store.check import check_schema
 from digest.store.restore import copy_to
 
 
@@ -56,7 +57,7 @@ def compare(db: Database, file: Path, *, now: datetime) -> Compared:
         with closing(open_store(path, allow_pending=True)) as copy:
             migrate(copy)
             found = _side(copy, now)
-            problems = problems_of(copy)
+            problems = check_schema(copy) + problems_of(copy)
     problems += [
         f"{table}: it has no rows, and the store has {rows:,}"
         for table, rows in store.rows.items()
