@@ -134,6 +134,8 @@ def test_of_what_was_due_several_times_the_last_is_caught_up_and_the_others_are_
         ("11-29T11:00", "done", 1),
     ]
     assert office.letters() == ["Missed: do the work"]
+    (detail,) = office.db.execute("SELECT detail ->> 'before' FROM letters WHERE kind = 'missed'").fetchone()
+    assert "that time is made up for now" in detail
 
 
 def test_of_what_is_frequent_only_the_newest_counts_and_nothing_is_missed(office: Office) -> None:

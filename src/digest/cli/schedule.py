@@ -65,7 +65,7 @@ def show(app: App) -> None:
     table.add_column("what it does, and what came of it", overflow="fold")
     for one in found:
         following = _short(one.next_at, settings.zone) if one.next_at else "switched off"
-        ran = _short(one.last.began_at, settings.zone) if one.last else ""
+        ran = _short(_when(one.last), settings.zone) if one.last else ""
         came_of = _came_of(one.state, one.last)
         table.add_row(one.job, following, ran, f"{one.words}\n  {came_of}" if came_of else one.words)
     app.out.print(table)
@@ -75,6 +75,12 @@ def show(app: App) -> None:
         app.say(f"Issue {leaves.issue} goes out {when}{', where the first readers are' if leaves.local else ''}.")
     if not going:
         app.say("No issue is approved for a time to come.")
+
+
+def _when(run: Any) -> datetime:
+    """When it ran; or, where it did not, when it should have: that was written down later."""
+    when: datetime = run.due_at if run.state == "missed" else run.began_at
+    return when
 
 
 def _short(moment: datetime, zone: ZoneInfo) -> str:

@@ -64,7 +64,7 @@ def run_job(context: Context, job: Job) -> list[Did]:
     if todo.give_up and last is not None:
         done += _give_up(context, job, last, todo.give_up, now)
     if todo.missed:
-        done += _miss(context, job, todo.missed, now)
+        done += _miss(context, job, todo.missed, now, is_caught_up=todo.run is not None)
     if todo.run is not None and (run := _claim(context, job, todo, last, now)) is not None:
         done.append(_do(context, job, run))
     return done
@@ -161,7 +161,7 @@ def _give_up(context: Context, job: Job, last: Run, words: str, now: datetime) -
     return [Did(job.name, last.due_at, "failed", words)]
 
 
-def _miss(context: Context, job: Job, moments: tuple[datetime, ...], now: datetime) -> list[Did]:
+def _miss(context: Context, job: Job, moments: tuple[datetime, ...], now: datetime, *, is_caught_up: bool) -> list[Did]:
     """Write down what was missed and say so, aloud: in the log, and in one letter about the last one."""
     words = "digest was not running"
     with writing(context.db):
@@ -169,7 +169,8 @@ def _miss(context: Context, job: Job, moments: tuple[datetime, ...], now: dateti
         if missed:
             from digest.schedule.telling import tell_missed
 
-            _say(lambda: tell_missed(context.db, context.settings, job.words, missed[-1], now))
+            settings = context.settings
+            _say(lambda: tell_missed(context.db, settings, job.words, missed[-1], now, is_caught_up=is_caught_up))
     for moment in missed:
         when = times.for_people(moment, context.settings.zone)
         log.warning("%s: missed at %s, because %s", job.name, when, words)

@@ -16,7 +16,9 @@ AGAIN = timedelta(hours=20)
 """So soon nobody is mailed once more that the same was not done: what is wrong is known by then."""
 
 
-def tell_missed(db: Database, settings: Settings, job_words: str, due_at: datetime, now: datetime) -> int:
+def tell_missed(
+    db: Database, settings: Settings, job_words: str, due_at: datetime, now: datetime, *, is_caught_up: bool = False
+) -> int:
     """Tell publishers that a job was not done at its time, nor within its grace; give how many letters that makes.
 
     Args:
@@ -25,14 +27,22 @@ def tell_missed(db: Database, settings: Settings, job_words: str, due_at: dateti
         job_words: what was to be done, as in "to …".
         due_at: when it was due.
         now: the moment.
+        is_caught_up: it was due once more since, and that time is made up for now.
     """
     when = times.for_people(due_at, settings.zone)
-    before = [
-        f"digest was to {job_words} on {when}, and was not running. By now it is too late for that to happen by itself:"
-        " nothing of it is caught up.",
-        "If it is still wanted, an owner can press Run now on the page of the schedule. So that it does not happen"
-        " again, see that digest serve runs, or that digest run-due is called every few minutes.",
-    ]
+    missed = f"digest was to {job_words} on {when}, and was not running."
+    again = "see that digest serve runs, or that digest run-due is called every few minutes."
+    if is_caught_up:
+        before = [
+            f"{missed} It was due again since, and that time is made up for now; there is nothing to be done.",
+            f"So that it does not happen again, {again}",
+        ]
+    else:
+        before = [
+            f"{missed} By now it is too late for that to happen by itself: nothing of it is caught up.",
+            "If it is still wanted, an owner can press Run now on the page of the schedule. So that it does not happen"
+            f" again, {again}",
+        ]
     return _post(db, f"Missed: {job_words}", "Something was not done", before, now)
 
 
