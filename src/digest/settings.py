@@ -239,7 +239,8 @@ class Settings(BaseSettings):
         "text", description="How `digest serve` writes its log: for people, or a JSON object a line."
     )
     metrics_token: SecretStr | None = Field(
-        None, description="Who gives it as a bearer token may read /metrics; without one, only this machine itself may."
+        None,
+        description="Who gives it as a bearer token may read /metrics; without one, nobody may of a site that is public.",
     )
     otlp_endpoint: str = Field(
         "", description="Where traces go, by OTLP over HTTP, such as http://localhost:4318; needs `digest[traces]`."

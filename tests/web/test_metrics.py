@@ -72,6 +72,19 @@ def asked(reader: Reader, headers: Mapping[str, str], version: int = 11) -> int:
     return status
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Of a site that is not public: the figures are for this machine."""
+    return settings.model_copy(update={"base_url": "http://localhost:8000"})
+
+
+def test_without_a_token_nobody_may_read_those_of_a_public_site(
+    sample: Database, settings: Settings, clock: Clock
+) -> None:
+    with served(settings.model_copy(update={"base_url": "https://verdicts.example.com"}), clock) as reader:
+        assert asked(reader, {"Host": "localhost"}) == 404
+
+
 def test_without_a_token_only_this_machine_itself_may_read_it(reader: Reader) -> None:
     assert asked(reader, {"Host": "localhost:8000"}) == 200
     assert asked(reader, {"Host": "[::1]:8000"}) == 200

@@ -165,8 +165,9 @@ def run_due(app: App, minutes: float) -> int:
         done = go_once(context)
     failed = [did for did in done if did.state == "failed"]
     for did in done:
-        when = f" at {times.for_people(did.due_at, settings.zone)}" if did.state == "missed" else ""
-        app.say(f"{did.job}: {did.words}" if did.state == "done" else f"{did.job} {did.state}{when}: {did.words}")
+        # What was missed the log says, on standard error: cron would mail it twice.
+        if did.state != "missed":
+            app.say(f"{did.job}: {did.words}" if did.state == "done" else f"{did.job} {did.state}: {did.words}")
     app.give(
         {
             "done": [

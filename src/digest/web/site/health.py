@@ -60,10 +60,10 @@ def _answer(said: dict[str, Any], status: int = 200) -> Response:
 
 
 def _may_read(request: Request, our: State) -> bool:
-    """Tell whether figures may be read: with the token, or where there is none, from this machine itself.
+    """Tell whether figures may be read: with the token, or of a site that is not public, from this machine itself.
 
-    A proxy on this machine asks from here for all the world. It is known by what it adds; one that adds nothing is
-    known by the name it asks for, or by the HTTP/1.0 that nginx speaks where nothing else is said to it.
+    A public site has a proxy before it, which asks from here for all the world: there only the token counts. A proxy
+    that nobody told us of is known by what it adds, or by the HTTP/1.0 that nginx speaks where nothing else is said.
     """
     token = our.settings.metrics_token
     if token is not None:
@@ -71,7 +71,7 @@ def _may_read(request: Request, our: State) -> bool:
         return scheme.lower() == "bearer" and hmac.compare_digest(
             given.strip().encode(), token.get_secret_value().encode()
         )
-    if FORWARDING & {*request.headers.keys()} or request.scope.get("http_version") == "1.0":
+    if not _is_local(our.settings.host) or FORWARDING & {*request.headers.keys()} or request.scope.get("http_version") == "1.0":
         return False
     return _is_local(request.client.host if request.client else "") and _is_local(request.url.hostname or "")
 
