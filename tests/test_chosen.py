@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from digest.chosen import COLOR_SETTINGS, SECTION_OF, SECTIONS, overlay, read_file
 from digest.contrast import AA, contrast
 from digest.palettes import PALETTES, nearest_readable, pairs
-from digest.settings import COLORS, SETTINGS, Settings
+from digest.setting_rules import COLORS
+from digest.settings import SETTINGS, Settings
 from digest.sources import Loaded, load
 from digest.store import open_store
 

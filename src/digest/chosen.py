@@ -20,7 +20,8 @@ from pydantic_core import ErrorDetails
 from digest.contrast import AA
 from digest.palettes import pairs
 from digest.provider_options import reason_of
-from digest.settings import COLORS, SETTINGS, Settings
+from digest.setting_rules import COLORS
+from digest.settings import SETTINGS, Settings
 
 Section = Literal["newsletter", "theme", "sender", "issue", "week", "readers"]
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from digest.contrast import AA, contrast, readable_on
-from digest.settings import COLORS, READ_ON, SETTINGS
+from digest.setting_rules import COLORS
+from digest.settings import READ_ON, SETTINGS
 
 WORDS: Mapping[str, str] = {
     "page": "the ground",

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from digest.contrast import readable_on
-from digest.settings import COLORS, Settings
+from digest.setting_rules import COLORS
+from digest.settings import Settings
 
 
 @dataclass(frozen=True)

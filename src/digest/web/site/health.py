@@ -71,7 +71,9 @@ def _may_read(request: Request, our: State) -> bool:
         return scheme.lower() == "bearer" and hmac.compare_digest(
             given.strip().encode(), token.get_secret_value().encode()
         )
-    if not _is_local(our.settings.host) or FORWARDING & {*request.headers.keys()} or request.scope.get("http_version") == "1.0":
+    if not _is_local(our.settings.host):
+        return False
+    if FORWARDING & {*request.headers.keys()} or request.scope.get("http_version") == "1.0":
         return False
     return _is_local(request.client.host if request.client else "") and _is_local(request.url.hostname or "")
 
