@@ -44,8 +44,13 @@ def test_backups_taken_every_day_and_let_go_every_day_come_to_the_same_as_at_onc
 
 
 def test_of_several_in_a_day_the_newest_stays() -> None:
-    hours = [NOW - timedelta(hours=hour) for hour in range(9)]
-    assert kept(hours) == [NOW]
+    hours = [NOW - timedelta(days=2, hours=hour) for hour in range(9)]
+    assert kept([NOW, *hours]) == [NOW, hours[0]]
+
+
+def test_what_was_taken_within_a_day_stays() -> None:
+    hours = [NOW - timedelta(hours=hour) for hour in range(0, 30, 5)]
+    assert kept(hours, daily=1, weekly=0, monthly=0) == hours[:5]
 
 
 def test_a_machine_that_was_off_for_a_year_loses_none() -> None:
@@ -70,7 +75,7 @@ def test_never_the_newest_and_never_more_than_need_be(
     past = [moment for moment in taken if moment <= NOW]
     if past:
         assert max(past) in stay
-    assert len([moment for moment in stay if moment <= NOW]) <= daily + weekly + monthly
+    assert len([moment for moment in stay if moment <= NOW - timedelta(days=1)]) <= daily + weekly + monthly
     assert kept(stay, daily=daily, weekly=weekly, monthly=monthly) == stay
 
 

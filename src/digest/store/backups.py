@@ -22,6 +22,8 @@ from digest.store.backup import SIDES
 LEFT = timedelta(hours=12)
 """A copy that was begun so long ago and is not whole was left by a process that was killed: none takes as long."""
 
+LATELY = timedelta(days=1)
+
 _MOMENT, _SPELT = "%Y%m%dT%H%M%SZ", r"\d{8}T\d{6}Z"
 
 
@@ -54,12 +56,13 @@ def superfluous(
     """Give those of some backups, by their moments, that need not be kept.
 
     Kept are the newest of each of so many days, so many weeks (from Monday) and so many months, counted by those that
-    there are: a machine that was off for a month loses none. The newest of all is always kept. One from the future was
-    taken under a wrong clock: it is left alone, and does not count.
+    there are: a machine that was off for a month loses none. The newest of all is always kept, and so is what was taken
+    lately: who takes one by hand before a large import must not lose it to the next. One from the future was taken
+    under a wrong clock: it is left alone, and does not count.
     """
     past = sorted({moment for moment in moments if moment <= now}, reverse=True)
     local = {moment: moment.astimezone(zone).date() for moment in past}
-    kept = {*past[:1]}
+    kept = {*past[:1], *(moment for moment in past if now - moment < LATELY)}
     for many, part in ((daily, _day), (weekly, _week), (monthly, _month)):
         # The earlier overwrites the later, so that the newest of each part stays.
         newest = {part(local[moment]): moment for moment in reversed(past)}
