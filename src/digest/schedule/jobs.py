@@ -51,7 +51,7 @@ def jobs(settings: Settings) -> list[Job]:
         ),
         Job(
             "remind",
-            "remind editors of the draft",
+            "remind publishers of the draft",
             Before(usual, settings.remind_hours) if settings.remind_hours else None,
             # Later, there is nothing to remind of.
             timedelta(hours=settings.remind_hours),
