@@ -34,7 +34,7 @@ from digest.simulators.hooks import caller_of
 from digest.simulators.record import Record
 from digest.simulators.server import running
 from digest.simulators.telling import Teller
-from digest.sources import load
+from digest.sources import holds_secret, load, variable_of
 from digest.store import open_store, writing
 from digest.tracking import rounds
 from digest.tracking.recounting import recount
@@ -61,10 +61,17 @@ class Week:
 
     def sending(self) -> subprocess.Popen[str]:
         """Begin a `digest send`."""
-        given = [part for name, value in self.given.items() for part in ("--set", f"{name}={value}")]
+        given = [
+            part
+            for name, value in self.given.items()
+            if not holds_secret(name)
+            for part in ("--set", f"{name}={value}")
+        ]
         command = [sys.executable, "-m", "digest", "send", str(NUMBER), *given]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
-        return subprocess.Popen(command, env=clean, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        secrets = {variable_of(name): value for name, value in self.given.items() if holds_secret(name)}
+        told = {variable_of(name): value for name, value in secrets.items()}
+        return subprocess.Popen(command, env=clean | told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def tally(self) -> dict[str, int]:
         return {name: count for name, count in ledger.tally(self.db, NUMBER).items() if count}

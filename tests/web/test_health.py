@@ -101,7 +101,8 @@ def test_a_part_that_shows_no_sign_of_life_and_one_that_stops_are_named(state: S
 
 
 def test_what_is_at_work_in_the_background_shows_itself(db: Database, settings: Settings, clock: Clock) -> None:
-    with served(settings, clock, work=True) as reader:
+    here = settings.model_copy(update={"base_url": "http://localhost:8000"})
+    with served(here, clock, work=True) as reader:
         assert reader.get("/readyz").json()["not_ready"] == {}
         figures = dict(line.rsplit(" ", 1) for line in reader.get("/metrics").text.splitlines() if line[0] != "#")
     seen = {part: float(figures[f'digest_part_silent_seconds{{part="{part}"}}']) for part in PARTS}

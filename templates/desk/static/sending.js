@@ -87,6 +87,8 @@ async function renew() {
   }
 }
 
+let asked = 0;
+
 function ask(form) {
   const words = question.querySelector("#sending-ask-words");
   question.querySelector("h2").textContent = form.dataset.heading;
@@ -96,7 +98,15 @@ function ask(form) {
   yes.className = form.querySelector("button").classList.contains("danger") ? "danger" : "";
   question.returnValue = "no";
   question.showModal();
-  return new Promise((answer) => question.addEventListener("close", () => answer(question.returnValue === "yes"), { once: true }));
+  const mine = ++asked;
+  return new Promise((answer) => {
+    question.addEventListener("close", function closed() {
+      // That an earlier question was closed may be told only when this one is open already.
+      if (asked === mine && question.open) return;
+      question.removeEventListener("close", closed);
+      answer(asked === mine && question.returnValue === "yes");
+    });
+  });
 }
 
 root.addEventListener("submit", async (event) => {
