@@ -70,8 +70,7 @@ class Week:
         command = [sys.executable, "-m", "digest", "send", str(NUMBER), *given]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
         secrets = {variable_of(name): value for name, value in self.given.items() if holds_secret(name)}
-        told = {variable_of(name): value for name, value in secrets.items()}
-        return subprocess.Popen(command, env=clean | told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, env=clean | secrets, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def tally(self) -> dict[str, int]:
         return {name: count for name, count in ledger.tally(self.db, NUMBER).items() if count}
