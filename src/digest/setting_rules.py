@@ -55,12 +55,9 @@ class Rules(BaseSettings):
         if not value and info.field_name != "sender_address":
             return value
         try:
-            found = validate_email(value, check_deliverability=False, test_environment=True)
+            return _mail_address(value)
         except EmailNotValidError as error:
             raise ValueError(str(error)) from None
-        if found.ascii_email is None:
-            raise ValueError("the part before the @ must be ASCII")
-        return found.ascii_email
 
     @field_validator("security_contact", check_fields=False)
     @classmethod
@@ -70,12 +67,9 @@ class Rules(BaseSettings):
         if not value or value.startswith("https://"):
             return _web_address(value) if value else value
         try:
-            found = validate_email(value.removeprefix("mailto:"), check_deliverability=False, test_environment=True)
+            return f"mailto:{_mail_address(value.removeprefix('mailto:'))}"
         except EmailNotValidError as error:
             raise ValueError(f"write it like security@example.com or https://example.com/security ({error})") from None
-        if found.ascii_email is None:
-            raise ValueError("the part before the @ must be ASCII")
-        return f"mailto:{found.ascii_email}"
 
     @field_validator("newsletter_name", "newsletter_tagline", "sender_name", "postal_address", check_fields=False)
     @classmethod
@@ -282,6 +276,13 @@ class Rules(BaseSettings):
         if not is_color(value):
             raise ValueError("write it like #2b2380")
         return value.lower()
+
+
+def _mail_address(value: str) -> str:
+    found = validate_email(value, check_deliverability=False, test_environment=True)
+    if found.ascii_email is None:
+        raise ValueError("the part before the @ must be ASCII")
+    return found.ascii_email
 
 
 def _origin(value: str) -> str:
