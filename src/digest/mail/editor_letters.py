@@ -81,7 +81,7 @@ def drafted(
         button="Look at it",
         address=f"{settings.base_url}/desk/issues/{issue}",
         after=tuple(after),
-        why=f"You get this because you edit {settings.newsletter_name}. What you get is chosen in your account.",
+        why=_chosen(settings, "edit"),
         ways=_account(settings),
     )
 
@@ -95,7 +95,7 @@ def reminder(settings: Settings, *, issue: int, subject: str, heading: str, befo
         before=tuple(before),
         button="Look at it",
         address=f"{settings.base_url}/desk/issues/{issue}?view=checks",
-        why=f"You get this because you publish {settings.newsletter_name}. What you get is chosen in your account.",
+        why=_chosen(settings, "publish"),
         ways=_account(settings),
     )
 
@@ -111,7 +111,7 @@ def nothing_new(settings: Settings, *, before: Sequence[str]) -> Letter:
         button="To the catalogue",
         address=f"{settings.base_url}/desk/catalogue/",
         after=("Readers are mailed nothing. As soon as something is published, an issue can be drafted in the desk.",),
-        why=f"You get this because you edit {name}. What you get is chosen in your account.",
+        why=_chosen(settings, "edit"),
         ways=_account(settings),
     )
 
@@ -125,7 +125,7 @@ def missed(settings: Settings, *, subject: str, heading: str, before: Sequence[s
         before=tuple(before),
         button="See to it",
         address=f"{settings.base_url}/desk/schedule/",
-        why=f"You get this because you publish {settings.newsletter_name}. What you get is chosen in your account.",
+        why=_chosen(settings, "publish"),
         ways=_account(settings),
     )
 
@@ -148,7 +148,7 @@ def sending_trouble(
         figures=tuple((label, value) for label, value in figures),
         button="See to it",
         address=f"{settings.base_url}/desk/issues/{issue}/sending",
-        why=f"You get this because you publish {settings.newsletter_name}. What you get is chosen in your account.",
+        why=_chosen(settings, "publish"),
         ways=_account(settings),
     )
 
@@ -174,7 +174,7 @@ def sending_done(
         button="Open the report",
         address=f"{settings.base_url}/desk/reports/issues/{issue}",
         after=tuple(after),
-        why=f"You get this because you edit {settings.newsletter_name}. What you get is chosen in your account.",
+        why=_chosen(settings, "edit"),
         ways=_account(settings),
     )
 
@@ -224,3 +224,8 @@ def summary(
 
 def _account(settings: Settings) -> tuple[tuple[str, str], ...]:
     return (("Your account", f"{settings.base_url}/desk/account"),)
+
+
+def _chosen(settings: Settings, what: str) -> str:
+    """Say why one who edits, or publishes, gets a letter that may be done without."""
+    return f"You get this because you {what} {settings.newsletter_name}. What you get is chosen in your account."
