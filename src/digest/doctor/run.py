@@ -18,6 +18,7 @@ from typing import Any, cast
 from digest.doctor import subjects
 from digest.doctor.model import LEVELS, Case, Finding, Subject
 from digest.errors import NotFoundError, StoreError, nearest
+from digest.sentences import of_error
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class _Look:
             # The subject `store` says so itself, and what to do.
             self.findings.append(Finding(self.name, "store", "not looked at", str(error)))
         except Exception as error:  # what breaks one subject must not keep the others from being told
-            words = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            words = of_error(error, longest=300)
             self.findings.append(Finding(self.name, "itself", "bad", f"it broke off: {words}", todo="tell us of it"))
 
     def end(self, began: float, most: float | None) -> list[Finding]:

@@ -17,6 +17,7 @@ from digest.sending import ledger, notices, subject_test
 from digest.sending.apart import Sender
 from digest.sending.postman import Postman
 from digest.sending.running import due
+from digest.sentences import of_error
 from digest.tracking.rounds import Rounds
 
 
@@ -44,7 +45,7 @@ def go_once(context: Context, *, send: Callable[[Context], object] | None = None
         except Exception as error:  # whatever it is, the rest is to be done all the same
             if context.db.conn.in_transaction:
                 context.db.conn.execute("ROLLBACK")
-            words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            words = of_error(error)
             done.append(Did(name, now, "failed", words))
     return done
 

@@ -24,6 +24,7 @@ from digest.sending import notices, subject_test
 from digest.sending.apart import Sender
 from digest.sending.postman import Postman
 from digest.sending.workers import Worker
+from digest.sentences import of_error
 from digest.store import Database
 from digest.tracking.rounds import Rounds
 from digest.web.pulse import Stopping
@@ -191,7 +192,7 @@ def _over_and_over(task: Task, state: State, stopping: threading.Event) -> None:
             except Exception as error:  # nothing here may stop the others, or the server
                 if db.conn.in_transaction:
                     db.conn.execute("ROLLBACK")
-                words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+                words = of_error(error)
                 if words != said:
                     log.error("%s: %s", task.name, words, extra={"error": error})
                 said, rest = words, max(rest, AFTER_ERROR_S)

@@ -24,6 +24,7 @@ from digest.schedule import running
 from digest.schedule.context import Context
 from digest.schedule.jobs import Job, job_named, jobs
 from digest.sending.workers import Worker
+from digest.sentences import of_error
 from digest.settings import Settings
 from digest.web.state import State
 
@@ -158,7 +159,7 @@ class Scheduling:
             finally:
                 state.stores.give_back(db)
         except Exception as error:  # what a job does wrong is told by its run; this is the store
-            words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            words = of_error(error)
             if words != self._said:
                 log.error("the schedule: %s", words)
             self._said = words
