@@ -36,8 +36,9 @@ from digest.errors import StateError
 from digest.issue import issues
 from digest.providers.interface import AccountError, Found, Proof, UncertainError
 from digest.sending import doubts, evidence, ledger, running, steering
+from digest.sending.doubts import doubt_all
 from digest.sending.ledger_check import check_ledger
-from digest.sending.recalling import RecallError, doubt_all
+from digest.sending.recalling import RecallError
 from digest.store import Database
 
 READERS = 12

@@ -32,7 +32,7 @@ from digest.programs import carrying_over as programs
 from digest.safekeeping.checking import problems_of
 from digest.safekeeping.knowing import knows_until
 from digest.sending import carrying_over as sending
-from digest.sending import recalling
+from digest.sending import doubts
 from digest.sending.carrying_over import Issues
 from digest.sending.workers import alone
 from digest.settings import Settings
@@ -163,7 +163,7 @@ def _make_true(
             (times.to_text(now), found.source.name, times.to_text(found.knows_until)),
         )
         found.sessions = people.end_all_sessions(db, now=now)
-        recalling.doubt_all(db, now)
+        doubts.doubt_all(db, now)
         waits: set[str] = set()
         if found.present == "carried over" and old is not None:
             waits = _carry_over(db, old, found, now)

@@ -25,11 +25,9 @@ from digest.providers.interface import AccountError, Found, Provider, ProviderEr
 from digest.sending import doubts
 from digest.sending.clerk import Clerk
 from digest.sending.copies import Signers
-from digest.sending.doubts import Window, doubt_all
+from digest.sending.doubts import Window
 from digest.store import Database
 from digest.tokens import Purpose, Signer, TokenError
-
-__all__ = ["Recall", "RecallError", "doubt_all", "wait_s"]
 
 _MESSAGE: Purpose = "message"
 _COPY: Purpose = "copy"
